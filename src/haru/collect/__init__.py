@@ -1,0 +1,1 @@
+"""One HTTP request becomes one Event on disk, or a named refusal."""

@@ -1,0 +1,47 @@
+"""What an event store can do. `duckdb.py` does it; nothing outside this room knows which engine answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy.sql import ClauseElement
+
+from haru.events.visits import Visit
+
+Row = tuple[Any, ...]  # one stored event, its values in the order of haru.events.event.COLUMNS
+
+
+class StoreUnavailable(Exception):
+    """The store cannot be opened or does not answer; the text says what to do. Nothing was written."""
+
+
+class Store(Protocol):
+    """One event store. Every method may be called from any thread and blocks, so never from the event loop."""
+
+    def load(self, rows: Sequence[Row], position: int) -> None:
+        """Append rows and remember the spool position they end at, both or neither.
+
+        Raises `StoreUnavailable` when nothing was written and the same call may be made again.
+        """
+
+    def position(self) -> int:
+        """Id of the last event of the spool that is in the store; 0 when there is none."""
+
+    def visits(self, site_id: int, visitors: Iterable[int], since: int, until: int) -> list[Visit]:
+        """The visits of these visitors with an event between two instants (ms, both included), whole and with origin."""
+
+    def recent_visits(self, since: int) -> list[Visit]:
+        """Every visit, of every site, with an event at or after an instant (ms): what fills the window after a restart."""
+
+    def fetch(self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """Run one SELECT of SQLAlchemy Core over the table `event` and return its rows."""
+
+    def sql(self, statement: ClauseElement) -> str:
+        """The statement as this engine's SQL text, for people."""
+
+    def delete_site(self, site_id: int) -> None:
+        """Remove every event of a site."""
+
+    def close(self) -> None:
+        """Close the store; a later call opens nothing again."""

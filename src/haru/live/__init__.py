@@ -1,0 +1,1 @@
+"""Publish and subscribe by site, and the current visitors."""

@@ -1,0 +1,1 @@
+"""Sites, their tokens and their people."""

@@ -1,0 +1,1 @@
+"""Questions and answers: the vocabulary, its statements, and their cache."""
