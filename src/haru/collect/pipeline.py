@@ -1,0 +1,263 @@
+"""What happens to a hit: `STEPS` in their order, and the closed list of refusals. Read this first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import msgspec
+
+from haru.collect import bots, referrer, useragent
+from haru.collect.address import grouped
+from haru.collect.geo import NOWHERE, Geo, Place, country_of_timezone, valid_country
+from haru.collect.mirror import Site
+from haru.events.event import PAGEVIEW, Event, Origin
+
+MOST_PATH_BYTES = 2_000
+
+# (moment in ms, site id, grouped address, user agent) → the visitor's id under today's salt and under yesterday's
+Identify = Callable[[int, int, bytes, str], tuple[int, int]]
+
+
+class Refusal(StrEnum):
+    """Why a request is not counted. The list is closed: each has a counter, a test and a line in docs/metrics.md."""
+
+    BOT = "bot"
+    PREFETCH = "prefetch"
+    SPAM_REFERRER = "spam_referrer"
+    UNKNOWN_SITE = "unknown_site"
+    RATE_LIMITED = "rate_limited"
+    EXCLUDED_ADDRESS = "excluded_address"
+    EXCLUDED_COUNTRY = "excluded_country"
+    EXCLUDED_PAGE = "excluded_page"
+    EXCLUDED_HOSTNAME = "excluded_hostname"
+    OPTED_OUT = "opted_out"
+    NO_VISIT_FOR_ENGAGEMENT = "no_visit_for_engagement"
+    DUPLICATE = "duplicate"
+    INVALID = "invalid"
+    TOO_LARGE = "too_large"
+
+
+class Refused(Exception):
+    """A hit is not counted: the reason from the closed list and, for the sender, a sentence."""
+
+    def __init__(self, reason: Refusal, detail: str = "") -> None:
+        super().__init__(detail or reason.value)
+        self.reason = reason
+        self.detail = detail
+
+
+class Hit(msgspec.Struct):
+    """One request as a door read it, before it is understood. It holds the address, so it never leaves memory."""
+
+    site: Site
+    at: int  # milliseconds since 1970 in UTC
+    address: str
+    user_agent: str
+    url: str  # path or URL of the page, as sent
+    name: str = PAGEVIEW
+    hostname: str = ""
+    referrer: str = ""
+    screen_width: int = 0
+    screen_height: int = 0
+    props: dict[str, str] = {}
+    revenue_currency: str = ""
+    revenue_amount: str = ""
+    engaged_ms: int = 0
+    scroll_depth: int = -1
+    interactive: bool = True
+    timezone: str = ""
+    language: str = ""  # the Accept-Language header
+    country_hint: str = ""  # what a trusted CDN says
+    prefetch: bool = False
+    by_key: bool = False  # the token came in the Authorization header: the sender is a program its owner wrote
+
+
+class Page(msgspec.Struct, frozen=True, gc=False):
+    """What is read from the URL of a page; the rest of its query is never kept."""
+
+    path: str
+    hostname: str
+    query: str
+
+
+class Draft(msgspec.Struct):
+    """What the steps have found out of a hit so far."""
+
+    page: Page = Page("/", "", "")
+    referral: referrer.Referral = referrer.Referral()
+    agent: useragent.Agent = useragent.Agent()
+    place: Place = NOWHERE
+    visitor_id: int = 0
+    visitor_before: int = 0
+
+
+class Pipeline:
+    """From a hit to an event, with the means the steps need."""
+
+    def __init__(self, identify: Identify, geo: Geo) -> None:
+        self.identify = identify
+        self.geo = geo
+
+    def run(self, hit: Hit) -> Event:
+        """The event of a hit; raises `Refused` when it is not to be counted."""
+        draft = Draft()
+        for step in STEPS:
+            step(self, hit, draft)
+        return _event(hit, draft)
+
+
+def refuse_prefetch(_: Pipeline, hit: Hit, __: Draft) -> None:
+    """A page that the browser fetched ahead was not seen by anyone."""
+    if hit.prefetch:
+        raise Refused(Refusal.PREFETCH)
+
+
+def refuse_bot(_: Pipeline, hit: Hit, __: Draft) -> None:
+    """Robots are not visitors. A program with the site's key is its owner's own and may count."""
+    kind = bots.kind(hit.user_agent)
+    if kind and not (kind == "library" and hit.by_key):
+        raise Refused(Refusal.BOT)
+
+
+def read_page(_: Pipeline, hit: Hit, draft: Draft) -> None:
+    """Path, host and query of the page."""
+    page = split_page(hit.url)
+    if len(page.path) > MOST_PATH_BYTES // 4 and len(page.path.encode()) > MOST_PATH_BYTES:
+        raise Refused(Refusal.INVALID, f"p: the path is longer than {MOST_PATH_BYTES:,} bytes")
+    draft.page = page
+
+
+def read_referrer(_: Pipeline, hit: Hit, draft: Draft) -> None:
+    """Source and channel, from the tags in the page's query or from the referrer."""
+    if referrer.is_spam(hit.referrer):
+        raise Refused(Refusal.SPAM_REFERRER)
+    host = draft.page.hostname or hit.hostname or hit.site.domain
+    draft.referral = referrer.classify(host, draft.page.query, hit.referrer)
+
+
+def read_agent(_: Pipeline, hit: Hit, draft: Draft) -> None:
+    """Browser, operating system and device."""
+    draft.agent = useragent.parse(hit.user_agent)
+
+
+def locate(pipeline: Pipeline, hit: Hit, draft: Draft) -> None:
+    """Country (and more, with a database): by the address, else by what the CDN says, else by the time zone."""
+    place = pipeline.geo.locate(hit.address)
+    if not place.country:
+        country = valid_country(hit.country_hint) if hit.country_hint else ""
+        country = country or (country_of_timezone(hit.timezone) if hit.timezone else "")
+        if country:
+            place = Place(country=country)
+    draft.place = place
+
+
+def identify(pipeline: Pipeline, hit: Hit, draft: Draft) -> None:
+    """The visitor's ids. From here on nothing needs the address."""
+    draft.visitor_id, draft.visitor_before = pipeline.identify(
+        hit.at, hit.site.id, grouped(hit.address), hit.user_agent
+    )
+
+
+Step = Callable[[Pipeline, Hit, Draft], None]
+
+STEPS: tuple[Step, ...] = (
+    refuse_prefetch,
+    refuse_bot,
+    read_page,
+    read_referrer,
+    read_agent,
+    locate,
+    identify,
+)
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """The text with U+0000 and lone surrogates replaced by U+FFFD: no store takes them."""
+    return _UNSTORABLE.sub("\ufffd", text) if _UNSTORABLE.search(text) else text
+
+
+@lru_cache(maxsize=8192)
+def split_page(url: str) -> Page:
+    """Path, host and query of a page given as path or URL; a fragment stays only where it is a route (`#/...`)."""
+    url = storable(url.strip())
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".")
+    except ValueError:  # brackets that are no IPv6 host and the like
+        return Page(path="/" + url.split("?")[0].split("#")[0].lstrip("/"), hostname="", query="")
+    path = parts.path if parts.scheme in {"http", "https", ""} else url.split("?")[0].split("#")[0]
+    if not path.startswith("/"):
+        path = "/" + path
+    if parts.fragment.startswith(("/", "!/")):
+        path = f"{path}#{parts.fragment.split('?')[0]}"
+    return Page(path=path, hostname=host, query=parts.query)
+
+
+@lru_cache(maxsize=4096)
+def language_of(header: str) -> str:
+    """The primary tag of the first language in an Accept-Language header: `de-AT,de;q=0.9` → `de`."""
+    tag = header.split(",")[0].split(";")[0].split("-")[0].strip().lower()
+    return tag if 2 <= len(tag) <= 3 and tag.isascii() and tag.isalpha() else ""
+
+
+@lru_cache(maxsize=4096)
+def _screen(width: int, height: int) -> str:
+    return f"{width}x{height}" if width and height else ""
+
+
+@lru_cache(maxsize=4096)
+def _origin(
+    referral: referrer.Referral, agent: useragent.Agent, place: Place, screen: str, language: str
+) -> Origin:
+    return Origin(
+        source=referral.source,
+        channel=referral.channel,
+        referrer=referral.referrer,
+        utm_source=referral.utm_source,
+        utm_medium=referral.utm_medium,
+        utm_campaign=referral.utm_campaign,
+        utm_content=referral.utm_content,
+        utm_term=referral.utm_term,
+        click_id=referral.click_id,
+        country=place.country,
+        region=place.region,
+        city=place.city,
+        device=agent.device,
+        browser=agent.browser,
+        browser_version=agent.browser_version,
+        os=agent.os,
+        os_version=agent.os_version,
+        screen=screen,
+        language=language,
+    )
+
+
+def _event(hit: Hit, draft: Draft) -> Event:
+    return Event(
+        site_id=hit.site.id,
+        at=hit.at,
+        visitor_id=draft.visitor_id,
+        visitor_before=draft.visitor_before,
+        path=draft.page.path,
+        origin=_origin(
+            draft.referral,
+            draft.agent,
+            draft.place,
+            _screen(hit.screen_width, hit.screen_height),
+            language_of(hit.language) if hit.language else "",
+        ),
+        name=hit.name,
+        hostname=storable(hit.hostname or draft.page.hostname),
+        props=hit.props,
+        revenue_currency=hit.revenue_currency,
+        revenue_amount=hit.revenue_amount,
+        engaged_ms=hit.engaged_ms,
+        scroll_depth=hit.scroll_depth,
+        interactive=hit.interactive,
+    )

@@ -1,0 +1,152 @@
+"""The live stream of a site: `GET /sites/<domain>/live`, server-sent events.
+
+A raw ASGI application, because a stream held open for hours should cost a few kilobytes. It sends a `tick` when the
+site has news, at most one a second; the page then asks for what it shows. The right to watch is checked at the start
+and every 30 seconds; when it ended, the stream says `gone` and closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from http.cookies import CookieError, SimpleCookie
+from importlib import import_module
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from django.conf import settings as django_settings
+from django.contrib.auth import get_user
+from django.contrib.auth.models import AnonymousUser
+from django.db import close_old_connections
+from django.http import Http404, HttpRequest
+from django.http.request import split_domain_port, validate_host
+
+from haru.live import Live
+from haru.sites.access import readable
+
+TICK_SECONDS = 1.0
+HEARTBEAT_SECONDS = 15.0
+CHECK_SECONDS = 30.0
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+
+class Stream:
+    """The application. `closing` is set when the server is about to stop."""
+
+    def __init__(self, live: Live, closing: asyncio.Event, clock: Callable[[], float] = time.time) -> None:
+        self._live = live
+        self._closing = closing
+        self._clock = clock
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Stream until the watcher goes, loses the right to watch, or the server stops."""
+        headers = dict(scope["headers"])
+        domain = unquote(scope["path"].removeprefix("/sites/").removesuffix("/live"))
+        if not _known_host(headers.get(b"host", b"").decode("latin-1")):
+            await _refuse(send, 400, b"This host is not served here.")
+            return
+        if scope["method"] != "GET":
+            await _refuse(send, 405, b"Send a GET.")
+            return
+        cookie = headers.get(b"cookie", b"").decode("latin-1")
+        site_id = await asyncio.to_thread(watchable, cookie, domain)
+        if site_id is None:
+            await _refuse(send, 404, b"There is no such page.")
+            return
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [
+                    (b"content-type", b"text/event-stream; charset=utf-8"),
+                    (b"cache-control", b"no-store"),
+                    (b"x-accel-buffering", b"no"),
+                ],
+            }
+        )
+        gone = asyncio.create_task(_disconnected(receive))
+        stream = asyncio.create_task(self._ticks(site_id, cookie, domain, send))
+        closing = asyncio.create_task(self._closing.wait())
+        try:
+            await asyncio.wait({gone, stream, closing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (gone, stream, closing):
+                task.cancel()
+            await asyncio.gather(gone, stream, closing, return_exceptions=True)
+        with contextlib.suppress(Exception):  # the watcher has gone: there is nobody to tell
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _ticks(self, site_id: int, cookie: str, domain: str, send: Send) -> None:
+        subscription = self._live.subscribe(site_id)
+        try:
+            shown = -1
+            checked = self._clock()
+            news = True
+            while True:
+                current = self._live.current_visitors(site_id, int(self._clock() * 1000))
+                if news or current != shown:
+                    await _event(send, "tick", {"current": current, "at": int(self._clock() * 1000)})
+                    shown = current
+                else:
+                    await send({"type": "http.response.body", "body": b": still here\n\n", "more_body": True})
+                if news:
+                    await asyncio.sleep(TICK_SECONDS)
+                if self._clock() - checked >= CHECK_SECONDS:
+                    checked = self._clock()
+                    if await asyncio.to_thread(watchable, cookie, domain) != site_id:
+                        await _event(send, "gone", {})
+                        return
+                news = await subscription.news(HEARTBEAT_SECONDS)
+        finally:
+            self._live.unsubscribe(subscription)
+
+
+def watchable(cookie: str, domain: str) -> int | None:
+    """Id of the site if whoever sent this Cookie header may watch it. Asks the accounts database: never on the loop."""
+    close_old_connections()
+    try:
+        request = HttpRequest()
+        engine = import_module(django_settings.SESSION_ENGINE)
+        request.session = engine.SessionStore(_session_key(cookie))
+        user = get_user(request)
+        if isinstance(user, AnonymousUser):
+            return None
+        return int(readable(user, domain).pk)
+    except Http404:
+        return None
+    finally:
+        close_old_connections()
+
+
+def _session_key(cookie: str) -> str | None:
+    try:
+        morsel = SimpleCookie(cookie).get(django_settings.SESSION_COOKIE_NAME)
+    except CookieError:
+        return None
+    return morsel.value if morsel else None
+
+
+def _known_host(host: str) -> bool:
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, django_settings.ALLOWED_HOSTS)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _event(send: Send, name: str, data: dict[str, Any]) -> None:
+    body = b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(data))
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _refuse(send: Send, status: int, sentence: bytes) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(sentence)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": sentence})
