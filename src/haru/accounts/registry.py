@@ -1,0 +1,62 @@
+"""Accounts made and mended without a browser: plain functions for the command line and the start-up."""
+
+from __future__ import annotations
+
+from allauth.account.models import EmailAddress
+from django.contrib.auth.password_validation import validate_password
+from django.contrib.sessions.backends.db import SessionStore
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+
+from haru.accounts.models import User
+
+
+class AccountError(ValueError):
+    """An account cannot be made or changed as asked; the text is a sentence for the person who asked."""
+
+
+def create_user(email: str, password: str) -> User:
+    """A new user, whose address counts as confirmed: whoever runs the server vouches for it. Raises `AccountError`."""
+    email = email.strip().lower()
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise AccountError(f'"{email}" is not an e-mail address.') from None
+    _judge(password, User(email=email))
+    try:
+        with transaction.atomic():
+            user = User.objects.create_user(email, password)
+            EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
+    except IntegrityError:
+        raise AccountError(f"There is already an account for {email}.") from None
+    return user
+
+
+def set_password(email: str, password: str) -> User:
+    """Give the user a new password, which also ends their sessions. Raises `AccountError`."""
+    user = find_user(email)
+    _judge(password, user)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    return user
+
+
+def find_user(email: str) -> User:
+    """The user who signs in with this address. Raises `AccountError`."""
+    try:
+        return User.objects.get_by_natural_key(email)
+    except User.DoesNotExist:
+        raise AccountError(f"There is no account for {email.strip()}.") from None
+
+
+def forget_old_sessions() -> None:
+    """Remove the sessions that have run out. To be called now and then; signing in works without."""
+    SessionStore.clear_expired()
+
+
+def _judge(password: str, user: User) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise AccountError(" ".join(error.messages)) from None

@@ -1,0 +1,52 @@
+"""Who may see, change and delete a site. A site that a person may not see does not exist for them: always 404."""
+
+from __future__ import annotations
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
+from django.http import Http404
+
+from haru.sites.models import Role, Site
+
+Person = AbstractBaseUser | AnonymousUser
+
+READERS = (Role.OWNER, Role.ADMIN, Role.VIEWER)
+MANAGERS = (Role.OWNER, Role.ADMIN)
+OWNERS = (Role.OWNER,)
+
+
+def sites_of(user: Person, roles: tuple[Role, ...] = READERS) -> QuerySet[Site]:
+    """The sites in which this person has one of the roles, by domain. Nobody's when not signed in or shut out."""
+    if not user.is_authenticated or not user.is_active:
+        return Site.objects.none()
+    # One filter, one join: the role has to be this person's.
+    return Site.objects.filter(memberships__user_id=user.pk, memberships__role__in=roles)
+
+
+def readable(user: Person, domain: str) -> Site:
+    """The site, for one who may see its numbers. Raises `Http404`."""
+    return _one(user, domain, READERS)
+
+
+def manageable(user: Person, domain: str) -> Site:
+    """The site, for one who may change its settings and its people. Raises `Http404`."""
+    return _one(user, domain, MANAGERS)
+
+
+def owned(user: Person, domain: str) -> Site:
+    """The site, for the one who may delete it. Raises `Http404`."""
+    return _one(user, domain, OWNERS)
+
+
+def role_of(user: Person, site: Site) -> Role | None:
+    """This person's role in the site, None for a stranger."""
+    membership = site.memberships.filter(user_id=user.pk).first() if user.is_authenticated else None
+    return Role(membership.role) if membership else None
+
+
+def _one(user: Person, domain: str, roles: tuple[Role, ...]) -> Site:
+    site = sites_of(user, roles).filter(domain=domain.lower()).first()
+    if site is None:
+        raise Http404("There is no such site.")
+    return site

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.db.models.signals import post_delete, post_save
+from django.utils.translation import gettext_lazy as _
+
+
+class SitesConfig(AppConfig):
+    """The measured sites and who may see them."""
+
+    name = "haru.sites"
+    label = "sites"
+    verbose_name = _("Sites")
+
+    def ready(self) -> None:
+        from haru.sites import mirror
+        from haru.sites.models import Site
+
+        post_save.connect(mirror.on_saved, sender=Site, dispatch_uid="haru.sites.mirror")
+        post_delete.connect(mirror.on_deleted, sender=Site, dispatch_uid="haru.sites.mirror")

@@ -1,0 +1,46 @@
+"""Keeps collect's mirror of the sites the same as the database."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+
+from haru import settings
+from haru.collect import mirror
+from haru.sites import signals
+from haru.sites.models import Site
+
+# Reading and writing under one lock: of two changes at once the later file holds both.
+_one_at_a_time = threading.Lock()
+
+
+def rewrite() -> None:
+    """Write every site of the database into the data folder, where collect reads them. Raises OSError."""
+    with _one_at_a_time:
+        mirror.write(
+            settings.current().data_dir,
+            [
+                mirror.Site(id=site.pk, domain=site.domain, token=site.token, timezone=site.timezone)
+                for site in Site.objects.all()
+            ],
+        )
+
+
+def on_saved(**_: Any) -> None:
+    """A site was saved: once that is committed, the mirror follows."""
+    transaction.on_commit(_follow)
+
+
+def on_deleted(*, instance: Site, **_: Any) -> None:
+    """A site was deleted: once that is committed its token stops working and its events go."""
+    transaction.on_commit(partial(_follow, instance.pk))
+
+
+def _follow(deleted: int | None = None) -> None:
+    rewrite()
+    signals.changed.send(sender=Site)
+    if deleted is not None:
+        signals.deleted.send(sender=Site, site_id=deleted)

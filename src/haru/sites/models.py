@@ -1,0 +1,75 @@
+"""A measured site, and who may see it."""
+
+from __future__ import annotations
+
+import secrets
+from typing import ClassVar
+
+import idna
+from django.conf import settings
+from django.db import models
+from django.utils import timezone as clock
+from django.utils.translation import gettext_lazy as _
+
+
+def new_token() -> str:
+    """A token nobody can guess: 192 random bits."""
+    return secrets.token_urlsafe(24)
+
+
+class Role(models.TextChoices):
+    """What a person may do with a site."""
+
+    OWNER = "owner", _("Owner")
+    ADMIN = "admin", _("Admin")
+    VIEWER = "viewer", _("Viewer")
+
+
+class Site(models.Model):
+    """A site whose visits are counted.
+
+    Events name a site by its id and outlive the row for a moment, so an id is never given twice: Django makes SQLite's
+    keys AUTOINCREMENT and PostgreSQL's come from a sequence.
+    """
+
+    domain = models.CharField(
+        _("domain"), max_length=253, unique=True, error_messages={"unique": _("This domain is already measured here.")}
+    )
+    timezone = models.CharField(_("time zone"), max_length=64, default="UTC")
+    token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    people = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Membership", related_name="sites")
+
+    objects: ClassVar[models.Manager[Site]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("site")
+        verbose_name_plural = _("sites")
+        ordering = ["domain"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """The domain as people write it: `xn--bcher-kva.example` → `bücher.example`."""
+        try:
+            return idna.decode(self.domain)
+        except idna.IDNAError:
+            return self.domain
+
+
+class Membership(models.Model):
+    """A person's role in a site."""
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(_("role"), max_length=10, choices=Role.choices)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "user"], name="sites_membership_once")]
+        ordering = ["created_at", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.role}) · {self.site}"

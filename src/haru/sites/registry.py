@@ -1,0 +1,91 @@
+"""Making, changing and deleting sites: the rules, apart from the pages, for the command line as well."""
+
+from __future__ import annotations
+
+from functools import cache
+from zoneinfo import available_timezones
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import IntegrityError, transaction
+
+from haru.sites.domain import DomainError, normalise
+from haru.sites.models import Membership, Role, Site, new_token
+
+
+class SiteError(ValueError):
+    """A site cannot be made or changed as asked; the text is a sentence for the person who asked."""
+
+
+@cache
+def timezones() -> tuple[str, ...]:
+    """The names of the time zones a site may have, sorted; without the files of tzdata that are no places."""
+    return tuple(sorted(name for name in available_timezones() if name not in {"Factory", "localtime", "posixrules"}))
+
+
+def create_site(domain: str, timezone: str, owner: AbstractBaseUser) -> Site:
+    """A new site with a token of its own and `owner` as its owner. Raises `SiteError`."""
+    try:
+        domain = normalise(domain)
+    except DomainError as error:
+        raise SiteError(str(error)) from None
+    _check_timezone(timezone)
+    try:
+        with transaction.atomic():
+            site = Site.objects.create(domain=domain, timezone=timezone)
+            Membership.objects.create(site=site, user_id=owner.pk, role=Role.OWNER)
+    except IntegrityError:
+        raise SiteError(f"{domain} is already measured here: ask its owner to add you.") from None
+    return site
+
+
+def find_site(domain: str) -> Site:
+    """The site with this domain, however it is written. Raises `SiteError`."""
+    try:
+        return Site.objects.get(domain=normalise(domain))
+    except DomainError as error:
+        raise SiteError(str(error)) from None
+    except Site.DoesNotExist:
+        raise SiteError(f"There is no site {domain.strip()}.") from None
+
+
+def set_timezone(site: Site, timezone: str) -> None:
+    """Move the site to another zone; its numbers are asked anew in that zone. Raises `SiteError`."""
+    _check_timezone(timezone)
+    site.timezone = timezone
+    site.save(update_fields=["timezone"])
+
+
+def rotate_token(site: Site) -> str:
+    """Give the site a new token; the old one stops working at once. The new token."""
+    site.token = new_token()
+    site.save(update_fields=["token"])
+    return site.token
+
+
+def delete_site(site: Site) -> None:
+    """Delete the site and its memberships; once committed its token stops working and its events are deleted."""
+    site.delete()
+
+
+def set_role(site: Site, user: AbstractBaseUser, role: str) -> None:
+    """Make the user an admin or a viewer of the site. The owner stays the owner. Raises `SiteError`."""
+    if role not in {Role.ADMIN, Role.VIEWER}:
+        raise SiteError(f'"{role}" is not a role to give: choose admin or viewer.')
+    if site.memberships.filter(user_id=user.pk, role=Role.OWNER).exists():
+        raise SiteError("The owner of a site cannot be given another role.")
+    Membership.objects.update_or_create(site=site, user_id=user.pk, defaults={"role": role})
+
+
+def remove_person(site: Site, user_id: int) -> None:
+    """Take the person's access away. The owner's cannot be. Raises `SiteError`."""
+    membership = site.memberships.filter(user_id=user_id).first()
+    if membership is None:
+        raise SiteError("This person has no access to the site.")
+    if membership.role == Role.OWNER:
+        raise SiteError("The owner of a site cannot be removed: delete the site instead.")
+    membership.delete()
+
+
+def _check_timezone(name: str) -> None:
+    if name not in timezones():
+        raise SiteError(f'"{name}" is not a time zone: choose one such as Europe/Berlin.')

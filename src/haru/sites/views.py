@@ -1,0 +1,153 @@
+"""The pages on which people add sites, fetch their snippet, change their settings and delete them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from haru import settings
+from haru.sites import access, people, registry
+from haru.sites.forms import DeleteForm, PersonForm, SiteForm, TimezoneForm
+from haru.sites.models import Role, Site
+from haru.sites.registry import SiteError
+
+_UNPROCESSABLE = 422
+
+
+@require_safe
+@login_required
+def index(request: HttpRequest) -> HttpResponse:
+    """The person's sites."""
+    return render(request, "sites/index.html", {"mine": access.sites_of(request.user)})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def new(request: HttpRequest) -> HttpResponse:
+    """Add a site; its snippet comes next."""
+    form = SiteForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            site = registry.create_site(form.cleaned_data["domain"], form.cleaned_data["timezone"], request.user)
+        except SiteError as error:
+            form.add_error("domain", str(error))
+        else:
+            return redirect("snippet", site.domain)
+    return render(request, "sites/new.html", {"form": form}, status=_UNPROCESSABLE if form.errors else 200)
+
+
+@require_safe
+@never_cache
+@login_required
+def snippet(request: HttpRequest, domain: str) -> HttpResponse:
+    """What to put on the pages of the site. It holds the token, so it is for those who manage the site."""
+    site = access.manageable(request.user, domain)
+    return render(request, "sites/snippet.html", _installation(site))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def edit(request: HttpRequest, domain: str) -> HttpResponse:
+    """The settings page of a site; POST saves the time zone."""
+    site = access.manageable(request.user, domain)
+    if request.method != "POST":
+        return _settings(request, site)
+    form = TimezoneForm(request.POST)
+    if not form.is_valid():
+        return _settings(request, site, timezone_form=form)
+    registry.set_timezone(site, form.cleaned_data["timezone"])
+    messages.success(request, _("The time zone is now %(zone)s.") % {"zone": site.timezone})
+    return redirect("site-settings", site.domain)
+
+
+@require_POST
+@login_required
+def rotate_token(request: HttpRequest, domain: str) -> HttpResponse:
+    """Give the site a new token."""
+    site = access.manageable(request.user, domain)
+    registry.rotate_token(site)
+    messages.success(request, _("The site has a new token. Pages with the old snippet are no longer counted."))
+    return redirect("snippet", site.domain)
+
+
+@require_POST
+@login_required
+def add_person(request: HttpRequest, domain: str) -> HttpResponse:
+    """Give someone with an account access to the site, or another role in it."""
+    site = access.manageable(request.user, domain)
+    form = PersonForm(request.POST)
+    if form.is_valid():
+        try:
+            person = people.find(form.cleaned_data["email"])
+            registry.set_role(site, person, form.cleaned_data["role"])
+        except SiteError as error:
+            form.add_error("email", str(error))
+        else:
+            messages.success(request, _("%(email)s now has access.") % {"email": form.cleaned_data["email"]})
+            return redirect("site-settings", site.domain)
+    return _settings(request, site, person_form=form)
+
+
+@require_POST
+@login_required
+def remove_person(request: HttpRequest, domain: str, user_id: int) -> HttpResponse:
+    """Take a person's access to the site away."""
+    site = access.manageable(request.user, domain)
+    try:
+        registry.remove_person(site, user_id)
+    except SiteError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, _("The access was removed."))
+    if access.role_of(request.user, site) is None:  # they removed themselves
+        return redirect("sites")
+    return redirect("site-settings", site.domain)
+
+
+@require_POST
+@login_required
+def delete(request: HttpRequest, domain: str) -> HttpResponse:
+    """Delete the site with all its numbers, after its domain was typed again. The owner's alone."""
+    site = access.owned(request.user, domain)
+    form = DeleteForm(site, request.POST)
+    if not form.is_valid():
+        return _settings(request, site, delete_form=form)
+    name = site.name
+    registry.delete_site(site)
+    messages.success(request, _("%(site)s and its numbers are deleted.") % {"site": name})
+    return redirect("sites")
+
+
+def _settings(request: HttpRequest, site: Site, **forms: Any) -> HttpResponse:
+    role = access.role_of(request.user, site)
+    context = {
+        **_installation(site),
+        "timezone_form": TimezoneForm(initial={"timezone": site.timezone}),
+        "person_form": PersonForm(),
+        "delete_form": DeleteForm(site),
+        "memberships": site.memberships.select_related("user"),
+        "is_owner": role == Role.OWNER,
+        **forms,
+    }
+    return render(request, "sites/settings.html", context, status=_UNPROCESSABLE if forms else 200)
+
+
+def _installation(site: Site) -> dict[str, Any]:
+    base = settings.current().base_url
+    return {
+        "site": site,
+        "snippet": f'<script defer src="{base}/js/haru.js" data-token="{site.token}"></script>',
+        "curl": (
+            f"curl {base}/api/collect -H 'Authorization: Bearer {site.token}' \\\n"
+            f"  -H 'Content-Type: application/json' \\\n"
+            f"""  -d '{{"p": "https://{site.domain}/hello"}}'"""
+        ),
+    }

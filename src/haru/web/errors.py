@@ -1,0 +1,60 @@
+"""What people and programs see when something cannot be answered: a page, or `{"error": "<sentence>"}` below /api/."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+
+_LAST_RESORT = "<!doctype html><html lang=en><title>Haru</title><h1>Something broke here</h1><p>Please try again.</p>"
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """400: mostly a host name that HARU_BASE_URL does not name."""
+    return _answer(request, HTTPStatus.BAD_REQUEST, _("This request cannot be read."))
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """403."""
+    return _answer(request, HTTPStatus.FORBIDDEN, _("You may not do this."))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 for a form whose key does not fit: it came from elsewhere, or the page was open for too long."""
+    sentence = _("This form is no longer valid. Go back, load the page again and send it once more.")
+    return _answer(request, HTTPStatus.FORBIDDEN, sentence)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """404: no such page, or one that does not exist for this person."""
+    return _answer(request, HTTPStatus.NOT_FOUND, _("There is nothing at this address."))
+
+
+def too_many(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """429: more tries at signing in than one person needs."""
+    response = _answer(request, HTTPStatus.TOO_MANY_REQUESTS, _("Too many tries. Wait a few minutes and try again."))
+    response.headers["Retry-After"] = "60"
+    return response
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500. The page asks nothing of the database, which may be what broke."""
+    if request.path.startswith("/api/"):
+        return JsonResponse({"error": _("Something broke here. Please try again.")}, status=500)
+    try:
+        return HttpResponse(render_to_string("500.html"), status=500)
+    except Exception:  # whatever broke the page may have broken the template too
+        return HttpResponse(_LAST_RESORT, status=500)
+
+
+def _answer(request: HttpRequest, status: HTTPStatus, sentence: str) -> HttpResponse:
+    if request.path.startswith("/api/"):
+        return JsonResponse({"error": sentence}, status=status)
+    context: dict[str, Any] = {"sentence": sentence}
+    if not hasattr(request, "user"):  # refused before anyone looked who it is: no context processors
+        return HttpResponse(render_to_string(f"{status.value}.html", context), status=status)
+    return render(request, f"{status.value}.html", context, status=status)

@@ -1,0 +1,100 @@
+"""What every page goes through: whom to believe, which headers to send, and the built files."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+from haru import settings
+
+Respond = Callable[[HttpRequest], HttpResponseBase]
+
+#: What a page of Haru may load and do: its own files, nothing inline, nothing from elsewhere, no frame around it.
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "object-src 'none'",
+    ]
+)
+
+#: Powerful features that no page of Haru uses.
+PERMISSIONS_POLICY = ", ".join(
+    f"{feature}=()"
+    for feature in ("browsing-topics", "camera", "display-capture", "geolocation", "microphone", "payment", "usb")
+)
+
+_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT")
+_YEAR = 365 * 24 * 3600
+
+
+class TrustedProxies:
+    """Takes away what a request says about its own way here, unless one of HARU_TRUSTED_PROXIES sent it."""
+
+    def __init__(self, respond: Respond) -> None:
+        self._respond = respond
+        self._trusted = settings.current().trusted_proxies
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request."""
+        if not self._believes(str(request.META.get("REMOTE_ADDR", ""))):
+            for name in _FORWARDED:
+                request.META.pop(name, None)
+        return self._respond(request)
+
+    def _believes(self, peer: str) -> bool:
+        try:
+            address = ipaddress.ip_address(peer)
+        except ValueError:
+            return False
+        mapped = getattr(address, "ipv4_mapped", None)
+        return any((mapped or address) in network for network in self._trusted)
+
+
+class PageHeaders:
+    """Sends the Content-Security-Policy and the Permissions-Policy with every answer that does not bring its own."""
+
+    def __init__(self, respond: Respond) -> None:
+        self._respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request."""
+        response = self._respond(request)
+        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        return response
+
+
+class StaticFiles(WhiteNoiseMiddleware):
+    """Serves the built files; an address with their digest (`?v=...`, see the `asset` tag) is kept for a year."""
+
+    def __init__(self, respond: Respond, **options: Any) -> None:
+        super().__init__(respond, **options)
+
+    def add_files(self, root: str, prefix: str | None = None) -> None:
+        """Take in the files below `root`. A checkout whose front end is not built yet has none; pages work without."""
+        if Path(root).is_dir():
+            super().add_files(root, prefix)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request with a file, or pass it on."""
+        file = self.files.get(request.path_info)
+        if file is None:
+            response: HttpResponse = self.get_response(request)
+            return response
+        answer: HttpResponseBase = self.serve(file, request)
+        if "v" in request.GET and answer.status_code == 200:
+            answer.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
+        return answer

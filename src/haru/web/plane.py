@@ -1,0 +1,63 @@
+"""The data plane as the pages see it: what the composition root hands to the web, and where the web finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from haru.sites import signals
+
+if TYPE_CHECKING:
+    from haru.live import Live
+    from haru.stats.report import Reports
+
+
+class NoPlane(RuntimeError):
+    """A page asked for numbers in a process that opened no stores."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plane:
+    """Everything the pages need of collect, live and stats."""
+
+    reports: Reports
+    live: Live
+    sites_changed: Callable[[], None]  # the mirror was rewritten: read it now
+    delete_events: Callable[[int], None]  # a site is gone: its events are to go too
+    health: Callable[[], dict[str, Any]]
+
+
+_plane: Plane | None = None
+
+
+def use(plane: Plane | None) -> None:
+    """Set the plane of this process; None when its stores close."""
+    global _plane
+    _plane = plane
+
+
+def get() -> Plane:
+    """The plane of this process. Raises `NoPlane` when none is set."""
+    if _plane is None:
+        raise NoPlane("This process has no open event store: pages with numbers work in `haru serve` only.")
+    return _plane
+
+
+def is_set() -> bool:
+    """Whether `get` would answer."""
+    return _plane is not None
+
+
+def _on_sites_changed(**_: object) -> None:
+    if _plane is not None:
+        _plane.sites_changed()
+
+
+def _on_site_deleted(*, site_id: int, **_: object) -> None:
+    if _plane is not None:
+        _plane.delete_events(site_id)
+
+
+signals.changed.connect(_on_sites_changed, dispatch_uid="haru.web.plane")
+signals.deleted.connect(_on_site_deleted, dispatch_uid="haru.web.plane")

@@ -1,0 +1,55 @@
+"""Makes the control plane ready: Django set up, the database's tables as this version wants them, the mirror written."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import django
+
+
+def prepare() -> None:
+    """Set Django up, apply what migrations are missing, and write collect's mirror of the sites.
+
+    For the server, the command line and the tests; harmless when called twice. Raises `haru.settings.BadSetting` for a
+    setting that cannot be used and `django.db.Error` when the database cannot be reached.
+    """
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "haru.web.config")
+    django.setup()
+    migrate()
+
+    from haru.sites import mirror
+
+    mirror.rewrite()
+
+
+def migrate() -> bool:
+    """Apply the migrations that the database lacks; whether there were any. Two processes at once take turns."""
+    from django.core.management import call_command
+    from django.db import connection
+
+    from haru import settings
+
+    if connection.vendor == "sqlite":
+        _make_private(str(connection.settings_dict["NAME"]))
+    if not _is_behind():
+        return False
+    with (settings.current().data_dir / "migrate.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        call_command("migrate", interactive=False, verbosity=0)
+    return True
+
+
+def _is_behind() -> bool:
+    from django.db import connection
+    from django.db.migrations.loader import MigrationLoader
+
+    loader = MigrationLoader(connection)
+    return not set(loader.graph.leaf_nodes()) <= set(loader.applied_migrations)
+
+
+def _make_private(name: str) -> None:
+    """The file holds password digests: it is made readable for this user alone before anything is written to it."""
+    if name != ":memory:" and "mode=memory" not in name and not Path(name).exists():
+        Path(name).touch(mode=0o600)

@@ -1,0 +1,40 @@
+"""Every page of Haru. Served before Django sees them, by `haru.asgi`: /api/collect and its sisters, /js/haru.js,
+/health, /metrics and /sites/<domain>/live."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+from django.utils.module_loading import import_string
+
+from haru.accounts import views as accounts
+from haru.sites import views as sites
+from haru.web.home import home
+
+
+def _later(name):
+    return lambda request, *args, **kwargs: import_string(name)(request, *args, **kwargs)
+
+
+urlpatterns = [
+    path("", home, name="home"),
+    path("account/keys", accounts.keys, name="keys"),
+    path("account/keys/<int:pk>/revoke", accounts.revoke_key, name="revoke-key"),
+    path("account/", include("allauth.account.urls")),
+    path("sites", sites.index, name="sites"),
+    path("sites/new", sites.new, name="new-site"),
+    path("sites/<str:domain>", _later("haru.web.dashboard.dashboard"), name="dashboard"),
+    path("sites/<str:domain>/panels/<str:panel>", _later("haru.web.dashboard.panel"), name="panel"),
+    path("sites/<str:domain>/snippet", sites.snippet, name="snippet"),
+    path("sites/<str:domain>/settings", sites.edit, name="site-settings"),
+    path("sites/<str:domain>/settings/token", sites.rotate_token, name="rotate-token"),
+    path("sites/<str:domain>/settings/people", sites.add_person, name="add-person"),
+    path("sites/<str:domain>/settings/people/<int:user_id>/remove", sites.remove_person, name="remove-person"),
+    path("sites/<str:domain>/settings/delete", sites.delete, name="delete-site"),
+    path("api/v2/query", _later("haru.web.api.query"), name="query"),
+]
+
+handler400 = "haru.web.errors.bad_request"
+handler403 = "haru.web.errors.forbidden"
+handler404 = "haru.web.errors.not_found"
+handler429 = "haru.web.errors.too_many"
+handler500 = "haru.web.errors.server_error"
