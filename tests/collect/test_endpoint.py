@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from haru.collect import mirror
+from haru.collect.endpoint import INSTALLATION, Endpoint
+from haru.collect.geo import Geo
+from haru.collect.mirror import Mirror, Site
+from haru.collect.pipeline import Pipeline, Refusal
+from haru.collect.ratelimit import RateLimit
+from haru.collect.visitor import Salts
+from haru.events.event import Event
+from haru.events.spool import Spool, SpoolUnavailable, Writer
+from haru.settings import read
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+SITE = Site(id=1, domain="example.com", token="t-one")
+OTHER = Site(id=2, domain="other.example", token="t-two", rate_limit=2)
+NOW = 1_767_268_800.0
+
+
+class Door:
+    """The endpoint over a real spool, driven as a server drives it."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.now = NOW
+        settings = read({"HARU_DATA_DIR": str(folder), **environment})
+        mirror.write(folder, [SITE, OTHER])
+        salts = Salts(folder)
+        salts.rotate(int(NOW * 1000))
+        self.spool = Spool(folder / "spool.sqlite3")
+        self.writer = Writer(Spool(folder / "spool.sqlite3"), asyncio.get_running_loop())
+        self.endpoint = Endpoint(
+            settings,
+            Mirror(folder),
+            Pipeline(salts.ids, Geo(None)),
+            RateLimit(settings.rate_limit),
+            self.writer,
+            clock=lambda: self.now,
+        )
+
+    async def ask(
+        self,
+        body: bytes | dict[str, Any] = b'{"p":"/"}',
+        *,
+        token: str | None = "t-one",
+        query: str = "",
+        method: str = "POST",
+        peer: str = "203.0.113.9",
+        headers: dict[str, str] | None = None,
+        parts: list[bytes] | None = None,
+    ) -> tuple[int, dict[str, str], bytes]:
+        lines = {"user-agent": FIREFOX} | (headers or {})
+        if token is not None:
+            lines["authorization"] = f"Bearer {token}"
+        whole = json.dumps(body).encode() if isinstance(body, dict) else body
+        waiting = list(parts) if parts is not None else [whole]
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": "/api/collect",
+            "query_string": query.encode(),
+            "client": (peer, 1234),
+            "headers": [(k.lower().encode(), v.encode("utf-8")) for k, v in lines.items()],
+        }
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            if not waiting:
+                return {"type": "http.disconnect"}
+            part = waiting.pop(0)
+            return {"type": "http.request", "body": part, "more_body": bool(waiting) or parts is not None}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await self.endpoint(scope, receive, send)
+        assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+        answered = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
+        return sent[0]["status"], answered, sent[1].get("body", b"")
+
+    def events(self) -> list[Event]:
+        return [arrival.event for arrival in self.spool.read(0, 1000)]
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncIterator[Door]:
+    door = Door(tmp_path)
+    yield door
+    await asyncio.to_thread(door.writer.close)
+
+
+async def test_the_curl_of_the_readme_counts(door: Door) -> None:
+    status, headers, body = await door.ask(
+        b'{"p":"/home","r":"https://google.com","sw":1920,"sh":1080}', headers={"user-agent": "curl/8.5.0"}
+    )
+    assert (status, body) == (200, b"")
+    assert "x-haru-dropped" not in headers
+    (event,) = door.events()
+    assert (event.path, event.origin.source, event.origin.screen) == ("/home", "Google", "1920x1080")
+    assert door.endpoint.accepted == 1
+
+
+async def test_a_beacon_with_the_token_in_the_query_counts(door: Door) -> None:
+    status, headers, _ = await door.ask(token=None, query="t=t-one", headers={"content-type": "text/plain"})
+    assert status == 200
+    assert headers["access-control-allow-origin"] == "*"
+    assert len(door.events()) == 1
+    assert (await door.ask(token=None, query="x=1&t=t%2Done"))[0] == 200
+    assert len(door.events()) == 2
+
+
+async def test_curl_with_the_public_token_is_a_robot(door: Door) -> None:
+    status, headers, body = await door.ask(token=None, query="t=t-one", headers={"user-agent": "curl/8.5.0"})
+    assert (status, headers["x-haru-dropped"], body) == (200, "bot", b"")
+    assert door.events() == []
+    assert door.endpoint.refused == {(1, Refusal.BOT): 1}
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong", "t-on", "T-ONE", "é"])
+async def test_an_unknown_token_is_401_and_counts_under_the_installation(door: Door, token: str | None) -> None:
+    status, headers, body = await door.ask(token=token)
+    assert status == 401
+    assert headers["x-haru-dropped"] == "unknown_site"
+    assert json.loads(body)["error"].startswith("token: no site has this token")
+    assert door.endpoint.refused == {(INSTALLATION, Refusal.UNKNOWN_SITE): 1}
+    assert door.events() == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"\xff", b'{"p":1}', b'{"p":"/","sw":-1}', b'{"p":"/","sw":1e99}', b'{"p":"/' + b"x" * 3000 + b'"}']
+)
+async def test_a_bad_body_is_400_with_a_sentence_and_harms_no_neighbour(door: Door, body: bytes) -> None:
+    (status, headers, answer), (good, *_) = await asyncio.gather(door.ask(body), door.ask())
+    assert (status, good) == (400, 200)
+    assert ": " in json.loads(answer)["error"]
+    assert headers["access-control-allow-origin"] == "*"
+    assert len(door.events()) == 1
+    assert door.endpoint.refused == {(1, Refusal.INVALID): 1}
+
+
+async def test_a_body_that_is_too_large_is_413_whether_announced_or_not(door: Door) -> None:
+    announced = await door.ask(b"{}", headers={"content-length": str(10 * 1024 * 1024)})
+    streamed = await door.ask(parts=[b"x" * 65536] * 160)
+    at_once = await door.ask(b"x" * (128 * 1024 + 1))
+    assert [announced[0], streamed[0], at_once[0]] == [413, 413, 413]
+    assert door.endpoint.refused == {(1, Refusal.TOO_LARGE): 3}
+
+
+async def test_a_body_in_several_parts_is_one_body(door: Door) -> None:
+    scope_parts = [b'{"p":', b'"/in-parts"', b"}"]
+    waiting = list(scope_parts)
+
+    async def receive() -> dict[str, Any]:
+        part = waiting.pop(0)
+        return {"type": "http.request", "body": part, "more_body": bool(waiting)}
+
+    sent = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/api/collect", "query_string": b"", "client": ("203.0.113.9", 1),
+        "headers": [(b"authorization", b"Bearer t-one"), (b"user-agent", FIREFOX.encode())],
+    }  # fmt: skip
+    await door.endpoint(scope, receive, send)
+    assert sent[0]["status"] == 200
+    assert door.events()[0].path == "/in-parts"
+
+
+async def test_a_sender_who_leaves_before_the_end_counts_nothing(door: Door) -> None:
+    status, *_ = await door.ask(parts=[b'{"p":"/'])
+    assert status == 400
+    assert door.events() == []
+
+
+async def test_a_preflight_is_answered_and_other_methods_are_not(door: Door) -> None:
+    status, headers, _ = await door.ask(method="OPTIONS", token=None)
+    assert status == 204
+    assert "authorization" in headers["access-control-allow-headers"]
+    assert (await door.ask(method="GET"))[0] == 405
+
+
+async def test_beyond_the_limit_of_an_address_the_answer_is_429(tmp_path: Path) -> None:
+    door = Door(tmp_path, HARU_RATE_LIMIT="5")
+    answers = [await door.ask() for _ in range(6)]
+    assert [status for status, *_ in answers] == [200] * 5 + [429]
+    assert 1 <= int(answers[-1][1]["retry-after"]) <= 60
+    assert (await door.ask(peer="203.0.113.10"))[0] == 200
+    assert [(await door.ask(token="t-two"))[0] for _ in range(3)] == [200, 200, 429]  # its own limit, its own count
+    door.now += 121
+    assert (await door.ask())[0] == 200
+    door.writer.close()
+
+
+async def test_guessing_tokens_is_limited_by_address(tmp_path: Path) -> None:
+    door = Door(tmp_path, HARU_RATE_LIMIT="3")
+    assert [(await door.ask(token=f"guess-{n}"))[0] for n in range(4)] == [401, 401, 401, 429]
+    assert (await door.ask())[0] == 200
+    door.writer.close()
+
+
+async def test_addresses_of_one_ipv6_network_are_one_sender(tmp_path: Path) -> None:
+    door = Door(tmp_path, HARU_RATE_LIMIT="2")
+    peers = ["2001:db8:1:1::1", "2001:db8:1:1:ffff::2", "2001:db8:1:1::3", "2001:db8:1:2::1"]
+    assert [(await door.ask(peer=peer))[0] for peer in peers] == [200, 200, 429, 200]
+    door.writer.close()
+
+
+async def test_a_forwarded_address_is_believed_from_a_trusted_proxy_only(tmp_path: Path) -> None:
+    door = Door(tmp_path, HARU_TRUSTED_PROXIES="10.0.0.0/8", HARU_COUNTRY_HEADER="CF-IPCountry")
+    for peer, forwarded in [("10.0.0.1", "198.51.100.1"), ("10.0.0.1", "198.51.100.2"), ("203.0.113.9", "198.51.100.1")]:
+        await door.ask(peer=peer, headers={"x-forwarded-for": forwarded, "cf-ipcountry": "SE"})
+    first, second, stranger = door.events()
+    assert first.visitor_id != second.visitor_id
+    assert stranger.visitor_id not in (first.visitor_id, second.visitor_id)
+    door.writer.close()
+
+
+async def test_a_prefetched_page_is_not_counted(door: Door) -> None:
+    for header, value in [("sec-purpose", "prefetch;prerender"), ("purpose", "prefetch"), ("x-moz", "prefetch")]:
+        status, headers, _ = await door.ask(headers={header: value})
+        assert (status, headers["x-haru-dropped"]) == (200, "prefetch")
+    assert door.events() == []
+
+
+async def test_the_same_key_counts_once(door: Door) -> None:
+    first = await door.ask({"p": "/", "id": "order-1"})
+    again = await door.ask({"p": "/", "id": "order-1"})
+    assert "x-haru-dropped" not in first[1]
+    assert (again[0], again[1]["x-haru-dropped"]) == (200, "duplicate")
+    assert len(door.events()) == 1
+
+
+async def test_a_disk_that_refuses_is_503_with_retry_after(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(event: Event, key: str = "") -> asyncio.Future[bool]:
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        future.set_exception(SpoolUnavailable("disk full"))
+        return future
+
+    monkeypatch.setattr(door.writer, "put", refuse)
+    status, headers, _ = await door.ask()
+    assert (status, headers["retry-after"]) == (503, "10")
+    assert door.endpoint.accepted == 0
+
+
+async def test_the_host_comes_from_the_body_then_the_page_then_the_origin(door: Door) -> None:
+    await door.ask({"p": "https://shop.example.com/a", "h": "given.example"}, headers={"origin": "https://o.example"})
+    await door.ask({"p": "https://shop.example.com/a"}, headers={"origin": "https://o.example"})
+    await door.ask({"p": "/a"}, headers={"origin": "https://o.example:8443"})
+    await door.ask({"p": "/a"}, headers={"origin": "null"})
+    assert [event.hostname for event in door.events()] == ["given.example", "shop.example.com", "o.example", ""]

@@ -1,0 +1,22 @@
+"""Events and rows for the tests of this room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from haru.events.event import Arrival, Event, Origin
+
+NOON = 1_767_268_800_000  # 2026-01-01 12:00:00 UTC
+MINUTE = 60_000
+
+
+def event(at: int = NOON, visitor: int = 1, **values: Any) -> Event:
+    values.setdefault("site_id", 1)
+    values.setdefault("path", "/")
+    values.setdefault("origin", Origin())
+    values.setdefault("visitor_before", visitor)
+    return Event(at=at, visitor_id=visitor, **values)
+
+
+def arrivals(*events: Event, first: int = 1) -> list[Arrival]:
+    return [Arrival(first + index, each) for index, each in enumerate(events)]

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+from sqlalchemy import bindparam, column, select, table
+
+from haru.events.duckdb import DuckStore
+from haru.events.event import Arrival, Origin
+from haru.events.loader import row
+from haru.events.store import StoreUnavailable
+from haru.events.visits import Visit
+from tests.events.made import MINUTE, NOON, event
+
+
+def rows(*events, visit: int = 1):  # type: ignore[no-untyped-def]
+    return [
+        row(Arrival(n + 1, e), Visit(visit, e.site_id, e.visitor_id, e.at, e.at, e.origin))
+        for n, e in enumerate(events)
+    ]
+
+
+def test_rows_and_position_survive_closing(tmp_path: Path) -> None:
+    store = DuckStore(tmp_path / "e.duckdb")
+    odd = "a'b\"c\\ü😀\n"
+    store.load(rows(event(path=odd, props={odd: odd}, origin=Origin(city=-1)), event(interactive=False)), 2)
+    store.close()
+    store = DuckStore(tmp_path / "e.duckdb")
+    assert store.position() == 2
+    found = store.fetch(select(column("path"), column("interactive"), column("occurred_at")).select_from(table("event")))
+    assert sorted((path, interactive) for path, interactive, _ in found) == [("/", False), (odd, True)]
+    assert {at.isoformat() for *_, at in found} == {"2026-01-01T12:00:00"}
+
+
+def test_a_load_that_fails_leaves_neither_rows_nor_position(tmp_path: Path) -> None:
+    store = DuckStore(None)
+    good = rows(event())
+    bad = [(*good[0][:7], None, *good[0][8:])]  # a null where none may be
+    store.load(good, 1)
+    with pytest.raises(duckdb.ConstraintException):
+        store.load(bad, 2)
+    assert store.position() == 1
+    assert store.fetch(select(column("id")).select_from(table("event"))) == [(1,)]
+
+
+def test_values_are_bound_and_never_become_sql() -> None:
+    store = DuckStore(None)
+    store.load(rows(event(path="'; DROP TABLE event; --")), 1)
+    wanted = select(column("id")).select_from(table("event")).where(column("path") == bindparam("path"))
+    assert store.fetch(wanted, {"path": "'; DROP TABLE event; --"}) == [(1,)]
+    many = select(column("id")).select_from(table("event")).where(column("path").in_(["x", "'; DROP TABLE event; --"]))
+    assert store.fetch(many) == [(1,)]
+
+
+def test_the_visits_of_some_visitors_come_whole() -> None:
+    store = DuckStore(None)
+    origin = Origin(source="Google", country="DE")
+    store.load(
+        rows(event(NOON, visitor=5, origin=origin), event(NOON + 90 * MINUTE, visitor=5, origin=origin), visit=1)
+        + rows(event(NOON, visitor=6), visit=7),
+        9,
+    )
+    assert store.visits(1, [5], NOON + 60 * MINUTE, NOON + 100 * MINUTE) == [
+        Visit(1, 1, 5, NOON, NOON + 90 * MINUTE, origin)
+    ]
+    assert store.visits(1, [6], NOON + MINUTE, NOON + 100 * MINUTE) == []
+    assert store.visits(2, [5, 6], 0, NOON * 2) == []
+    assert [visit.id for visit in store.recent_visits(NOON + 90 * MINUTE)] == [1]
+
+
+def test_a_file_that_another_process_has_open_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "e.duckdb"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", f"import duckdb; c = duckdb.connect({str(path)!r}); print('open', flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"open\n"
+        with pytest.raises(StoreUnavailable, match="another program has it open"):
+            DuckStore(path)
+    finally:
+        holder.kill()
+        holder.wait()
+    DuckStore(path).close()
+
+
+def test_the_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    DuckStore(tmp_path / "e.duckdb")
+    assert stat.S_IMODE((tmp_path / "e.duckdb").stat().st_mode) == 0o600
+
+
+def test_the_statement_can_be_shown_as_text() -> None:
+    text = DuckStore(None).sql(select(column("id")).select_from(table("event")).where(column("path") == "/it's"))
+    assert "path = '/it''s'" in text

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import BigInteger, column, func, select, table
+
+from haru.events import loader as loader_module
+from haru.events.duckdb import DuckStore
+from haru.events.event import COLUMNS, ENGAGEMENT, Arrival, Origin
+from haru.events.loader import Load, Loader, row
+from haru.events.spool import Spool
+from haru.events.store import StoreUnavailable
+from haru.events.visits import Visit
+from tests.events.made import MINUTE, NOON, event
+
+EVENT = table("event", column("id", BigInteger), column("visit_id", BigInteger), column("site_id", BigInteger))
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool.sqlite3")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DuckStore:
+    return DuckStore(tmp_path / "events.duckdb")
+
+
+def stored(store: DuckStore) -> list[tuple[int, int]]:
+    return [tuple(r) for r in store.fetch(select(EVENT.c.id, EVENT.c.visit_id).order_by(EVENT.c.id))]  # type: ignore[misc]
+
+
+def drain(loader: Loader, now: int = NOON) -> list[Load]:
+    return list(loader.drain(now))
+
+
+def test_every_event_is_loaded_once_with_its_visit(spool: Spool, store: DuckStore) -> None:
+    spool.append([event(NOON), event(NOON, visitor=2), event(NOON + MINUTE)])
+    (load,) = drain(Loader(spool, store))
+    assert stored(store) == [(1, 1), (2, 2), (3, 1)]
+    assert (load.events, load.position, load.sites) == (3, 3, frozenset({1}))
+    assert load.seen == ((1, 1, NOON), (1, 2, NOON), (1, 1, NOON + MINUTE))
+    assert spool.depth() == 0
+    assert store.position() == 3
+
+
+def test_an_engagement_without_a_visit_is_counted_by_site_and_not_stored(spool: Spool, store: DuckStore) -> None:
+    spool.append([event(name=ENGAGEMENT, site_id=4), event(site_id=5)])
+    (load,) = drain(Loader(spool, store))
+    assert load.unvisited == {4: 1}
+    assert stored(store) == [(2, 2)]
+    assert store.position() == 2
+
+
+def test_a_batch_of_nothing_but_refused_events_still_moves_on(spool: Spool, store: DuckStore) -> None:
+    spool.append([event(name=ENGAGEMENT)])
+    loader = Loader(spool, store)
+    assert [load.events for load in drain(loader)] == [0]
+    assert store.position() == 1
+    assert drain(loader) == []
+
+
+def test_a_visit_goes_on_after_a_restart(spool: Spool, store: DuckStore, tmp_path: Path) -> None:
+    spool.append([event(NOON, origin=Origin(source="Google"))])
+    drain(Loader(spool, store))
+    store.close()
+    reopened = DuckStore(tmp_path / "events.duckdb")
+    spool.append([event(NOON + 29 * MINUTE, origin=Origin(source="Bing"))])
+    loader = Loader(spool, reopened)
+    assert [visit.id for visit in loader.start(NOON + 29 * MINUTE)] == [1]
+    drain(loader, NOON + 29 * MINUTE)
+    assert stored(reopened) == [(1, 1), (2, 1)]
+    sources = reopened.fetch(select(func.count()).select_from(table("event", column("source"))).where(
+        column("source") == "Google"
+    ))
+    assert sources == [(2,)]
+
+
+class Failing(DuckStore):
+    """A store whose loads fail in a chosen way."""
+
+    fail: Callable[[str], None] | None = None
+
+    def load(self, rows, position):  # type: ignore[no-untyped-def]
+        if self.fail:
+            self.fail("before")
+        super().load(rows, position)
+        if self.fail:
+            self.fail("after")
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_store_that_fails_before_or_after_its_commit_gets_each_event_once(
+    spool: Spool, tmp_path: Path, moment: str
+) -> None:
+    store = Failing(tmp_path / "events.duckdb")
+    failures = 0
+
+    def fail(now: str) -> None:
+        nonlocal failures
+        if now == moment:
+            failures += 1
+            raise StoreUnavailable("gone")
+
+    spool.append([event(NOON), event(NOON + MINUTE)])
+    loader = Loader(spool, store)
+    store.fail = fail
+    if moment == "before":
+        with pytest.raises(StoreUnavailable):
+            loader.step(NOON)
+        assert spool.depth() == 2
+    else:
+        assert loader.step(NOON) is not None  # the store has it: its word counts, not the lost answer
+    assert failures == 1
+    store.fail = None
+    spool.append([event(NOON + 2 * MINUTE)])
+    drain(loader)
+    assert stored(store) == [(1, 1), (2, 1), (3, 1)]
+
+
+def test_a_loader_killed_between_commit_and_acknowledgement_loads_nothing_twice(
+    spool: Spool, store: DuckStore
+) -> None:
+    spool.append([event(NOON), event(NOON)])
+    never_acknowledged = Loader(spool, store, acknowledge=lambda _: None)
+    drain(never_acknowledged)
+    assert spool.depth() == 2
+    spool.append([event(NOON + MINUTE)])
+    drain(Loader(spool, store))
+    assert stored(store) == [(1, 1), (2, 1), (3, 1)]
+    assert spool.depth() == 0
+
+
+def test_batches_are_bounded(spool: Spool, store: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader_module, "MOST_EVENTS", 4)
+    spool.append([event(NOON + n) for n in range(10)])
+    assert [load.events for load in drain(Loader(spool, store))] == [4, 4, 2]
+    assert [visit for _, visit in stored(store)] == [1] * 10
+
+
+def test_deleting_a_site_removes_its_events_and_leaves_the_neighbours(spool: Spool, store: DuckStore) -> None:
+    loader = Loader(spool, store)
+    spool.append([event(site_id=1), event(site_id=2)])
+    drain(loader)
+    spool.append([event(site_id=1), event(site_id=2)])  # still waiting
+    loader.delete_site(1, NOON)
+    assert stored(store) == [(2, 2), (4, 2)]
+
+
+def test_a_row_has_a_value_for_every_column_of_the_table() -> None:
+    origin = Origin(source="Google", country="DE", city=5, language="de")
+    arrival = Arrival(9, event(path="/x", props={"b": "2", "a": "1"}, scroll_depth=40, hostname="example.com"))
+    values = dict(zip((name for name, _ in COLUMNS), row(arrival, Visit(7, 1, 3, NOON, NOON, origin)), strict=True))
+    assert values["id"] == 9
+    assert values["visit_id"] == 7
+    assert values["visitor_id"] == 3
+    assert values["path"] == "/x"
+    assert values["source"] == "Google"
+    assert values["city"] == 5
+    assert values["language"] == "de"
+    assert values["props"] == '{"a":"1","b":"2"}'
+    assert values["scroll_depth"] == 40
