@@ -1,0 +1,160 @@
+"""How many durable events one core takes, how long an answer takes at 2,000 a second while dashboards refresh, and
+how long until the dashboard shows an event. The server has the first core, the load the second.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+
+from bench import load
+from bench.table import table
+from tests.server import FIREFOX, Server, free_port
+
+CONNECTIONS = 64
+SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
+ROUNDS = 3
+RATE = 2000
+REQUEST = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
+
+
+def pin(process: psutil.Process, core: int) -> None:
+    for thread in process.threads():
+        os.sched_setaffinity(thread.id, {core})
+    process.cpu_affinity([core])
+
+
+def requests(url: str, token: str) -> list[bytes]:
+    """One for each connection, of different visitors and pages."""
+    made = []
+    for number in range(CONNECTIONS):
+        body = {
+            "p": f"https://example.com/page/{number % 20}?utm_source=news{number % 3}",
+            "r": "https://www.google.com/",
+            "sw": 1920,
+            "sh": 1080,
+            "tz": "Europe/Berlin",
+        }
+        agent = FIREFOX.replace("140.0", f"{120 + number % 20}.0")
+        made.append(load.request(f"{url}/api/collect", token, json.dumps(body).encode(), agent))
+    return made
+
+
+def resident(process: psutil.Process) -> str:
+    return f"{process.memory_info().rss / 1e6:.0f} MB"
+
+
+def sign_in(server: Server) -> httpx.Client:
+    client = httpx.Client(base_url=server.url, timeout=30, follow_redirects=True, headers={"Referer": server.url})
+    page = client.get("/account/login/")
+    found = REQUEST.search(page.text)
+    assert found is not None
+    answer = client.post(
+        "/account/login/",
+        data={"login": "owner@example.com", "password": "a long password", "csrfmiddlewaretoken": found[1]},
+    )
+    assert "sessionid" in client.cookies, answer.text[:2000]
+    return client
+
+
+def throughput(folder: Path) -> list[list[str]]:
+    port = free_port()
+    empty = subprocess.Popen([sys.executable, "-m", "bench.empty", str(port)])
+    with Server(folder / "data", HARU_LOG_LEVEL="warning") as server:
+        try:
+            token = server.add_site()
+            server.start()
+            assert server.process is not None
+            process = psutil.Process(server.process.pid)
+            time.sleep(3)
+            idle = resident(process)
+            pin(process, 0)
+            pin(psutil.Process(empty.pid), 0)
+            os.sched_setaffinity(0, {1})
+            durable, nothing = [], []
+            for _ in range(ROUNDS):  # in turn, so that both see the machine's good and bad moments
+                outcome = load.closed(f"{server.url}/", requests(server.url, token), SECONDS)
+                assert set(outcome.statuses) == {200}, outcome.statuses
+                durable.append(outcome.per_second)
+                url = f"http://127.0.0.1:{port}"
+                outcome = load.closed(f"{url}/", requests(url, token), SECONDS)
+                assert set(outcome.statuses) == {204}, outcome.statuses
+                nothing.append(outcome.per_second)
+            ratio = statistics.median(a / b for a, b in zip(durable, nothing, strict=True))
+            return [
+                ["durable events/s, one core, 64 connections", f"{statistics.median(durable):,.0f}", ""],
+                ["empty handler answering 204, same server", f"{statistics.median(nothing):,.0f}", ""],
+                ["ratio", f"{ratio:.2f}", "0.5 or more"],
+                ["resident memory, idle", idle, "under 160 MB"],
+                ["resident memory, after that load", resident(process), ""],
+            ]
+        finally:
+            os.sched_setaffinity(0, {0, 1})
+            empty.kill()
+            empty.wait()
+
+
+def latency(folder: Path) -> list[list[str]]:
+    with Server(folder / "latency", HARU_LOG_LEVEL="warning") as server:
+        token = server.add_site()
+        server.start()
+        dashboard = sign_in(server)
+        stop = threading.Event()
+        views: list[float] = []
+
+        def watch() -> None:
+            while not stop.wait(1.0):
+                begun = time.perf_counter()
+                assert dashboard.get("/sites/example.com?period=day").status_code == 200
+                views.append(time.perf_counter() - begun)
+
+        load.at_rate(server.url, requests(server.url, token), 2, RATE)  # warm
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        outcome = load.at_rate(server.url, requests(server.url, token), SECONDS * 2, RATE)
+        stop.set()
+        watcher.join()
+        assert set(outcome.statuses) == {200}, outcome.statuses
+        assert views
+        return [
+            [f"p50 at {RATE:,}/s, a dashboard refreshing each second", f"{outcome.percentile(0.5):.1f} ms", ""],
+            ["p99", f"{outcome.percentile(0.99):.1f} ms", "under 10 ms"],
+            ["the dashboard's whole page meanwhile, median", f"{statistics.median(views) * 1000:.0f} ms", ""],
+            ["event to dashboard, median of 20", *delay(server, dashboard, token)],
+        ]
+
+
+def delay(server: Server, dashboard: httpx.Client, token: str) -> tuple[str, str]:
+    """From the answer to an event until the tick that tells an open dashboard of it, and the totals that show it."""
+    delays = []
+    with dashboard.stream("GET", "/sites/example.com/live", timeout=30) as stream:
+        lines = stream.iter_lines()
+        next(line for line in lines if line.startswith("data:"))
+        for number in range(20):
+            time.sleep(1.2)  # a watcher gets one tick a second at most: each event finds it ready
+            begun = time.perf_counter()
+            assert server.collect(token, f"/delay/{number}").status_code == 200
+            next(line for line in lines if line.startswith("data:"))
+            assert dashboard.get("/sites/example.com/panels/top?period=day").status_code == 200
+            delays.append(time.perf_counter() - begun)
+    return f"{statistics.median(delays) * 1000:.0f} ms (worst {max(delays) * 1000:.0f})", "under 1 s"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        table("Collect", ["what", "measured", "aim"], throughput(Path(folder)) + latency(Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

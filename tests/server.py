@@ -1,0 +1,116 @@
+"""A real server in a process of its own, for the tests that must kill one or look at one from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+START_SECONDS = 30
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`haru serve` on a data folder of its own."""
+
+    def __init__(self, data_dir: Path, **environment: str) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("HARU_", "DJANGO_"))},
+            "HARU_DATA_DIR": str(data_dir),
+            "HARU_PORT": str(self.port),
+            "HARU_BASE_URL": self.url,
+            "HARU_RATE_LIMIT": "0",
+            **environment,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self.log = data_dir.parent / f"{data_dir.name}.log"
+
+    def haru(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a `haru` command on the same data folder."""
+        done = subprocess.run(
+            [sys.executable, "-m", "haru", *arguments],
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=self.data_dir.parent,
+        )
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def add_site(self, domain: str = "example.com", timezone: str = "UTC") -> str:
+        """An account and a site; the site's token."""
+        self.haru("user", "add", "owner@example.com", "--password-stdin", stdin="a long password\n", check=False)
+        self.haru("site", "add", domain, "--timezone", timezone, "--owner", "owner@example.com")
+        (site,) = [row for row in json.loads(self.haru("site", "list", "--json").stdout) if row["domain"] == domain]
+        return str(site["token"])
+
+    def start(self, *arguments: str) -> Server:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "haru", "serve", *arguments],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                cwd=self.data_dir.parent,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the server ended at once:\n{self.log.read_text()}")
+            try:
+                if httpx.get(f"{self.url}/health", timeout=2).status_code == 200:
+                    return self
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(f"the server did not get ready:\n{self.log.read_text()}")
+
+    def kill(self) -> None:
+        """End it as a loss of power would: no signal it could handle."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End it as Ctrl-C does; its exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=30)
+
+    def collect(self, token: str, path: str = "/", **body: object) -> httpx.Response:
+        return httpx.post(
+            f"{self.url}/api/collect",
+            headers={"Authorization": f"Bearer {token}", "User-Agent": FIREFOX},
+            json={"p": path, **body},
+            timeout=10,
+        )
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
