@@ -24,7 +24,7 @@ def keys(request: HttpRequest) -> HttpResponse:
         _key, text = ApiKey.create(request.user, form.cleaned_data["name"], form.cleaned_data["scopes"])
         form = KeyForm()
     status = 422 if form.is_bound and form.errors else 200
-    context = {"form": form, "text": text, "keys": ApiKey.objects.filter(user=request.user), "here": "keys"}
+    context = {"form": form, "text": text, "keys": ApiKey.objects.filter(user=request.user)}
     return render(request, "account/keys.html", context, status=status)
 
 

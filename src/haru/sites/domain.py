@@ -37,7 +37,9 @@ def normalise(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    text = text.partition("://")[2] or text.removeprefix("//") if "://" in text else text.removeprefix("//")
+    scheme, slashes, rest = text.partition("//")
+    if slashes and scheme in {"", "http:", "https:", "HTTP:", "HTTPS:"}:
+        text = rest
     for end in "/?#\\":
         text = text.partition(end)[0]
     text = text.rpartition("@")[2]

@@ -1,0 +1,19 @@
+"""`{% current_visitors site.pk as current %}`: how many are on a site right now."""
+
+from __future__ import annotations
+
+import time
+
+from django import template
+
+from haru.web import plane
+
+register = template.Library()
+
+
+@register.simple_tag
+def current_visitors(site_id: int) -> int | None:
+    """Current visitors of the site; None in a process that has no stores open."""
+    if not plane.is_set():
+        return None
+    return plane.get().live.current_visitors(site_id, int(time.time() * 1000))

@@ -1,0 +1,117 @@
+"""A data folder for this run alone, set before anything reads the settings, and the three people of every access test."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+_folder = Path(tempfile.mkdtemp(prefix="haru-tests-"))
+atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+for _name in [name for name in os.environ if name.startswith("HARU_")]:
+    del os.environ[_name]
+(_folder / "haru.toml").touch()
+os.environ["HARU_CONFIG"] = str(_folder / "haru.toml")
+os.environ["HARU_DATA_DIR"] = str(_folder / "data")
+os.environ["DJANGO_SETTINGS_MODULE"] = "haru.web.config"
+
+from django.conf import settings as django_settings  # noqa: E402
+
+# pytest-django sets Django up only when the settings are loaded by the time this file has run.
+assert django_settings.DATABASES
+
+from django.core.cache import cache  # noqa: E402
+from django.test import Client  # noqa: E402
+from django.test.signals import template_rendered  # noqa: E402
+
+PASSWORD = "a long enough secret"
+
+#: Names of the templates that this run has rendered.
+rendered: set[str] = set()
+
+
+def _note(template: object, **_: object) -> None:
+    rendered.add(str(getattr(template, "name", "")))
+
+
+template_rendered.connect(_note, weak=False)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The data folder of this run."""
+    return _folder / "data"
+
+
+@pytest.fixture(autouse=True)
+def _no_rate_limits_left() -> None:
+    """Tries of signing in are counted in memory: each test begins with none."""
+    cache.clear()
+
+
+@pytest.fixture
+def _quick_passwords(settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def make_user(db, _quick_passwords) -> Callable[[str], object]:
+    """Makes an account with `PASSWORD` and a confirmed address."""
+    from haru.accounts.registry import create_user
+
+    return lambda email: create_user(email, PASSWORD)
+
+
+@pytest.fixture
+def owner(make_user):
+    """Owns `site`."""
+    return make_user("owner@example.com")
+
+
+@pytest.fixture
+def team_mate(make_user):
+    """May see `site` and no more."""
+    return make_user("mate@example.com")
+
+
+@pytest.fixture
+def stranger(make_user):
+    """Has an account and nothing to do with `site`."""
+    return make_user("stranger@example.com")
+
+
+@pytest.fixture
+def site(owner, team_mate):
+    """The site example.com with its owner and a viewer."""
+    from haru.sites import registry
+
+    site = registry.create_site("example.com", "Europe/Berlin", owner)
+    registry.set_role(site, team_mate, "viewer")
+    return site
+
+
+@pytest.fixture
+def sign_in() -> Callable[..., Client]:
+    """A browser in which the person is signed in; without a person nobody is."""
+
+    def browser(user=None, **options) -> Client:
+        client = Client(**options)
+        if user is not None:
+            client.force_login(user)
+        return client
+
+    return browser
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks back on the whole run comes last."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "last: looks back on the whole run, so it runs at the end")
