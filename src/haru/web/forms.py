@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.forms.boundfield import BoundField
 from django.forms.renderers import TemplatesSetting
+from django.forms.widgets import Input
 
 # Most special first: the first that matches wins.
 _CLASSES: tuple[tuple[type[forms.Widget], str], ...] = (
@@ -16,7 +17,7 @@ _CLASSES: tuple[tuple[type[forms.Widget], str], ...] = (
     (forms.Select, "d-select w-full"),
     (forms.Textarea, "d-textarea w-full"),
     (forms.HiddenInput, ""),
-    (forms.Input, "d-input w-full"),
+    (Input, "d-input w-full"),
 )
 
 
