@@ -1,4 +1,4 @@
-"""A data folder for this run alone, set before anything reads the settings, and the three people of every access test."""
+"""A data folder for this run alone, set before anything reads the settings, and the people of every access test."""
 
 from __future__ import annotations
 

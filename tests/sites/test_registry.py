@@ -24,7 +24,9 @@ def test_a_taken_domain_is_refused_without_a_word_on_whose_it_is(site, stranger,
     assert Site.objects.count() == 1
 
 
-@pytest.mark.parametrize(("domain", "zone"), [("no domain", "UTC"), ("fine.example", "Mars/Base"), ("fine.example", "")])
+@pytest.mark.parametrize(
+    ("domain", "zone"), [("no domain", "UTC"), ("fine.example", "Mars/Base"), ("fine.example", "")]
+)
 def test_a_bad_domain_or_zone_makes_no_site(owner, domain, zone):
     with pytest.raises(SiteError):
         registry.create_site(domain, zone, owner)

@@ -50,6 +50,10 @@ class PersonForm(forms.Form):
         choices=[(Role.VIEWER, _("Viewer: sees the numbers")), (Role.ADMIN, _("Admin: changes the settings too"))],
     )
 
+    def clean_email(self) -> str:
+        """The address as accounts keep it: in lower case."""
+        return str(self.cleaned_data["email"]).lower()
+
 
 class DeleteForm(forms.Form):
     """The domain typed again, so that nobody deletes a site by a slip of the hand."""

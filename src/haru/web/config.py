@@ -1,4 +1,4 @@
-"""Django's settings module. Every value that an operator may choose comes from `haru.settings`; nothing is read here."""
+"""Django's settings module. What an operator may choose comes from `haru.settings`; nothing is read here."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from haru.stats.report import Reports
 
 
-class NoPlane(RuntimeError):
+class NoPlaneError(RuntimeError):
     """A page asked for numbers in a process that opened no stores."""
 
 
@@ -38,9 +38,9 @@ def use(plane: Plane | None) -> None:
 
 
 def get() -> Plane:
-    """The plane of this process. Raises `NoPlane` when none is set."""
+    """The plane of this process. Raises `NoPlaneError` when none is set."""
     if _plane is None:
-        raise NoPlane("This process has no open event store: pages with numbers work in `haru serve` only.")
+        raise NoPlaneError("This process has no open event store: pages with numbers work in `haru serve` only.")
     return _plane
 
 

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.core import mail
+
+from haru.accounts.models import ApiKey, User
+from tests.conftest import PASSWORD
+
+NEW = "quite another secret"
+
+
+def text_of(answer) -> str:
+    return unescape(answer.content.decode())
+
+
+def link_in_last_mail() -> str:
+    return re.search(r"http://localhost:4000(/\S+)", mail.outbox[-1].body).group(1)
+
+
+def signs_in(browser, email: str, password: str) -> bool:
+    browser.post("/account/login/", {"login": email, "password": password})
+    return "_auth_user_id" in browser.session
+
+
+def test_a_person_registers_and_is_signed_in(db, sign_in):
+    browser = sign_in()
+    answer = browser.post("/account/signup/", {"email": "New@Example.com", "password1": PASSWORD})
+    assert answer.headers["Location"] == "/"
+    assert User.objects.get().email == "new@example.com"
+    assert "_auth_user_id" in browser.session
+    assert mail.outbox[-1].subject == "Confirm your address for Haru"
+    assert "Haru at http://localhost:4000" in mail.outbox[-1].body
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "says"),
+    [
+        ("new@example.com", "short", "at least 10 characters"),
+        ("new@example.com", "qwertyuiop", "too common"),
+        ("new@example.com", "9876543210123", "entirely numeric"),
+        ("no address", PASSWORD, "valid email address"),
+        ("owner@example.com", PASSWORD, "already registered"),
+    ],
+)
+def test_a_registration_is_refused_with_a_sentence(owner, sign_in, email, password, says):
+    answer = sign_in().post("/account/signup/", {"email": email, "password1": password})
+    assert says in text_of(answer)
+    assert User.objects.count() == 1
+
+
+def test_registration_can_be_closed(db, sign_in, settings):
+    settings.REGISTRATION_OPEN = False
+    browser = sign_in()
+    assert "Registration is closed" in text_of(browser.get("/account/signup/"))
+    answer = browser.post("/account/signup/", {"email": "new@example.com", "password1": PASSWORD})
+    assert "Registration is closed" in text_of(answer)
+    assert not User.objects.exists()
+    settings.REGISTRATION_OPEN = True
+    assert "Registration is closed" not in text_of(browser.get("/account/signup/"))
+
+
+def test_a_person_signs_in_whatever_the_letter_case_and_out_again(owner, sign_in):
+    browser = sign_in()
+    assert signs_in(browser, "OWNER@example.com", PASSWORD)
+    assert "Sign out?" in text_of(browser.get("/account/logout/"))
+    assert "_auth_user_id" in browser.session
+    browser.post("/account/logout/")
+    assert "_auth_user_id" not in browser.session
+
+
+def test_a_wrong_password_says_nothing_about_the_account(owner, sign_in):
+    answers = [
+        re.sub(r'value="[^"]*"', "", text_of(sign_in().post("/account/login/", {"login": login, "password": "wrong"})))
+        for login in ("owner@example.com", "nobody@example.com")
+    ]
+    assert "not correct" in answers[0]
+    assert answers[0] == answers[1]
+
+
+def test_a_switched_off_account_is_told_so(owner, sign_in):
+    User.objects.update(is_active=False)
+    browser = sign_in()
+    answer = browser.post("/account/login/", {"login": owner.email, "password": PASSWORD}, follow=True)
+    assert "switched off" in text_of(answer)
+    assert "_auth_user_id" not in browser.session
+
+
+@pytest.mark.parametrize("path", ["/account/login/", "/account/signup/", "/account/password/reset/"])
+def test_every_field_is_labelled_and_fills_itself(db, sign_in, path):
+    page = text_of(sign_in().get(path))
+    fields = [field for field in re.findall(r"<input[^>]*>", page) if 'type="hidden"' not in field]
+    assert fields
+    for field in fields:
+        assert "autocomplete=" in field
+        assert "placeholder=" not in field
+        assert f'for="{re.search(r"id=.([^ ]*?).[ >]", field).group(1)}"' in page
+
+
+def test_a_forgotten_password_is_replaced_by_mail(owner, sign_in):
+    browser = sign_in()
+    answer = browser.post("/account/password/reset/", {"email": "owner@example.com"}, follow=True)
+    assert "on its way" in text_of(answer)
+    assert mail.outbox[-1].subject == "A new password for Haru"
+    link = link_in_last_mail()
+    page = browser.get(link, follow=True)
+    assert "New password" in text_of(page)
+    done = browser.post(page.request["PATH_INFO"], {"password1": NEW, "password2": NEW}, follow=True)
+    assert "Your password is changed" in text_of(done)
+    assert not signs_in(sign_in(), owner.email, PASSWORD)
+    assert signs_in(sign_in(), owner.email, NEW)
+    assert "used before or is too old" in text_of(sign_in().get(link, follow=True))
+
+
+def test_asking_for_an_unknown_address_sends_nothing_and_tells_nothing(owner, sign_in):
+    known = sign_in().post("/account/password/reset/", {"email": "owner@example.com"}, follow=True)
+    sent = len(mail.outbox)
+    unknown = sign_in().post("/account/password/reset/", {"email": "nobody@example.com"}, follow=True)
+    assert text_of(known) == text_of(unknown)
+    assert len(mail.outbox) == sent
+
+
+def test_a_password_is_changed_with_the_old_one(owner, sign_in):
+    browser, other = sign_in(owner), sign_in(owner)
+    form = {"oldpassword": "wrong", "password1": NEW, "password2": NEW}
+    assert "Please type your current password" in text_of(browser.post("/account/password/change/", form))
+    answer = browser.post("/account/password/change/", {**form, "oldpassword": PASSWORD}, follow=True)
+    assert "Password successfully changed" in text_of(answer)
+    assert browser.get("/sites").status_code == 200
+    assert other.get("/sites").status_code == 302  # every other session has ended
+    assert signs_in(sign_in(), owner.email, NEW)
+
+
+def test_an_account_without_a_password_can_set_one(owner, sign_in):
+    owner.set_unusable_password()
+    owner.save()
+    browser = sign_in(owner)
+    assert browser.get("/account/password/change/").headers["Location"].endswith("/account/password/set/")
+    assert "Change the password" in text_of(browser.get("/account/password/set/"))
+    browser.post("/account/password/set/", {"password1": NEW, "password2": NEW})
+    assert signs_in(sign_in(), owner.email, NEW)
+
+
+def test_a_new_address_counts_once_its_link_is_opened(owner, sign_in):
+    browser = sign_in(owner)
+    page = text_of(browser.post("/account/email/", {"action_add": "1", "email": "fresh@example.com"}, follow=True))
+    assert "fresh@example.com waits for you" in re.sub("</?strong>", "", page)
+    assert mail.outbox[-1].to == ["fresh@example.com"]
+    link = link_in_last_mail()
+    owner.refresh_from_db()
+    assert owner.email == "owner@example.com"
+    assert "Is fresh@example.com your address?" in re.sub("</?strong>", "", text_of(browser.get(link)))
+    browser.post(link)
+    owner.refresh_from_db()
+    assert owner.email == "fresh@example.com"
+    assert not EmailAddress.objects.filter(email="owner@example.com").exists()
+    assert "used before or is too old" in text_of(browser.get("/account/confirm-email/rubbish/"))
+
+
+def test_the_address_of_another_account_cannot_be_taken(owner, stranger, sign_in):
+    browser = sign_in(owner)
+    browser.post("/account/email/", {"action_add": "1", "email": "stranger@example.com"})
+    link = link_in_last_mail()
+    assert "belongs to another account" in text_of(browser.get(link))
+    browser.post(link)
+    owner.refresh_from_db()
+    stranger.refresh_from_db()
+    assert (owner.email, stranger.email) == ("owner@example.com", "stranger@example.com")
+
+
+def test_the_remaining_account_pages_have_our_look(owner, sign_in):
+    for path, says in [
+        ("/account/confirm-email/", "Look into your mail"),
+        ("/account/inactive/", "switched off"),
+        ("/account/password/reset/key/done/", "Your password is changed"),
+    ]:
+        assert says in text_of(sign_in().get(path))
+    assert "needs your password again" in text_of(sign_in(owner).get("/account/reauthenticate/"))
+    assert "Change the address" in text_of(sign_in(owner).get("/account/", follow=True))
+
+
+def test_a_key_is_shown_once(owner, sign_in):
+    browser = sign_in(owner)
+    answer = browser.post("/account/keys", {"name": "notebook", "scopes": ["stats:read", "events:write"]})
+    text = re.search(r"haru_\w{40}", text_of(answer)).group()
+    assert "no-store" in answer.headers["Cache-Control"]
+    assert ApiKey.find(text).scopes == ["stats:read", "events:write"]
+    page = text_of(browser.get("/account/keys"))
+    assert text not in page
+    assert text[:9] in page
+    assert "Read statistics, Send events from a server" in page
+
+
+@pytest.mark.parametrize(
+    ("form", "says"),
+    [
+        ({"name": "", "scopes": ["stats:read"]}, "This field is required"),
+        ({"name": "notebook"}, "at least one thing"),
+        ({"name": "notebook", "scopes": ["everything"]}, "not one of the available choices"),
+    ],
+)
+def test_a_key_needs_a_name_and_a_right(owner, sign_in, form, says):
+    answer = sign_in(owner).post("/account/keys", form)
+    assert answer.status_code == 422
+    assert says in text_of(answer)
+    assert not ApiKey.objects.exists()
+
+
+def test_a_revoked_key_stops_working(owner, sign_in):
+    key, text = ApiKey.create(owner, "notebook", ["stats:read"])
+    page = text_of(sign_in(owner).post(f"/account/keys/{key.pk}/revoke", follow=True))
+    assert "The key “notebook” no longer works." in page
+    assert ApiKey.find(text) is None
+
+
+def test_a_person_sees_and_revokes_their_own_keys_only(owner, team_mate, stranger, sign_in):
+    key, text = ApiKey.create(owner, "notebook", ["stats:read"])
+    for other in (team_mate, stranger):
+        assert "notebook" not in text_of(sign_in(other).get("/account/keys"))
+        assert sign_in(other).post(f"/account/keys/{key.pk}/revoke").status_code == 404
+    assert ApiKey.find(text) == key

@@ -1,0 +1,183 @@
+"""Who may do what, over every route: owner, admin, team mate (a viewer), stranger, anonymous."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.http import Http404
+from django.urls import URLPattern, get_resolver, reverse
+
+from haru.sites import access, registry
+from haru.sites.models import Site
+
+FINE, SIGN_IN, HIDDEN = "fine", "sign in", "hidden"
+PEOPLE = ("owner", "admin", "team_mate", "stranger", "anonymous")
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route of a site or an account, and who gets what from it, in the order of PEOPLE."""
+
+    name: str
+    method: str
+    answers: tuple[str, str, str, str, str]
+    of_site: bool = True
+    extra: str = ""
+
+
+READERS = (FINE, FINE, FINE, HIDDEN, SIGN_IN)
+MANAGERS = (FINE, FINE, HIDDEN, HIDDEN, SIGN_IN)
+OWNER = (FINE, HIDDEN, HIDDEN, HIDDEN, SIGN_IN)
+MEMBERS = (FINE, FINE, FINE, FINE, SIGN_IN)
+
+ROUTES = (
+    Route("home", "get", MEMBERS, of_site=False),
+    Route("sites", "get", MEMBERS, of_site=False),
+    Route("new-site", "get", MEMBERS, of_site=False),
+    Route("new-site", "post", MEMBERS, of_site=False),
+    Route("keys", "get", MEMBERS, of_site=False),
+    Route("keys", "post", MEMBERS, of_site=False),
+    Route("revoke-key", "post", (HIDDEN, HIDDEN, HIDDEN, HIDDEN, SIGN_IN), of_site=False, extra="pk"),
+    Route("dashboard", "get", READERS),
+    Route("panel", "get", READERS, extra="panel"),
+    Route("snippet", "get", MANAGERS),
+    Route("site-settings", "get", MANAGERS),
+    Route("site-settings", "post", MANAGERS),
+    Route("rotate-token", "post", MANAGERS),
+    Route("add-person", "post", MANAGERS),
+    Route("remove-person", "post", MANAGERS, extra="user_id"),
+    Route("delete-site", "post", OWNER),
+)
+#: Routes that judge by a key instead of a session; `tests/web` of the API has their access tests.
+BY_KEY = {"query"}
+EXTRA = {"pk": 1, "panel": "pages", "user_id": 999_999}
+#: Pages with numbers need the data plane; their own tests render them.
+WITH_NUMBERS = {"dashboard", "panel"}
+
+
+@pytest.fixture
+def people(site, owner, team_mate, stranger, make_user):
+    admin = make_user("admin@example.com")
+    registry.set_role(site, admin, "admin")
+    return {"owner": owner, "admin": admin, "team_mate": team_mate, "stranger": stranger, "anonymous": None}
+
+
+def address(route: Route, domain: str) -> str:
+    given = {"domain": domain} if route.of_site else {}
+    if route.extra:
+        given[route.extra] = EXTRA[route.extra]
+    return reverse(route.name, kwargs=given)
+
+
+def without_form_key(answer) -> str:
+    """The page without the one thing that differs from answer to answer."""
+    return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", answer.content.decode())
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.name}")
+def test_a_route_answers_each_as_the_table_says(people, sign_in, route, who):
+    expected = route.answers[PEOPLE.index(who)]
+    if route.name in WITH_NUMBERS and (expected == FINE or find_spec("haru.web.dashboard") is None):
+        pytest.skip("needs the data plane")
+    token = Site.objects.get().token
+    path = address(route, "example.com")
+    answer = getattr(sign_in(people[who]), route.method)(path)
+    if expected == SIGN_IN:
+        assert answer.status_code == 302
+        assert answer.headers["Location"] == f"/account/login/?next={path}"
+    elif expected == HIDDEN:
+        assert answer.status_code == 404
+        assert who == "owner" or "owner@example.com" not in answer.content.decode()
+    else:
+        assert answer.status_code in {200, 302, 422}
+        assert not answer.headers.get("Location", "").startswith("/account/login")
+    if expected != FINE:
+        assert Site.objects.get().token == token
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.of_site], ids=lambda route: route.name)
+def test_another_persons_site_looks_like_one_that_does_not_exist(people, sign_in, route):
+    if route.name in WITH_NUMBERS and find_spec("haru.web.dashboard") is None:
+        pytest.skip("needs the dashboard")
+    browser = sign_in(people["stranger"])
+    real = getattr(browser, route.method)(address(route, "example.com"))
+    invented = getattr(browser, route.method)(address(route, "missing.example"))
+    assert (real.status_code, without_form_key(real)) == (invented.status_code, without_form_key(invented))
+
+
+def test_every_route_is_in_the_table():
+    named = {pattern.name for pattern in get_resolver().url_patterns if isinstance(pattern, URLPattern)}
+    assert named == {route.name for route in ROUTES} | BY_KEY
+
+
+def test_a_route_that_changes_something_wants_a_post(people, sign_in):
+    browser = sign_in(people["owner"])
+    writes = {route.name for route in ROUTES if route.method == "post"}
+    for name in writes - {route.name for route in ROUTES if route.method == "get"}:
+        route = next(route for route in ROUTES if route.name == name)
+        assert browser.get(address(route, "example.com")).status_code == 405, name
+
+
+NEEDS_SIGN_IN = {
+    "account_email",
+    "account_change_password",
+    "account_set_password",
+    "account_reauthenticate",
+}
+OPEN = {
+    "account_login",
+    "account_signup",
+    "account_inactive",
+    "account_email_verification_sent",
+    "account_reset_password",
+    "account_reset_password_done",
+    "account_reset_password_from_key_done",
+}
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS_SIGN_IN | OPEN))
+def test_an_account_page_opens_to_whom_it_should(db, sign_in, name):
+    answer = sign_in().get(reverse(name))
+    if name in OPEN:
+        assert answer.status_code == 200
+    else:
+        assert answer.status_code == 302
+        assert answer.headers["Location"].startswith("/account/login/")
+
+
+@pytest.mark.parametrize(
+    ("ask", "may"),
+    [
+        (access.readable, {"owner", "admin", "team_mate"}),
+        (access.manageable, {"owner", "admin"}),
+        (access.owned, {"owner"}),
+    ],
+)
+def test_the_access_functions_know_the_roles(people, site, ask, may):
+    for who, person in people.items():
+        if who in may:
+            assert ask(person, "Example.com") == site
+        else:
+            with pytest.raises(Http404):
+                ask(person or AnonymousUser(), "example.com")
+
+
+def test_a_role_in_one_site_says_nothing_of_another(people):
+    registry.create_site("other.example", "UTC", people["team_mate"])
+    assert access.manageable(people["team_mate"], "other.example").domain == "other.example"
+    with pytest.raises(Http404):
+        access.manageable(people["team_mate"], "example.com")
+    with pytest.raises(Http404):
+        access.readable(people["owner"], "other.example")
+
+
+def test_a_switched_off_account_sees_nothing(people, site):
+    people["owner"].is_active = False
+    assert not access.sites_of(people["owner"]).exists()
+    with pytest.raises(Http404):
+        access.readable(people["owner"], "example.com")
