@@ -17,10 +17,10 @@ from pathlib import Path
 
 import httpx
 import psutil
+from tests.server import FIREFOX, Server, free_port
 
 from bench import load
 from bench.table import table
-from tests.server import FIREFOX, Server, free_port
 
 CONNECTIONS = 64
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))

@@ -8,8 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.table import table
 from tests.server import Server
+
+from bench.table import table
 
 LINES = 100_000
 AGENTS = [

@@ -88,9 +88,7 @@ class Node:
         self.spool = Spool(spool_path(settings))  # the loader's own, for reading
         self.loader = Loader(self.spool, self.store, self.writer.acknowledge, self._loaded)
         self.pipeline = Pipeline(self.salts.ids, Geo(settings.geoip_db))
-        self.collect = Endpoint(
-            settings, self.mirror, self.pipeline, RateLimit(settings.rate_limit), self.writer
-        )
+        self.collect = Endpoint(settings, self.mirror, self.pipeline, RateLimit(settings.rate_limit), self.writer)
         self.loading = ThreadPoolExecutor(1, "haru-loader")
         self._tasks: list[asyncio.Task[None]] = []
         self._control = control.Server(

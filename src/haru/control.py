@@ -1,7 +1,8 @@
 """The control socket: how a command asks the server that runs on the same data folder.
 
 One process owns the embedded store, so while the server runs a command that needs the store asks the server over a Unix
-socket of mode 0600 in the data folder. One line of JSON each way: {"call": name, ...} → {"answer": ...} or {"error": ...}.
+socket of mode 0600 in the data folder. One line of JSON each way: {"call": name, ...} → {"answer": ...} or
+{"error": ...}.
 """
 
 from __future__ import annotations

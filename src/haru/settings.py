@@ -146,9 +146,7 @@ class Settings:
         "Database of accounts and sites: sqlite:///path or postgresql://user:password@host/name. "
         "Empty: accounts.sqlite3 in the data folder.",
     )
-    events_url: str = setting(
-        "", _events_url, "Event store: duckdb:///path. Empty: events.duckdb in the data folder."
-    )
+    events_url: str = setting("", _events_url, "Event store: duckdb:///path. Empty: events.duckdb in the data folder.")
     events_memory: str = setting("512MB", _memory, "Most memory the embedded event store may use for a query.")
     events_threads: int = setting("2", _at_least_one, "Most processor cores one query of the event store may use.")
     trusted_proxies: tuple[Network, ...] = setting(
@@ -178,7 +176,9 @@ class Settings:
     log_level: str = setting(
         "info", _one_of("debug", "info", "warning", "error"), "Least severe log line that is written."
     )
-    log_format: str = setting("auto", _one_of("auto", "json", "text"), "Log lines as json or text; auto: text on a terminal.")
+    log_format: str = setting(
+        "auto", _one_of("auto", "json", "text"), "Log lines as json or text; auto: text on a terminal."
+    )
 
 
 def environment_name(name: str) -> str:
@@ -259,7 +259,9 @@ def kept_secret(path: Path) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise BadSetting(f"{path} cannot be read ({error}): give it back to the user that runs Haru.") from None
         if len(text) < 32:
-            raise BadSetting(f"{path} is too short to be a key: remove it and a new one is made (everyone signs in again).")
+            raise BadSetting(
+                f"{path} is too short to be a key: remove it and a new one is made (everyone signs in again)."
+            )
         return text
 
 

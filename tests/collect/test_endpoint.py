@@ -134,7 +134,17 @@ async def test_an_unknown_token_is_401_and_counts_under_the_installation(door: D
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"\xff", b'{"p":1}', b'{"p":"/","sw":-1}', b'{"p":"/","sw":1e99}', b'{"p":"/' + b"x" * 3000 + b'"}']
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b'{"p":1}',
+        b'{"p":"/","sw":-1}',
+        b'{"p":"/","sw":1e99}',
+        b'{"p":"/' + b"x" * 3000 + b'"}',
+    ],
 )
 async def test_a_bad_body_is_400_with_a_sentence_and_harms_no_neighbour(door: Door, body: bytes) -> None:
     (status, headers, answer), (good, *_) = await asyncio.gather(door.ask(body), door.ask())
@@ -192,7 +202,7 @@ async def test_beyond_the_limit_of_an_address_the_answer_is_429(tmp_path: Path) 
     door = Door(tmp_path, HARU_RATE_LIMIT="5")
     answers = [await door.ask() for _ in range(6)]
     assert [status for status, *_ in answers] == [200] * 5 + [429]
-    assert 1 <= int(answers[-1][1]["retry-after"]) <= 60
+    assert 1 <= int(answers[-1][1]["retry-after"]) <= 120
     assert (await door.ask(peer="203.0.113.10"))[0] == 200
     assert [(await door.ask(token="t-two"))[0] for _ in range(3)] == [200, 200, 429]  # its own limit, its own count
     door.now += 121
@@ -216,7 +226,11 @@ async def test_addresses_of_one_ipv6_network_are_one_sender(tmp_path: Path) -> N
 
 async def test_a_forwarded_address_is_believed_from_a_trusted_proxy_only(tmp_path: Path) -> None:
     door = Door(tmp_path, HARU_TRUSTED_PROXIES="10.0.0.0/8", HARU_COUNTRY_HEADER="CF-IPCountry")
-    for peer, forwarded in [("10.0.0.1", "198.51.100.1"), ("10.0.0.1", "198.51.100.2"), ("203.0.113.9", "198.51.100.1")]:
+    for peer, forwarded in [
+        ("10.0.0.1", "198.51.100.1"),
+        ("10.0.0.1", "198.51.100.2"),
+        ("203.0.113.9", "198.51.100.1"),
+    ]:
         await door.ask(peer=peer, headers={"x-forwarded-for": forwarded, "cf-ipcountry": "SE"})
     first, second, stranger = door.events()
     assert first.visitor_id != second.visitor_id

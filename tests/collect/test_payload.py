@@ -66,7 +66,7 @@ def test_null_is_the_same_as_absent() -> None:
         (b'{"p":"/","sw":"wide"}', "sw: expected int"),
         (b'{"p":"/","sw":-1}', "sw: expected int >= 0"),
         (b'{"p":"/","sw":32768}', "sw: expected int <= 32767"),
-        (b'{"p":"/","sw":1e400}', "body: is not JSON"),
+        (b'{"p":"/","sw":1e400}', "sw: number out of range"),
         (b'{"p":"/","sh":99999999999999999999999999}', "sh: "),
         (b'{"p":"/","sw":1.5}', "sw: expected int, got float"),
         (b'{"p":"/","n":""}', "n: "),
@@ -102,7 +102,9 @@ def test_half_a_surrogate_pair_loses_no_pageview() -> None:
     assert body.p == "/a\ufffdb"
 
 
-@given(st.binary(max_size=300) | st.text(max_size=200).map(lambda text: json.dumps({"p": text, "d": {"k": text}}).encode()))
+@given(
+    st.binary(max_size=300) | st.text(max_size=200).map(lambda text: json.dumps({"p": text, "d": {"k": text}}).encode())
+)
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     try:
         read = payload.parse(body)

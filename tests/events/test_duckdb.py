@@ -31,7 +31,9 @@ def test_rows_and_position_survive_closing(tmp_path: Path) -> None:
     store.close()
     store = DuckStore(tmp_path / "e.duckdb")
     assert store.position() == 2
-    found = store.fetch(select(column("path"), column("interactive"), column("occurred_at")).select_from(table("event")))
+    found = store.fetch(
+        select(column("path"), column("interactive"), column("occurred_at")).select_from(table("event"))
+    )
     assert sorted((path, interactive) for path, interactive, _ in found) == [("/", False), (odd, True)]
     assert {at.isoformat() for *_, at in found} == {"2026-01-01T12:00:00"}
 

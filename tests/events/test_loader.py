@@ -72,9 +72,9 @@ def test_a_visit_goes_on_after_a_restart(spool: Spool, store: DuckStore, tmp_pat
     assert [visit.id for visit in loader.start(NOON + 29 * MINUTE)] == [1]
     drain(loader, NOON + 29 * MINUTE)
     assert stored(reopened) == [(1, 1), (2, 1)]
-    sources = reopened.fetch(select(func.count()).select_from(table("event", column("source"))).where(
-        column("source") == "Google"
-    ))
+    sources = reopened.fetch(
+        select(func.count()).select_from(table("event", column("source"))).where(column("source") == "Google")
+    )
     assert sources == [(2,)]
 
 
@@ -120,9 +120,7 @@ def test_a_store_that_fails_before_or_after_its_commit_gets_each_event_once(
     assert stored(store) == [(1, 1), (2, 1), (3, 1)]
 
 
-def test_a_loader_killed_between_commit_and_acknowledgement_loads_nothing_twice(
-    spool: Spool, store: DuckStore
-) -> None:
+def test_a_loader_killed_between_commit_and_acknowledgement_loads_nothing_twice(spool: Spool, store: DuckStore) -> None:
     spool.append([event(NOON), event(NOON)])
     never_acknowledged = Loader(spool, store, acknowledge=lambda _: None)
     drain(never_acknowledged)

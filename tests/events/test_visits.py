@@ -198,10 +198,7 @@ def test_the_window_agrees_with_the_rules_applied_to_everything(stream: list, si
             given_window = Window(rows.visits)
             ids = {v for v, a, _ in rows.rows if a.event.at >= since}
             recent = [
-                visit
-                for site in (1, 2)
-                for visit in rows.visits(site, range(20), 0, NOON * 2)
-                if visit.id in ids
+                visit for site in (1, 2) for visit in rows.visits(site, range(20), 0, NOON * 2) if visit.id in ids
             ]
             given_window.restore(recent, since)
         assigned = given_window.assign(batch)

@@ -151,29 +151,20 @@ class Endpoint:
 
     async def _body(self, site: Site, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
         length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > payload.MOST_BYTES:
-            self.refused[site.id, Refusal.TOO_LARGE] += 1
-            raise _too_large()
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
-            if message["type"] == "http.disconnect":
-                raise Answer(400, "body: the connection ended before the body did")
-            if len(body) > payload.MOST_BYTES:
-                raise _too_large()
-            return body
-        parts = [body]
-        size = len(body)
-        while message.get("more_body"):
+        size = int(length) if length.isdigit() else 0
+        parts: list[bytes] = []
+        more = size <= payload.MOST_BYTES
+        while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise Answer(400, "body: the connection ended before the body did")
             parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > payload.MOST_BYTES:
-                self.refused[site.id, Refusal.TOO_LARGE] += 1
-                raise _too_large()
-        return b"".join(parts)
+            size = sum(map(len, parts))
+            more = message.get("more_body", False) and size <= payload.MOST_BYTES
+        if size > payload.MOST_BYTES:
+            self.refused[site.id, Refusal.TOO_LARGE] += 1
+            raise _too_large()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _hit(
         self,

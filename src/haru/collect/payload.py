@@ -167,5 +167,5 @@ def _sentence(fault: str) -> str:
 
 
 def _plain(words: str) -> str:
-    words = words.replace("`", "").strip()
+    words = words.replace("`", "").replace(" | null", "").strip()
     return words[:1].lower() + words[1:]

@@ -212,9 +212,7 @@ def _screen(width: int, height: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _origin(
-    referral: referrer.Referral, agent: useragent.Agent, place: Place, screen: str, language: str
-) -> Origin:
+def _origin(referral: referrer.Referral, agent: useragent.Agent, place: Place, screen: str, language: str) -> Origin:
     return Origin(
         source=referral.source,
         channel=referral.channel,

@@ -45,7 +45,12 @@ def _errors() -> Iterator[None]:
     """The door to the library: its errors become ours."""
     try:
         yield
-    except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException, duckdb.ConnectionException) as error:
+    except (
+        duckdb.IOException,
+        duckdb.OutOfMemoryException,
+        duckdb.FatalException,
+        duckdb.ConnectionException,
+    ) as error:
         text = str(error)
         if "lock" in text.lower():
             remedy = "another program has it open: stop it, or let it answer in your place."
@@ -86,7 +91,7 @@ class DuckStore:
             try:
                 if rows:
                     cursor.register("batch", _columns(rows))
-                    cursor.execute(f"INSERT INTO event SELECT {_SELECT} FROM batch")  # noqa: S608
+                    cursor.execute(f"INSERT INTO event SELECT {_SELECT} FROM batch")
                     cursor.unregister("batch")
                 cursor.execute("DELETE FROM loaded")
                 cursor.execute("INSERT INTO loaded VALUES ($1)", [position])
@@ -118,7 +123,7 @@ class DuckStore:
         query = _VISITS.format(origin=_VISITS_ORIGIN, whole=whole, some=some)
         with _errors(), self._cursor() as cursor:
             rows = cursor.execute(query, parameters).fetchall()
-        return [Visit(*row[:5], Origin(*row[5:])) for row in rows]
+        return [_visit(row) for row in rows]
 
     def fetch(self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """See `Store.fetch`."""
@@ -126,7 +131,7 @@ class DuckStore:
         values = compiled.construct_params(dict(parameters or {}))
         names = compiled.positiontup or []  # type: ignore[attr-defined]
         with _errors(), self._cursor() as cursor:
-            return cursor.execute(compiled.string, [values[name] for name in names]).fetchall()
+            return cursor.execute(compiled.string, [(values or {})[name] for name in names]).fetchall()
 
     def sql(self, statement: ClauseElement) -> str:
         """See `Store.sql`."""
@@ -152,6 +157,11 @@ class DuckStore:
             yield cursor
         finally:
             cursor.close()
+
+
+def _visit(row: Row) -> Visit:
+    id, site_id, visitor_id, first, last, *origin = row
+    return Visit(id, site_id, visitor_id, first, last, Origin(*origin))
 
 
 def _columns(rows: Sequence[Row]) -> dict[str, Any]:

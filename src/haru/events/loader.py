@@ -58,7 +58,7 @@ class Loader:
         self._lock = threading.RLock()
 
     def start(self, now: int) -> list[Visit]:
-        """Take up where the store stands; returns the visits alive now, for the live view. Raises `StoreUnavailable`."""
+        """Take up where the store stands; returns the visits alive now. Raises `StoreUnavailable`."""
         with self._lock:
             since = now - KEPT_MS
             recent = self._store.recent_visits(since)

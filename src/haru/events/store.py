@@ -29,10 +29,10 @@ class Store(Protocol):
         """Id of the last event of the spool that is in the store; 0 when there is none."""
 
     def visits(self, site_id: int, visitors: Iterable[int], since: int, until: int) -> list[Visit]:
-        """The visits of these visitors with an event between two instants (ms, both included), whole and with origin."""
+        """The visits of these visitors with an event between two instants (ms, both included), whole."""
 
     def recent_visits(self, since: int) -> list[Visit]:
-        """Every visit, of every site, with an event at or after an instant (ms): what fills the window after a restart."""
+        """Every visit, of every site, with an event at or after an instant (ms): what fills a window."""
 
     def fetch(self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one SELECT of SQLAlchemy Core over the table `event` and return its rows."""

@@ -1,0 +1,83 @@
+"""Which user agents are no people: robots, crawlers of AI companies among them, and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from typing import Literal
+
+import re2
+from crawleruseragents import CRAWLER_USER_AGENTS_DATA
+
+Kind = Literal["", "bot", "ai-crawler", "library"]
+
+# What the maintained list does not hold: (pattern, kind). The list's patterns are case-sensitive, and so are these.
+_OURS: tuple[tuple[str, Kind], ...] = (
+    (r"HeadlessChrome", "bot"),
+    (r"PhantomJS", "bot"),
+    (r"SlimerJS", "bot"),
+    (r"Electron/.*Cypress|Cypress/", "bot"),
+    (r"Playwright|Puppeteer|WebDriver", "bot"),
+    (r"Lighthouse|PageSpeed", "bot"),
+    (r"(?i)\b(?:bot|crawler|spider|scraper)\b", "bot"),
+    (r"(?i)[a-z](?:bot|crawler|spider)[/ ;)+]", "bot"),
+    (r"^(?i)(?:curl|wget|libwww|lwp|python|aiohttp|httpx|requests|go-http-client|okhttp|java|axios|node|undici|got|ruby)", "library"),
+    (r"^(?i)(?:faraday|guzzle|php|perl|apache-httpclient|postman|insomnia|httpie|rest-client|dart|reqwest|hyper)", "library"),
+)  # fmt: skip
+
+# Real browsers whose names look like a robot's.
+_PEOPLE = (r"(?i)cubot",)
+
+MATCHER_BYTES = 64 * 1024 * 1024  # the most the matcher may use; it uses what the user agents it sees make it use
+
+_KIND_OF_TAG: dict[str, Kind] = {"ai-crawler": "ai-crawler", "http-library": "library"}
+
+
+def _kind_of(tags: Iterable[str]) -> Kind:
+    return next((_KIND_OF_TAG[tag] for tag in tags if tag in _KIND_OF_TAG), "bot")
+
+
+@cache
+def _patterns() -> tuple[re2.Set, tuple[Kind, ...], re2.Set]:
+    """One automaton over all patterns, the kind of each, and one for the people among them."""
+    options = re2.Options()
+    options.max_mem = MATCHER_BYTES
+    options.log_errors = False
+    kinds: list[Kind] = []
+    robots = re2.Set.SearchSet(options)
+    listed = [(row["pattern"].replace("\\/", "/"), _kind_of(row.get("tags", ()))) for row in CRAWLER_USER_AGENTS_DATA]
+    for pattern, kind in [*_OURS, *listed]:
+        try:
+            robots.Add(pattern)
+        except re2.error:
+            continue  # a list that is renewed may hold a pattern that RE2 does not know; the others still hold
+        kinds.append(kind)
+    robots.Compile()
+    people = re2.Set.SearchSet()
+    for pattern in _PEOPLE:
+        people.Add(pattern)
+    people.Compile()
+    return robots, tuple(kinds), people
+
+
+@lru_cache(maxsize=8192)
+def kind(user_agent: str) -> Kind:
+    """What a user agent is: "" for a browser, "library" for a program's HTTP library, "ai-crawler" or another "bot".
+
+    A user agent that says nothing is a program's. Headless browsers are robots.
+    """
+    if not user_agent.strip():
+        return "library"
+    robots, kinds, people = _patterns()
+    found = {kinds[number] for number in robots.Match(user_agent) or ()}
+    if not found or (people.Match(user_agent) and "(compatible" not in user_agent):
+        return ""
+    for strongest in ("ai-crawler", "bot"):
+        if strongest in found:
+            return strongest
+    return "library"
+
+
+def warm() -> None:
+    """Compile the patterns now rather than at the first request."""
+    _patterns()

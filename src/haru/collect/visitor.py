@@ -1,0 +1,119 @@
+"""Visitor ids: keyed hashes under a salt that lives one UTC day, and the file the salts live in.
+
+Without its salt an id tells nothing of the address it was made from, and salts are destroyed at 48 hours. They live in
+one file of mode 0600, never in a database, whose freed pages and write-ahead logs would outlive them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import structlog
+
+log = structlog.get_logger()
+
+FILE = "salts.json"
+DAY_MS = 24 * 60 * 60 * 1000
+SALT_BYTES = 32
+
+
+def visitor_id(salt: bytes, site_id: int, address: bytes, user_agent: str) -> int:
+    """The signed 64-bit id of a visitor of a site.
+
+    BLAKE2b keyed with the salt, over (site, address, user agent), each but the last with its length before it, so that
+    no two different visitors ever hash the same bytes.
+    """
+    return _id(hashlib.blake2b(key=salt, digest_size=8), site_id, address, user_agent)
+
+
+def _id(keyed: hashlib.blake2b, site_id: int, address: bytes, user_agent: str) -> int:
+    keyed.update(b"%d|%d|" % (site_id, len(address)) + address + user_agent.encode("utf-8", "surrogatepass"))
+    return int.from_bytes(keyed.digest(), "big", signed=True)
+
+
+class Salts:
+    """The salts of today and yesterday. Several processes on one data folder share them."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the salts of a data folder; `rotate` must follow before the first id."""
+        self._path = folder / FILE
+        self._salts: dict[int, bytes] = {}
+        self._today = -1
+        self._hashers: tuple[hashlib.blake2b, hashlib.blake2b | None] | None = None
+
+    def rotate(self, now: int) -> None:
+        """Make today's salt when it is missing and destroy every salt that has had its two days; `now` in ms.
+
+        A clock that jumped back destroys nothing that is newer.
+        """
+        today = now // DAY_MS
+        if today == self._today:
+            return
+        with self._locked():
+            salts = self._read()
+            kept = {day: salt for day, salt in salts.items() if day >= today - 1}
+            if today not in kept:
+                kept[today] = secrets.token_bytes(SALT_BYTES)
+            if kept != salts:
+                self._write(kept)
+        self._salts = kept
+        before = kept.get(today - 1)
+        self._hashers = (
+            hashlib.blake2b(key=kept[today], digest_size=8),
+            hashlib.blake2b(key=before, digest_size=8) if before else None,
+        )
+        self._today = today
+
+    def ids(self, now: int, site_id: int, address: bytes, user_agent: str) -> tuple[int, int]:
+        """The visitor's id under today's salt and under yesterday's; the same twice when there is none of yesterday."""
+        if now // DAY_MS != self._today or self._hashers is None:
+            self.rotate(now)  # once a day
+        assert self._hashers is not None
+        today, before = self._hashers
+        id_today = _id(today.copy(), site_id, address, user_agent)
+        if before is None:
+            return id_today, id_today
+        return id_today, _id(before.copy(), site_id, address, user_agent)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Two processes that start at once end up with the same salts."""
+        descriptor = os.open(self._path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _read(self) -> dict[int, bytes]:
+        try:
+            kept = msgspec.json.decode(self._path.read_bytes(), type=dict[int, bytes])
+        except FileNotFoundError:
+            return {}
+        except msgspec.DecodeError as error:
+            # Better to count some visitors twice for a day than to lose pageviews.
+            log.error("salts_unreadable", file=FILE, error=str(error), outcome="new salts were made")
+            return {}
+        return {day: salt for day, salt in kept.items() if len(salt) == SALT_BYTES}
+
+    def _write(self, salts: dict[int, bytes]) -> None:
+        fresh = self._path.with_suffix(".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(salts))
+            file.flush()
+            os.fsync(file.fileno())
+        # What is destroyed shall not be found in the old file's blocks.
+        if self._path.exists():
+            with self._path.open("r+b") as old:
+                old.write(b"\0" * self._path.stat().st_size)
+                old.flush()
+                os.fsync(old.fileno())
+        fresh.replace(self._path)
