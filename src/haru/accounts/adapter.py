@@ -11,6 +11,7 @@ from django.conf import settings as django_settings
 from django.http import HttpRequest
 
 from haru import settings
+from haru.collect.address import client_address
 
 
 class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
@@ -22,8 +23,6 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not ty
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Whom to count tries of signing in by. Kept in memory for the minutes of a rate limit, never written."""
-        from haru.collect.address import client_address
-
         peer = str(request.META.get("REMOTE_ADDR", ""))
         forwarded_for = str(request.META.get("HTTP_X_FORWARDED_FOR", ""))
         return client_address(peer, forwarded_for, settings.current().trusted_proxies)

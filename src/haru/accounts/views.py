@@ -11,13 +11,19 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from haru.accounts.forms import KeyForm
-from haru.accounts.models import ApiKey
+from haru.accounts.models import ApiKey, User
+
+
+class SignedIn(HttpRequest):
+    """The request that `login_required` lets through."""
+
+    user: User
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @login_required
-def keys(request: HttpRequest) -> HttpResponse:
+def keys(request: SignedIn) -> HttpResponse:
     """List the person's keys; make one, and show its text in this answer only."""
     form, text = KeyForm(request.POST or None), ""
     if request.method == "POST" and form.is_valid():
@@ -30,7 +36,7 @@ def keys(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def revoke_key(request: HttpRequest, pk: int) -> HttpResponse:
+def revoke_key(request: SignedIn, pk: int) -> HttpResponse:
     """Remove one of the person's own keys: it stops working at once."""
     key = get_object_or_404(ApiKey, pk=pk, user=request.user)
     key.delete()

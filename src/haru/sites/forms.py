@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django import forms
+from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from haru.sites import registry
@@ -64,8 +65,8 @@ class DeleteForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
     )
 
-    def __init__(self, site: Site, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, prefix="delete", **kwargs)  # type: ignore[arg-type]
+    def __init__(self, site: Site, data: QueryDict | None = None) -> None:
+        super().__init__(data, prefix="delete")
         self.site = site
 
     def clean_domain(self) -> str:

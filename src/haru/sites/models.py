@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import idna
 from django.conf import settings
@@ -38,7 +38,9 @@ class Site(models.Model):
     timezone = models.CharField(_("time zone"), max_length=64, default="UTC")
     token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)
-    people = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Membership", related_name="sites")
+    people: models.ManyToManyField[Any, Membership] = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, through="Membership", related_name="sites"
+    )
 
     objects: ClassVar[models.Manager[Site]] = models.Manager()
 

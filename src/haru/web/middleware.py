@@ -77,7 +77,7 @@ class PageHeaders:
         return response
 
 
-class StaticFiles(WhiteNoiseMiddleware):
+class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # whitenoise is not typed
     """Serves the built files; an address with their digest (`?v=...`, see the `asset` tag) is kept for a year."""
 
     def __init__(self, respond: Respond, **options: Any) -> None:

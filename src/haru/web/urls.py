@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import include, path
 from django.utils.module_loading import import_string
 
@@ -11,8 +15,14 @@ from haru.sites import views as sites
 from haru.web.home import home
 
 
-def _later(name):
-    return lambda request, *args, **kwargs: import_string(name)(request, *args, **kwargs)
+def _later(name: str) -> Callable[..., HttpResponseBase]:
+    """The view with this dotted name, imported when it is first asked for: it brings the whole of stats with it."""
+
+    def view(request: HttpRequest, **captured: str) -> HttpResponseBase:
+        answer: HttpResponseBase = import_string(name)(request, **captured)
+        return answer
+
+    return view
 
 
 urlpatterns = [
