@@ -95,9 +95,14 @@ def test_a_file_that_is_not_built_has_its_plain_address(built):
 def test_a_file_with_its_digest_is_kept_for_a_year_and_one_without_is_asked_for_again(built, rf):
     files = middleware.StaticFiles(lambda request: pytest.fail("not a file"))
     kept = files(rf.get("/static/build/app.css?v=abc"))
-    assert b"".join(kept) == b"body{}"
+    assert kept.content == b"body{}"
+    assert kept.headers["Content-Type"].startswith("text/css")
     assert kept.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    part = files(rf.get("/static/build/app.css", headers={"range": "bytes=1-3"}))
+    assert (part.status_code, part.content) == (206, b"ody")
     asked = files(rf.get("/static/build/app.css"))
+    again = files(rf.get("/static/build/app.css", headers={"if-none-match": asked.headers["ETag"]}))
+    assert (again.status_code, again.content) == (304, b"")
     assert "immutable" not in asked.headers["Cache-Control"]
     assert "max-age=60" in asked.headers["Cache-Control"]
 

@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "haru.web.middleware.TrustedProxies",
     "haru.web.middleware.PageHeaders",
     "django.middleware.security.SecurityMiddleware",
+    "haru.web.middleware.KnownHosts",
     "haru.web.middleware.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

@@ -14,8 +14,15 @@ _LAST_RESORT = "<!doctype html><html lang=en><title>Haru</title><h1>Something br
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """400: mostly a host name that HARU_BASE_URL does not name."""
+    """400."""
     return _answer(request, HTTPStatus.BAD_REQUEST, _("This request cannot be read."))
+
+
+def unknown_host(request: HttpRequest) -> HttpResponse:
+    """400 for a host name that is not this server's: the operator sees what to do, a visitor learns no name."""
+    return _answer(
+        request, HTTPStatus.BAD_REQUEST, _("This server does not go by that name. Its own is set in HARU_BASE_URL.")
+    )
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

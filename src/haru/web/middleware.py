@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.responders import StaticFile
 
 from haru import settings
+from haru.web import errors
 
 Respond = Callable[[HttpRequest], HttpResponseBase]
 
@@ -63,6 +66,21 @@ class TrustedProxies:
         return any((mapped or address) in network for network in self._trusted)
 
 
+class KnownHosts:
+    """Refuses a host name that HARU_BASE_URL does not name, before anything is made of it and without a log line."""
+
+    def __init__(self, respond: Respond) -> None:
+        self._respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request."""
+        try:
+            request.get_host()
+        except DisallowedHost:
+            return errors.unknown_host(request)
+        return self._respond(request)
+
+
 class PageHeaders:
     """Sends the Content-Security-Policy and the Permissions-Policy with every answer that does not bring its own."""
 
@@ -92,9 +110,23 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # whitenoise is 
         """Answer the request with a file, or pass it on."""
         file = self.files.get(request.path_info)
         if file is None:
-            response: HttpResponse = self.get_response(request)
-            return response
-        answer: HttpResponseBase = self.serve(file, request)
+            passed_on: HttpResponseBase = self.get_response(request)
+            return passed_on
+        answer = self.serve(file, request)
         if "v" in request.GET and answer.status_code == 200:
             answer.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
+        return answer
+
+    @staticmethod
+    def serve(static_file: StaticFile, request: HttpRequest) -> HttpResponse:
+        """The file as one piece: they are small, and Django streams files under ASGI no better."""
+        found = static_file.get_response(request.method, request.META)
+        body = b""
+        if found.file is not None:
+            with found.file as file:
+                body = file.read()
+        answer = HttpResponse(body, status=int(found.status))
+        del answer.headers["Content-Type"]
+        for name, value in found.headers:
+            answer.headers[name] = value
         return answer
