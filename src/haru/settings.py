@@ -85,7 +85,7 @@ def _networks(value: str) -> tuple[Network, ...]:
             networks.append(ipaddress.ip_network(part, strict=False))
         except ValueError:
             raise ValueError(
-                f'"{part}" is neither an address nor a network: write them as 10.0.0.0/8 or 127.0.0.1, with commas between'
+                f'"{part}" is neither an address nor a network: write 10.0.0.0/8 or 127.0.0.1, with commas between'
             ) from None
     return tuple(networks)
 

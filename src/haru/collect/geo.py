@@ -31,7 +31,7 @@ class Geo:
     """Places of addresses. Without a database it knows none."""
 
     def __init__(self, db: Path | None) -> None:
-        """Open an .mmdb file, with nested records (country.iso_code) or flat ones (country_code). Raises `BadSetting`."""
+        """Open an .mmdb file, with nested records (country.iso_code) or flat ones. Raises `BadSetting`."""
         self._reader: maxminddb.Reader | None = None
         if db is not None:
             try:

@@ -1,9 +1,9 @@
 """The rate limit: so many requests a minute for each site and address, by a sliding window in bounded memory.
 
-A sliding-window counter: two counts for each sender, this minute's and the last one's, of which the last weighs in by the
-share of it that still lies inside the window. It is exact for senders who send evenly, and keeps 16 bytes where a list of
-moments would keep as many as the limit allows. (The in-memory storage of the usual library sweeps all senders from a timer
-thread a hundred times a second, and takes its own clock.)
+A sliding-window counter: two counts for each sender, this minute's and the last one's, of which the last weighs in by
+the share of it that still lies inside the window. It is exact for senders who send evenly, and keeps two numbers where
+a list of moments would keep as many as the limit allows. (The in-memory storage of the usual library sweeps all senders
+from a timer thread a hundred times a second, and takes its own clock.)
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class RateLimit:
         return len(self._counts)
 
     def hit(self, site_id: int, address: bytes, now: float, limit: int | None) -> int:
-        """Count a request at `now` (seconds); 0 when it is allowed, else the seconds to wait. A refused one is not counted.
+        """Count a request at `now` (seconds); 0 when allowed, else the seconds to wait. A refused one is not counted.
 
         `limit` is the site's own limit a minute, None for the installation's.
         """

@@ -1,7 +1,7 @@
 """Where a visit came from: the source and channel of a page's tags and referrer.
 
-The rules are those of docs/metrics.md under "Source and channel"; the named sources are in sources.toml, which says of each
-host what it is called and of what kind it is.
+The rules are those of docs/metrics.md under "Source and channel"; the named sources are in sources.toml, which says of
+each host what it is called and of what kind it is.
 """
 
 from __future__ import annotations

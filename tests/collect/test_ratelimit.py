@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from haru.collect import ratelimit
+from haru.collect.ratelimit import RateLimit
+
+NOW = 1_767_268_800.0  # the beginning of a minute
+ME, YOU = b"\x01\x02\x03\x04", b"\x05\x06\x07\x08"
+
+
+def test_the_limit_holds_for_each_site_and_address() -> None:
+    limit = RateLimit(3)
+    assert [limit.hit(1, ME, NOW, None) > 0 for _ in range(5)] == [False, False, False, True, True]
+    assert limit.hit(1, YOU, NOW, None) == 0
+    assert limit.hit(2, ME, NOW, None) == 0
+
+
+def test_the_window_slides() -> None:
+    limit = RateLimit(60)
+    assert all(limit.hit(1, ME, NOW, None) == 0 for _ in range(60))
+    # Half a minute into the next window half of the last one still counts.
+    assert sum(limit.hit(1, ME, NOW + 90, None) == 0 for _ in range(60)) == 30
+    assert all(limit.hit(1, ME, NOW + 240, None) == 0 for _ in range(60))
+
+
+@pytest.mark.parametrize("sent", [1, 2, 5])
+def test_who_waits_as_told_is_let_in(sent: int) -> None:
+    limit = RateLimit(sent)
+    for second in range(sent):
+        assert limit.hit(1, ME, NOW + second, None) == 0
+    wait = limit.hit(1, ME, NOW + sent, None)
+    assert 0 < wait <= 120
+    assert limit.hit(1, ME, NOW + sent + wait, None) == 0
+
+
+def test_a_sender_at_an_even_pace_below_the_limit_is_never_refused() -> None:
+    limit = RateLimit(60)
+    assert all(limit.hit(1, ME, NOW + second * 1.05, None) == 0 for second in range(600))
+
+
+def test_a_site_may_have_a_limit_of_its_own_and_zero_switches_it_off() -> None:
+    limit = RateLimit(1)
+    assert [limit.hit(1, ME, NOW, 2) > 0 for _ in range(3)] == [False, False, True]
+    assert all(limit.hit(2, ME, NOW, 0) == 0 for _ in range(50))
+    assert all(RateLimit(0).hit(1, ME, NOW, None) == 0 for _ in range(50))
+
+
+def test_a_million_addresses_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ratelimit, "MOST_SENDERS", 1000)
+    limit = RateLimit(5)
+    for number in range(20_000):
+        limit.hit(1, number.to_bytes(4, "big"), NOW, None)
+    assert len(limit) == 1000
+
+
+def test_a_clock_that_jumps_back_refuses_no_one_for_long() -> None:
+    limit = RateLimit(2)
+    limit.hit(1, ME, NOW + 3600, None)
+    assert limit.hit(1, ME, NOW, None) == 0
