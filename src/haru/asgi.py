@@ -75,6 +75,7 @@ class Node:
     def __init__(self, settings: Settings) -> None:
         """Open all of it; call it on the event loop. Raises `StoreUnavailable` or `SpoolUnavailable`."""
         self.settings = settings
+        self._loop = asyncio.get_running_loop()
         self.started = time.time()
         self.closing = asyncio.Event()
         self.restarts: Counter[str] = Counter()
@@ -84,7 +85,7 @@ class Node:
         self.live = Live()
         self.store = event_store(settings)
         self.reports = Reports(self.store)
-        self.writer = Writer(Spool(spool_path(settings)), asyncio.get_running_loop())
+        self.writer = Writer(Spool(spool_path(settings)), self._loop)
         self.spool = Spool(spool_path(settings))  # the loader's own, for reading
         self.loader = Loader(self.spool, self.store, self.writer.acknowledge, self._loaded)
         self.pipeline = Pipeline(self.salts.ids, Geo(settings.geoip_db))
@@ -106,7 +107,7 @@ class Node:
             plane.Plane(
                 reports=self.reports,
                 live=self.live,
-                sites_changed=lambda: loop.call_soon_threadsafe(self.mirror.refresh),
+                sites_changed=self._sites_changed,
                 delete_events=self.delete_events,
                 health=self.health_now,
             )
@@ -157,6 +158,10 @@ class Node:
         """Load what waits in the spool, on the loader's thread."""
         while (load := self.loader.step(now_ms())) is not None and load.events >= MOST_EVENTS:
             pass
+
+    def _sites_changed(self) -> None:
+        """The mirror was rewritten: the very next request sees it."""
+        self._loop.call_soon_threadsafe(self.mirror.refresh)
 
     def delete_events(self, site_id: int) -> None:
         """Remove all events of a site; blocks."""
@@ -310,7 +315,7 @@ class Application:
         elif path.startswith("/sites/") and path.endswith("/live") and path.count("/") == 3:
             await self._stream(scope, receive, send)
         else:
-            await self._django(scope, receive, send)
+            await self._django(scope, receive, send)  # type: ignore[arg-type]  # its Send takes any Mapping
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

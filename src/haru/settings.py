@@ -120,7 +120,7 @@ def _events_url(value: str) -> str:
 def setting(default: str, parse: Callable[[str], T], help: str) -> T:
     """One row of the table: the default as a person would write it, how it is read, and what it means."""
     metadata = {"default": default, "parse": parse, "help": help}
-    return field(default_factory=lambda: parse(default), metadata=metadata)  # type: ignore[return-value]
+    return field(default_factory=lambda: parse(default), metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +238,7 @@ def current() -> Settings:
 
 
 def kept_secret(path: Path) -> str:
-    """The random text kept in the file at `path`, mode 0600, made on first use. Two processes that race get the same."""
+    """The random text kept in the file at `path`, mode 0600, made on first use; the same for two processes that race."""
     while True:
         try:
             text = path.read_text("ascii").strip()

@@ -35,7 +35,7 @@ class Geo:
         self._reader: maxminddb.Reader | None = None
         if db is not None:
             try:
-                self._reader = maxminddb.open_database(str(db), maxminddb.MODE_AUTO)  # type: ignore[assignment]
+                self._reader = maxminddb.open_database(str(db), maxminddb.MODE_AUTO)
             except (OSError, maxminddb.InvalidDatabaseError) as error:
                 raise BadSetting(f"HARU_GEOIP_DB: {db} is no .mmdb file that can be read ({error}).") from None
 

@@ -118,7 +118,8 @@ class Spool:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 if any(key for _, key, _, _ in bodies):
-                    fresh = [(body,) for *entry, body in bodies if self._first_use(written, *entry)]
+                    written = [self._first_use(site_id, key, at) for site_id, key, at, _ in bodies]
+                    fresh = [(body,) for (*_, body), first in zip(bodies, written, strict=True) if first]
                 else:
                     written = [True] * len(bodies)
                     fresh = [(body,) for *_, body in bodies]
@@ -132,14 +133,12 @@ class Spool:
                 raise
         return written
 
-    def _first_use(self, written: list[bool], site_id: int, key: str, at: int) -> bool:
-        first = True
-        if key:
-            self._connection.execute("DELETE FROM key WHERE at < ?", (at - KEY_LIFETIME_MS,))
-            cursor = self._connection.execute("INSERT OR IGNORE INTO key VALUES (?, ?, ?)", (site_id, key, at))
-            first = cursor.rowcount == 1
-        written.append(first)
-        return first
+    def _first_use(self, site_id: int, key: str, at: int) -> bool:
+        if not key:
+            return True
+        self._connection.execute("DELETE FROM key WHERE at < ?", (at - KEY_LIFETIME_MS,))
+        cursor = self._connection.execute("INSERT OR IGNORE INTO key VALUES (?, ?, ?)", (site_id, key, at))
+        return cursor.rowcount == 1
 
     def read(self, after: int, most: int) -> list[Arrival]:
         """Up to `most` events that arrived after the one with the id `after`, in order."""
