@@ -11,8 +11,11 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
+
+from haru.control import Client
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 START_SECONDS = 30
@@ -62,8 +65,16 @@ class Server:
         """An account and a site; the site's token."""
         self.haru("user", "add", "owner@example.com", "--password-stdin", stdin="a long password\n", check=False)
         self.haru("site", "add", domain, "--timezone", timezone, "--owner", "owner@example.com")
+        return self.token(domain)
+
+    def token(self, domain: str) -> str:
+        """The token of a site that is there."""
         (site,) = [row for row in json.loads(self.haru("site", "list", "--json").stdout) if row["domain"] == domain]
         return str(site["token"])
+
+    def call(self, name: str) -> Any:
+        """Ask the running server over its control socket."""
+        return Client(self.data_dir).call(name)
 
     def start(self, *arguments: str) -> Server:
         with self.log.open("ab") as log:
