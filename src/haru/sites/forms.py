@@ -42,7 +42,7 @@ class PersonForm(forms.Form):
     """Someone with an account, to be given access."""
 
     email = forms.EmailField(
-        label=_("E-mail address"),
+        label=_("Email address"),
         help_text=_("Of a person who has an account here."),
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )

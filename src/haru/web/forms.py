@@ -9,15 +9,13 @@ from django.forms.boundfield import BoundField
 from django.forms.renderers import TemplatesSetting
 from django.forms.widgets import Input
 
-# Most special first: the first that matches wins.
-_CLASSES: tuple[tuple[type[forms.Widget], str], ...] = (
-    (forms.CheckboxSelectMultiple, ""),
-    (forms.RadioSelect, ""),
-    (forms.CheckboxInput, "d-checkbox"),
-    (forms.Select, "d-select w-full"),
-    (forms.Textarea, "d-textarea w-full"),
-    (forms.HiddenInput, ""),
-    (Input, "d-input w-full"),
+# A kind of widget, its look, and what a faulty value adds. Most special first: the first that matches wins.
+_LOOKS: tuple[tuple[type[forms.Widget], str, str], ...] = (
+    (forms.CheckboxSelectMultiple, "d-checkbox d-checkbox-sm", ""),
+    (forms.CheckboxInput, "d-checkbox d-checkbox-sm", ""),
+    (forms.Select, "d-select w-full", "d-select-error"),
+    (forms.HiddenInput, "", ""),
+    (Input, "d-input w-full", "d-input-error"),
 )
 
 
@@ -29,9 +27,9 @@ class Field(BoundField):
         widget = widget or self.field.widget
         attrs = super().build_widget_attrs(attrs, widget)
         widget.attrs.pop("placeholder", None)
-        look = next((look for kind, look in _CLASSES if isinstance(widget, kind)), "")
+        look, fault = next((row[1:] for row in _LOOKS if isinstance(widget, row[0])), ("", ""))
         if look and "class" not in attrs:
-            attrs["class"] = f"{look} {widget.attrs.get('class', '')}".strip()
+            attrs["class"] = f"{look} {fault}" if fault and self.errors else look
         return attrs
 
 
