@@ -30,7 +30,7 @@ def test_initials_come_from_the_address(email, initials):
 @pytest.mark.parametrize(
     ("email", "password", "says"),
     [
-        ("nobody", "a long enough secret", "not an e-mail address"),
+        ("nobody", "a long enough secret", "not an email address"),
         ("new@example.com", "short", "at least 10"),
         ("new@example.com", "1357924680", "numeric"),
         ("new@example.com", "password123", "common"),

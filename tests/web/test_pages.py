@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,14 @@ def test_a_path_outside_the_built_files_is_not_served(built, rf):
 def test_pages_work_before_the_front_end_is_built(settings, tmp_path, rf):
     settings.STATIC_ROOT = tmp_path / "missing"
     assert middleware.StaticFiles(lambda request: "passed on")(rf.get("/static/build/app.css")) == "passed on"
+
+
+@pytest.mark.parametrize("view", ["haru.web.dashboard.dashboard", "haru.web.dashboard.panel", "haru.web.api.query"])
+def test_a_view_that_is_imported_late_exists(view):
+    module, _, name = view.rpartition(".")
+    if find_spec(module) is None:
+        pytest.skip(f"{module} is not installed")
+    assert callable(getattr(import_module(module), name))
 
 
 @pytest.mark.last

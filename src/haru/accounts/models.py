@@ -19,7 +19,7 @@ _ALPHABET = string.ascii_letters + string.digits
 
 
 class UserManager(BaseUserManager["User"]):
-    """Finds and makes users by e-mail address, whatever its letter case."""
+    """Finds and makes users by email address, whatever its letter case."""
 
     def create_user(self, email: str, password: str | None = None, **extra: Any) -> User:
         """Save a new user. The password is taken as it is: `accounts.registry.create_user` judges it first."""
@@ -34,9 +34,9 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser):
-    """A person with an account. The e-mail address, in lower case, is the login."""
+    """A person with an account. The email address, in lower case, is the login."""
 
-    email = models.EmailField(_("e-mail address"), max_length=254, unique=True)
+    email = models.EmailField(_("email address"), max_length=254, unique=True)
     is_active = models.BooleanField(_("may sign in"), default=True)
     created_at = models.DateTimeField(_("registered"), default=timezone.now, editable=False)
 

@@ -22,7 +22,7 @@ def create_user(email: str, password: str) -> User:
     try:
         validate_email(email)
     except ValidationError:
-        raise AccountError(f'"{email}" is not an e-mail address.') from None
+        raise AccountError(f'"{email}" is not an email address.') from None
     _judge(password, User(email=email))
     try:
         with transaction.atomic():
