@@ -1,0 +1,114 @@
+"""One computation for each question: answers are kept a while, and whoever asks meanwhile waits for the same one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+MOST_ENTRIES = 2_000
+LIFE_MS = 60_000
+STALE_COSTS = 5  # a stale answer is served for as many times what it cost
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value with its circumstances."""
+
+    value: Any
+    site_id: int
+    generation: int  # how often the site had changed when the computation began
+    computed_at_ms: int
+    cost_ms: float
+
+
+@dataclass(slots=True)
+class _Flight:
+    generation: int
+    future: Future[Entry]
+
+
+class Cache:
+    """Values computed from a site's events. All methods may be called from any thread."""
+
+    def __init__(self, most: int = MOST_ENTRIES, clock: Callable[[], float] = time.perf_counter) -> None:
+        """`most` entries are kept, those asked last; `clock` tells seconds, for the cost of a computation."""
+        self._most = most
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
+        self._flights: dict[Hashable, _Flight] = {}
+        self._generations: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def invalidate(self, site_ids: Iterable[int]) -> None:
+        """What was computed of these sites before is stale from now on."""
+        with self._lock:
+            for site_id in site_ids:
+                self._generations[site_id] = self._generations.get(site_id, 0) + 1
+
+    def get(
+        self, key: Hashable, site_id: int, now_ms: int, compute: Callable[[], Any], *, fresh: bool = False
+    ) -> Entry:
+        """The value under this key, computed when there is none that may be served. `fresh`: none that is stale.
+
+        Raises what `compute` raises, to everyone who waits for it; an error is not kept.
+        """
+        with self._lock:
+            asked = self._generations.get(site_id, 0)
+        while True:
+            with self._lock:
+                entry = self._entries.get(key)
+                if entry is not None and self._may_serve(entry, now_ms, fresh):
+                    self._entries.move_to_end(key)
+                    return entry
+                flight = self._flights.get(key)
+                mine = flight is None
+                if flight is None:
+                    flight = _Flight(self._generations.get(site_id, 0), Future())
+                    self._flights[key] = flight
+            if mine:
+                return self._compute(key, site_id, now_ms, compute, flight)
+            entry = flight.future.result()
+            # A computation that began before the change this caller knows of is not fresh to them: another round.
+            if not fresh or flight.generation >= asked:
+                return entry
+
+    def usable(self, key: Hashable, now_ms: int) -> bool:
+        """Whether there is a value that is neither old nor stale."""
+        with self._lock:
+            entry = self._entries.get(key)
+            return entry is not None and self._may_serve(entry, now_ms, fresh=True)
+
+    def _may_serve(self, entry: Entry, now_ms: int, fresh: bool) -> bool:
+        age = now_ms - entry.computed_at_ms
+        if not 0 <= age < LIFE_MS:
+            return False
+        if entry.generation == self._generations.get(entry.site_id, 0):
+            return True
+        return not fresh and age < STALE_COSTS * entry.cost_ms
+
+    def _compute(self, key: Hashable, site_id: int, now_ms: int, compute: Callable[[], Any], flight: _Flight) -> Entry:
+        begun = self._clock()
+        try:
+            value = compute()
+        except BaseException as error:
+            with self._lock:
+                del self._flights[key]
+            flight.future.set_exception(error)
+            raise
+        entry = Entry(value, site_id, flight.generation, now_ms, (self._clock() - begun) * 1000)
+        with self._lock:
+            del self._flights[key]
+            self._entries[key] = entry
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._most:
+                self._entries.popitem(last=False)
+        flight.future.set_result(entry)
+        return entry

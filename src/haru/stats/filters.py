@@ -1,0 +1,165 @@
+"""Filters: which events and visits count. A tree of leaves joined by and, or, not.
+
+A filter compares the value as it is shown, so an unknown source is found as "Direct / None".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import re2
+from sqlalchemy import ColumnElement, and_, false, func, not_, or_, true
+
+from haru.stats.dimensions import DIMENSIONS, Dimension, Level
+
+OPERATORS = {
+    "is": "the value is one of the clauses",
+    "is_not": "the value is none of the clauses",
+    "contains": "the value contains one of the clauses",
+    "contains_not": "the value contains none of the clauses",
+    "matches": "one of the clauses, a regular expression of RE2, matches a part of the value",
+    "matches_not": "none of the clauses, regular expressions of RE2, matches a part of the value",
+}
+JOINERS = {"and": "every filter holds", "or": "one of the filters holds", "not": "the filter does not hold"}
+UNBUILT = {"has_done", "has_not_done"}
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One comparison of a dimension with some clauses."""
+
+    operator: str
+    dimension: str
+    clauses: tuple[str, ...]
+    case_sensitive: bool = True
+
+    @property
+    def negated(self) -> bool:
+        """Whether the operator is the opposite of another."""
+        return self.operator.endswith("_not")
+
+    @property
+    def by_value(self) -> bool:
+        """Whether Python must look at each value: no two engines agree on lower case and on regular expressions."""
+        return self.operator.startswith("matches") or not self.case_sensitive
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """Every one of these holds."""
+
+    filters: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """At least one of these holds."""
+
+    filters: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """This does not hold."""
+
+    filter: Filter
+
+
+Filter = Leaf | And | Or | Not
+Values = Mapping[
+    Leaf, frozenset[str]
+]  # for each leaf to be decided by value: the stored values its positive form accepts
+
+
+class BadPattern(ValueError):
+    """A regular expression that RE2 does not take; the text says why."""
+
+
+@lru_cache(maxsize=1024)
+def _pattern(text: str, case_sensitive: bool) -> Callable[[str], object]:
+    options = re2.Options()
+    options.log_errors = False
+    options.case_sensitive = case_sensitive
+    try:
+        search: Callable[[str], object] = re2.compile(text, options).search
+    except re2.error as error:
+        reason = error.args[0] if error.args else error
+        raise BadPattern(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
+    return search
+
+
+def check_pattern(text: str) -> None:
+    """Raises `BadPattern`."""
+    _pattern(text, True)
+
+
+def accepts(leaf: Leaf, stored: str) -> bool:
+    """Whether the positive form of a leaf accepts a stored value."""
+    value = stored or DIMENSIONS[leaf.dimension].empty
+    if leaf.operator.startswith("matches"):
+        return any(_pattern(clause, leaf.case_sensitive)(value) is not None for clause in leaf.clauses)
+    clauses: Iterable[str] = leaf.clauses
+    if not leaf.case_sensitive:
+        value, clauses = value.lower(), [clause.lower() for clause in clauses]
+    if leaf.operator.startswith("is"):
+        return value in clauses
+    return any(clause in value for clause in clauses)
+
+
+def leaves(filters: Iterable[Filter]) -> Iterator[Leaf]:
+    """Every leaf of the trees."""
+    for filter in filters:
+        if isinstance(filter, Leaf):
+            yield filter
+        else:
+            yield from leaves((filter.filter,) if isinstance(filter, Not) else filter.filters)
+
+
+def conjuncts(filters: Iterable[Filter]) -> Iterator[Filter]:
+    """The filters that must all hold, with every outer `and` taken apart."""
+    for filter in filters:
+        if isinstance(filter, And):
+            yield from conjuncts(filter.filters)
+        else:
+            yield filter
+
+
+def levels(filter: Filter) -> set[Level]:
+    """What the filter looks at."""
+    return {DIMENSIONS[leaf.dimension].level for leaf in leaves((filter,))}
+
+
+def condition(filter: Filter, column: Callable[[Dimension], ColumnElement[str]], values: Values) -> ColumnElement[bool]:
+    """The filter in SQL. `column` gives the text of a dimension, "" when it is not known."""
+    if isinstance(filter, And):
+        return and_(true(), *(condition(part, column, values) for part in filter.filters))
+    if isinstance(filter, Or):
+        return or_(false(), *(condition(part, column, values) for part in filter.filters))
+    if isinstance(filter, Not):
+        return not_(condition(filter.filter, column, values))
+    dimension = DIMENSIONS[filter.dimension]
+    positive = _positive(filter, dimension, column(dimension), values)
+    return not_(positive) if filter.negated else positive
+
+
+def _positive(leaf: Leaf, dimension: Dimension, column: ColumnElement[str], values: Values) -> ColumnElement[bool]:
+    if leaf.by_value:
+        return _one_of(column, values[leaf])
+    if leaf.operator.startswith("is"):
+        clauses = {clause for clause in leaf.clauses if clause}
+        return _one_of(column, clauses | {""} if dimension.empty in clauses else clauses)
+    found = [func.strpos(column, clause) > 0 for clause in leaf.clauses if clause]
+    if any(clause == "" for clause in leaf.clauses):
+        found.append(true())
+    elif any(clause in dimension.empty for clause in leaf.clauses):
+        found.append(column == "")
+    return or_(false(), *found)
+
+
+def _one_of(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
+    chosen = sorted(values)
+    if len(chosen) < 2:
+        return column == chosen[0] if chosen else false()
+    return column.in_(chosen)

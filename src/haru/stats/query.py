@@ -1,0 +1,347 @@
+"""The query: one shape for the dashboard and the API. `parse` reads it from JSON and names every fault at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from haru.stats import dimensions, filters, metrics, periods
+from haru.stats.dimensions import DIMENSIONS, Level
+from haru.stats.filters import Filter
+from haru.stats.metrics import METRICS
+from haru.stats.periods import Comparison, DateRange, Dates, Instants
+
+MOST_ROWS = 10_000
+DEEPEST = 16  # levels of filters inside filters
+MOST_LEAVES = 200
+
+KEYS = {
+    "site_id": "the site's domain",
+    "metrics": "what is counted",
+    "date_range": "when",
+    "dimensions": "what it is broken down by",
+    "filters": "which events and visits count",
+    "order_by": "how the rows are sorted",
+    "include": "what else is answered",
+    "pagination": "which rows are answered",
+}
+
+
+class QueryError(Exception):
+    """The query cannot be answered; `faults` holds a sentence for each fault."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = list(faults)
+        super().__init__(". ".join(self.faults))
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """What an answer holds beside its rows."""
+
+    time_labels: bool = False
+    total_rows: bool = False
+    imports: bool = False
+    comparisons: Comparison | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question, without its site. A value that did not come from `parse` is taken at its word."""
+
+    metrics: tuple[str, ...]
+    date_range: DateRange
+    dimensions: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    order_by: tuple[tuple[str, str], ...] = ()  # metric or dimension, and asc or desc
+    include: Include = Include()
+    limit: int = MOST_ROWS
+    offset: int = 0
+
+
+def parse(data: object) -> Query:
+    """The query in this decoded JSON. `site_id` is the caller's. Raises `QueryError` with every fault, named by path."""
+    return _Parser().query(data)
+
+
+class _Parser:
+    """Reads a query; what cannot be understood becomes a fault, and reading goes on."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+        self.leaves = 0
+
+    def fault(self, path: str, sentence: str) -> None:
+        self.faults.append(f"{path}: {sentence}")
+
+    def query(self, data: object) -> Query:
+        if not isinstance(data, dict):
+            raise QueryError(["#: The query must be a JSON object"])
+        self.known_keys("#", data, KEYS)
+        for key in ("metrics", "date_range"):
+            if key not in data:
+                self.fault(f"#/{key}", "This key is required")
+        metric_names = self.metrics(data["metrics"]) if "metrics" in data else ()
+        date_range = self.date_range(data["date_range"]) if "date_range" in data else "day"
+        dimension_names = self.dimensions(data.get("dimensions", []))
+        self.sensible(metric_names, dimension_names)
+        filter_trees = self.filters(data.get("filters", []))
+        order_by = self.order_by(data.get("order_by", []), {*metric_names, *dimension_names})
+        include = self.include(data.get("include", {}), dimension_names)
+        limit, offset = self.pagination(data.get("pagination", {}))
+        if self.faults:
+            raise QueryError(self.faults)
+        return Query(metric_names, date_range, dimension_names, filter_trees, order_by, include, limit, offset)
+
+    def known_keys(self, path: str, data: Mapping[Any, Any], known: Iterable[str]) -> None:
+        for key in data:
+            if key not in known:
+                self.fault(f"{path}/{key}", f"Unknown key; known are {', '.join(known)}")
+
+    def metrics(self, data: object) -> tuple[str, ...]:
+        if not isinstance(data, list) or not data:
+            self.fault("#/metrics", 'Give a list of at least one metric, such as ["visitors"]')
+            return ()
+        return self.names("metric", data, METRICS, metrics.UNBUILT)
+
+    def dimensions(self, data: object) -> tuple[str, ...]:
+        if not isinstance(data, list):
+            self.fault("#/dimensions", 'Give a list of dimensions, such as ["visit:source"]')
+            return ()
+        names = self.names("dimension", data, DIMENSIONS, dimensions.UNBUILT)
+        if sum(DIMENSIONS[name].level is Level.TIME for name in names) > 1:
+            self.fault("#/dimensions", "Give at most one dimension of time")
+        return names
+
+    def names(self, kind: str, data: list[Any], known: Iterable[str], unbuilt: set[str]) -> tuple[str, ...]:
+        names: list[str] = []
+        for index, name in enumerate(data):
+            path = f"#/{kind}s/{index}"
+            if not self.is_name(path, kind, name, known, unbuilt):
+                continue
+            if name in names:
+                self.fault(path, f'The {kind} "{name}" is given twice')
+            else:
+                names.append(name)
+        return tuple(names)
+
+    def is_name(self, path: str, kind: str, name: object, known: Iterable[str], unbuilt: set[str]) -> bool:
+        if isinstance(name, str) and name in known:
+            return True
+        if isinstance(name, str) and (name in unbuilt or name.startswith(dimensions.UNBUILT_PREFIX)):
+            self.fault(path, f'The {kind} "{name}" cannot be answered yet')
+        else:
+            self.fault(path, f"Invalid {kind} {_quoted(name)}")
+        return False
+
+    def sensible(self, metric_names: tuple[str, ...], dimension_names: tuple[str, ...]) -> None:
+        for index, name in enumerate(metric_names):
+            for dimension in METRICS[name].unsplit:
+                if dimension in dimension_names:
+                    sentence = f"{name} cannot be broken down by {dimension}, because {METRICS[name].reason}"
+                    self.fault(f"#/metrics/{index}", sentence)
+
+    def date_range(self, data: object, path: str = "#/date_range", named: bool = True) -> DateRange:
+        if named and isinstance(data, str) and periods.is_name(data):
+            return data
+        if isinstance(data, list) and len(data) == 2 and all(isinstance(end, str) for end in data):
+            return self.custom_range(data[0], data[1], path)
+        custom = 'two dates such as ["2026-01-01", "2026-01-31"], or two instants with their offset'
+        if named:
+            names = ", ".join(periods.NAMES)
+            self.fault(path, f"Invalid date range {_quoted(data)}: give one of {names}, <n>d, <n>mo, or {custom}")
+        else:
+            self.fault(path, f"Invalid date range {_quoted(data)}: give {custom}")
+        return "day"
+
+    def custom_range(self, first: str, last: str, path: str) -> DateRange:
+        ends = [_dated(first), _dated(last)]
+        for end, text in zip(ends, (first, last), strict=True):
+            if end is None:
+                sentence = "give a date such as 2026-01-31 or an instant such as 2026-01-31T10:00:00+01:00"
+                self.fault(path, f"Invalid date range, {_quoted(text)} is neither date nor instant: {sentence}")
+            elif not periods.FIRST_YEAR < end.year < periods.LAST_YEAR:
+                self.fault(path, f"Invalid date range, {_quoted(text)} is out of bounds")
+                return "day"
+        start, end = ends
+        if start is None or end is None:
+            return "day"
+        if isinstance(start, datetime) != isinstance(end, datetime):
+            self.fault(path, "Invalid date range: give two dates or two instants, not one of each")
+            return "day"
+        if not isinstance(start, datetime) or not isinstance(end, datetime):
+            if end < start:
+                self.fault(path, f'Invalid date range: it ends before it begins ("{first}" is after "{last}")')
+            return Dates(start, end)
+        if end < start:
+            self.fault(path, f'Invalid date range: it ends before it begins ("{first}" is after "{last}")')
+        # The end is included: what is written in whole seconds means all of its last second.
+        return Instants(_milliseconds(start), _milliseconds(end) + (0 if "." in last or "," in last else 999))
+
+    def filters(self, data: object) -> tuple[Filter, ...]:
+        if not isinstance(data, list):
+            self.fault("#/filters", 'Give a list of filters, such as [["is", "visit:source", ["Google"]]]')
+            return ()
+        trees = [self.filter(tree, f"#/filters/{index}", 1) for index, tree in enumerate(data)]
+        if self.leaves > MOST_LEAVES:
+            self.fault("#/filters", f"Give at most {MOST_LEAVES} comparisons")
+        return tuple(tree for tree in trees if tree is not None)
+
+    def filter(self, data: object, path: str, depth: int) -> Filter | None:
+        if depth > DEEPEST:
+            self.fault(path, f"Filters are nested more than {DEEPEST} levels deep")
+            return None
+        if not isinstance(data, list) or not data:
+            self.fault(path, f"Invalid filter {_quoted(data)}: give [operator, dimension, [clauses]]")
+            return None
+        operator = data[0]
+        if not isinstance(operator, str) or operator not in {
+            *filters.OPERATORS,
+            *filters.JOINERS,
+            *filters.UNBUILT,
+        }:
+            self.fault(f"{path}/0", f"Invalid operator {_quoted(operator)}")
+            return None
+        if operator in filters.UNBUILT:
+            self.fault(f"{path}/0", f'The operator "{operator}" cannot be answered yet')
+            return None
+        return self.joined(data, path, depth) if operator in filters.JOINERS else self.leaf(data, path)
+
+    def joined(self, data: list[Any], path: str, depth: int) -> Filter | None:
+        operator = data[0]
+        if operator == "not":
+            if len(data) != 2:
+                self.fault(path, 'Give "not" one filter: ["not", filter]')
+                return None
+            inner = self.filter(data[1], f"{path}/1", depth + 1)
+            return filters.Not(inner) if inner is not None else None
+        if len(data) != 2 or not isinstance(data[1], list) or not data[1]:
+            self.fault(path, f'Give "{operator}" a list of filters: ["{operator}", [filter, ...]]')
+            return None
+        parts = [self.filter(part, f"{path}/1/{index}", depth + 1) for index, part in enumerate(data[1])]
+        whole = tuple(part for part in parts if part is not None)
+        return filters.And(whole) if operator == "and" else filters.Or(whole)
+
+    def leaf(self, data: list[Any], path: str) -> Filter | None:
+        self.leaves += 1
+        if len(data) not in {3, 4}:
+            self.fault(path, f'Give "{data[0]}" a dimension and a list of clauses: ["{data[0]}", dimension, [clauses]]')
+            return None
+        operator, name = data[0], data[1]
+        good = self.is_name(f"{path}/1", "dimension", name, DIMENSIONS, dimensions.UNBUILT)
+        if good and DIMENSIONS[name].level is Level.TIME:
+            self.fault(f"{path}/1", f'The dimension "{name}" cannot be filtered by: give a date range')
+            good = False
+        clauses = self.clauses(data[2], f"{path}/2", operator)
+        case_sensitive = self.modifiers(data[3], f"{path}/3") if len(data) == 4 else True
+        return filters.Leaf(operator, name, clauses, case_sensitive) if good else None
+
+    def clauses(self, data: object, path: str, operator: str) -> tuple[str, ...]:
+        if not isinstance(data, list) or not data:
+            self.fault(path, "Give a list of at least one clause")
+            return ()
+        clauses = []
+        for index, clause in enumerate(data):
+            if isinstance(clause, bool) or not isinstance(clause, str | int):
+                self.fault(f"{path}/{index}", f"Invalid clause {_quoted(clause)}: give a text")
+                continue
+            text = str(clause).encode("utf-8", "replace").decode()
+            if operator.startswith("matches"):
+                try:
+                    filters.check_pattern(text)
+                except filters.BadPattern as error:
+                    self.fault(f"{path}/{index}", f"Invalid regular expression {_quoted(clause)}: {error}")
+            clauses.append(text)
+        return tuple(clauses)
+
+    def modifiers(self, data: object, path: str) -> bool:
+        if not isinstance(data, dict) or not isinstance(data.get("case_sensitive", True), bool):
+            self.fault(path, 'Give {"case_sensitive": false} or leave it off')
+            return True
+        self.known_keys(path, data, ("case_sensitive",))
+        return bool(data.get("case_sensitive", True))
+
+    def order_by(self, data: object, asked: set[str]) -> tuple[tuple[str, str], ...]:
+        if not isinstance(data, list):
+            self.fault("#/order_by", 'Give a list such as [["visitors", "desc"]]')
+            return ()
+        keys = []
+        for index, key in enumerate(data):
+            path = f"#/order_by/{index}"
+            if not isinstance(key, list) or len(key) != 2 or not all(isinstance(part, str) for part in key):
+                self.fault(path, f'Invalid order {_quoted(key)}: give [metric or dimension, "asc" or "desc"]')
+                continue
+            if key[0] not in asked:
+                self.fault(f"{path}/0", f"Invalid order {_quoted(key[0])}: it is not among the metrics and dimensions")
+            if key[1] not in {"asc", "desc"}:
+                self.fault(f"{path}/1", f"Invalid direction {_quoted(key[1])}: give asc or desc")
+            keys.append((key[0], key[1]))
+        return tuple(keys)
+
+    def include(self, data: object, dimension_names: tuple[str, ...]) -> Include:
+        if not isinstance(data, dict):
+            self.fault("#/include", "Give an object")
+            return Include()
+        flags = {}
+        self.known_keys("#/include", data, ("imports", "time_labels", "total_rows", "comparisons"))
+        for key in ("imports", "time_labels", "total_rows"):
+            flags[key] = data.get(key, False)
+            if not isinstance(flags[key], bool):
+                self.fault(f"#/include/{key}", "Give true or false")
+        by_time = any(DIMENSIONS[name].level is Level.TIME for name in dimension_names)
+        if flags["time_labels"] is True and not by_time:
+            self.fault("#/include/time_labels", "Time labels need a dimension of time")
+        wanted = data.get("comparisons")
+        comparison = self.comparison(wanted) if wanted is not None and wanted is not False else None
+        return Include(**flags, comparisons=comparison)
+
+    def comparison(self, data: object) -> Comparison | None:
+        path = "#/include/comparisons"
+        if not isinstance(data, dict) or data.get("mode") not in periods.MODES:
+            self.fault(path, f'Give {{"mode": ...}} with one of {", ".join(periods.MODES)}')
+            return None
+        self.known_keys(path, data, ("mode", "date_range", "match_day_of_week"))
+        match = data.get("match_day_of_week", False)
+        if not isinstance(match, bool):
+            self.fault(f"{path}/match_day_of_week", "Give true or false")
+            match = False
+        other = None
+        if data["mode"] == "custom":
+            other = self.date_range(data.get("date_range"), f"{path}/date_range", named=False)
+        elif "date_range" in data:
+            self.fault(f"{path}/date_range", "Only the mode custom takes a date range")
+        return Comparison(data["mode"], None if isinstance(other, str) else other, match)
+
+    def pagination(self, data: object) -> tuple[int, int]:
+        if not isinstance(data, dict):
+            self.fault("#/pagination", 'Give an object such as {"limit": 100, "offset": 0}')
+            return MOST_ROWS, 0
+        self.known_keys("#/pagination", data, ("limit", "offset"))
+        limit, offset = data.get("limit", MOST_ROWS), data.get("offset", 0)
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_ROWS:
+            self.fault("#/pagination/limit", f"Give a whole number from 1 to {MOST_ROWS}")
+        if isinstance(offset, bool) or not isinstance(offset, int) or not 0 <= offset < 2**53:
+            self.fault("#/pagination/offset", "Give a whole number of at least 0")
+        return limit, offset
+
+
+def _quoted(value: object) -> str:
+    text = value if isinstance(value, str) else str(value)
+    return f'"{text if len(text) <= 100 else text[:99] + "…"}"'
+
+
+def _dated(text: str) -> date | datetime | None:
+    """The date or the instant that a text means; None for neither, and for an instant without an offset."""
+    try:
+        if len(text) == 10:
+            return date.fromisoformat(text)
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
+
+
+def _milliseconds(at: datetime) -> int:
+    return (at - datetime.fromisoformat("1970-01-01T00:00:00+00:00")) // timedelta(milliseconds=1)

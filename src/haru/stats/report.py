@@ -1,0 +1,249 @@
+"""Answers: run a question, compare, round, sort; each computed once however many ask."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from haru.events.store import Store
+from haru.stats import dimensions, filters, metrics, periods, statement
+from haru.stats.cache import LIFE_MS, MOST_ENTRIES, Cache
+from haru.stats.dimensions import DIMENSIONS, Dimension, Level
+from haru.stats.filters import Leaf
+from haru.stats.metrics import METRICS, Number
+from haru.stats.periods import DateRange, Period
+from haru.stats.query import Query, QueryError
+from haru.stats.statement import Question
+
+HOT_MS = 5 * 60_000  # questions asked within this time are answered again before someone waits for them
+
+Value = str | int  # of a dimension
+
+
+@dataclass(frozen=True, slots=True)
+class StatsSite:
+    """What answers must know of a site."""
+
+    id: int
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of an answer."""
+
+    dimensions: tuple[Value, ...]  # in the order of the query's
+    metrics: tuple[Number, ...]  # in the order of the query's
+    comparison: Row | None = None  # its counterpart in the period compared with: zeroes where nothing was counted
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one query."""
+
+    rows: list[Row]
+    period: tuple[int, int]  # ms, the end not included
+    interval: str  # what `time` stands for: minute, hour, day, week or month
+    computed_at_ms: int
+    cost_ms: float
+    labels: list[str] | None = None  # of every bucket in order, when asked for or compared
+    total_rows: int | None = None  # before pagination, when it was asked for
+    comparison: Answer | None = None  # over the period compared with, every row of it; its labels pair up by position
+
+
+class Reports:
+    """Answers queries from a store. Every method may be called from any thread and blocks."""
+
+    def __init__(self, store: Store) -> None:
+        """`store` is asked; it is not closed."""
+        self._store = store
+        self._cache = Cache()
+        self._hot: OrderedDict[tuple[StatsSite, Query], int] = OrderedDict()  # when each was asked last, ms
+        self._hot_lock = threading.Lock()
+
+    def answer(self, site: StatsSite, query: Query, now_ms: int, *, fresh: bool = False) -> Answer:
+        """The answer, at most a minute old; `fresh`: with every event that is in the store.
+
+        Raises `QueryError` when the period has more time labels than can be answered, and `StoreUnavailable`.
+        """
+        with self._hot_lock:
+            self._hot[site, query] = now_ms
+            self._hot.move_to_end((site, query))
+            while len(self._hot) > MOST_ENTRIES:
+                self._hot.popitem(last=False)
+        return self._answer(site, query, now_ms, fresh)
+
+    def invalidate(self, site_ids: Iterable[int]) -> None:
+        """Events of these sites were loaded or removed: answers about them are stale."""
+        self._cache.invalidate(site_ids)
+
+    def refresh_hot(self, now_ms: int) -> None:
+        """Answer again what was asked in the last five minutes, where the answer is stale or a minute old."""
+        with self._hot_lock:
+            for question in [question for question, asked in self._hot.items() if asked < now_ms - HOT_MS]:
+                del self._hot[question]
+            hot = list(self._hot)
+        for site, query in hot:
+            self._answer(site, query, now_ms, fresh=True)
+
+    def _answer(self, site: StatsSite, query: Query, now_ms: int, fresh: bool) -> Answer:
+        zone = ZoneInfo(site.timezone)
+        period = periods.resolve(query.date_range, zone, now_ms, lambda: self._first_event(site.id, now_ms))
+        comparison = query.include.comparisons
+        # Buckets are paired by their place, so a comparison needs the labels of both periods.
+        labelled = query.include.time_labels or (comparison is not None and _by_time(query))
+        query = replace(query, include=replace(query.include, comparisons=None, time_labels=labelled))
+        answer = self._cached(site, query, period, now_ms, fresh)
+        if comparison is None:
+            return answer
+        other = periods.compared(query.date_range, period, comparison, zone)
+        return _compared(query, answer, self._cached(site, query, other, now_ms, fresh, of=period))
+
+    def _cached(
+        self, site: StatsSite, query: Query, period: Period, now_ms: int, fresh: bool, *, of: Period | None = None
+    ) -> Answer:
+        """The answer for a period; `of` is the one it is compared with, and then all rows are answered.
+
+        A period that moves with every millisecond is known by its name: its answer is kept as long as any other.
+        """
+        rolling = periods.is_rolling(query.date_range)
+        named: DateRange | Period = query.date_range if rolling else period
+        key = (site, query if rolling else replace(query, date_range=""), named, of is not None)
+        unit = periods.interval(query.date_range, of or period, ZoneInfo(site.timezone))
+        entry = self._cache.get(
+            (*key, unit),
+            site.id,
+            now_ms,
+            lambda: self._compute(site, query, period, unit, now_ms, fresh, paged=of is None),
+            fresh=fresh,
+        )
+        answer: Answer = entry.value
+        return replace(answer, computed_at_ms=entry.computed_at_ms, cost_ms=entry.cost_ms)
+
+    def _compute(
+        self, site: StatsSite, query: Query, period: Period, unit: str, now_ms: int, fresh: bool, *, paged: bool
+    ) -> Answer:
+        zone = ZoneInfo(site.timezone)
+        question = self._question(site, query, period, unit, now_ms)
+        labels = _labels(zone, question) if query.include.time_labels else None
+        whole = self._whole(site, query, period, now_ms) if "percentage" in query.metrics else 0
+        found = self._store.fetch(statement.build(question, paged=paged))
+        first = periods.wall(zone, period.start_ms)
+        rows = [_row(question, values, whole, first) for values in found]
+        total = None
+        if query.include.total_rows:
+            total = int(found[0][-1]) if found else self._count(question) if paged and query.offset else 0
+        if paged and not question.sorted_by_store:
+            rows = _sorted(query, rows)[query.offset : query.offset + query.limit]
+        return Answer(rows, (period.start_ms, period.end_ms), unit, now_ms, 0.0, labels, total)
+
+    def _question(self, site: StatsSite, query: Query, period: Period, unit: str, now_ms: int) -> Question:
+        reach = self._reach(site, period, now_ms) if statement.needs_facts(query) else period
+        stretches = periods.stretches(ZoneInfo(site.timezone), period) if _by_time(query) else ()
+        values: dict[Leaf, frozenset[str]] = {}
+        for leaf in filters.leaves(query.filters):
+            if leaf.by_value and leaf not in values:
+                values[leaf] = self._accepted(site, leaf, reach)
+        return Question(site.id, query, period, reach, unit, stretches, values)
+
+    def _accepted(self, site: StatsSite, leaf: Leaf, reach: Period) -> frozenset[str]:
+        found = self._store.fetch(statement.values(site.id, DIMENSIONS[leaf.dimension], reach))
+        # A visit without a pageview has no entry page, which no event shows.
+        return frozenset(value for value in {"", *(text for (text,) in found)} if filters.accepts(leaf, value))
+
+    def _reach(self, site: StatsSite, period: Period, now_ms: int) -> Period:
+        """From the first to the last event of the visits that cross an end of the period, or just the period."""
+        before, _ = self._edge(site, period.start_ms, now_ms)
+        _, after = self._edge(site, period.end_ms, now_ms)
+        if period.start_ms <= before and after < period.end_ms:
+            return period
+        return Period(min(before, period.start_ms), max(after + 1, period.end_ms))
+
+    def _edge(self, site: StatsSite, at_ms: int, now_ms: int) -> tuple[int, int]:
+        def compute() -> tuple[int, int]:
+            ((first, last),) = self._store.fetch(statement.edge(site.id, at_ms))
+            return (at_ms, at_ms - 1) if first is None else (periods.milliseconds(first), periods.milliseconds(last))
+
+        edge: tuple[int, int] = self._cache.get(("edge", site.id, at_ms), site.id, now_ms, compute, fresh=True).value
+        return edge
+
+    def _first_event(self, site_id: int, now_ms: int) -> int | None:
+        def compute() -> int | None:
+            ((first,),) = self._store.fetch(statement.first_event(site_id))
+            return None if first is None else periods.milliseconds(first)
+
+        first: int | None = self._cache.get(("first event", site_id), site_id, now_ms, compute, fresh=True).value
+        return first
+
+    def _whole(self, site: StatsSite, query: Query, period: Period, now_ms: int) -> int:
+        """The visitors of all rows together: what `percentage` divides by. Shared by every breakdown that asks."""
+        whole = Query(metrics=("visitors",), date_range=query.date_range, filters=query.filters)
+        return int(self._cached(site, whole, period, now_ms, fresh=True).rows[0].metrics[0])
+
+    def _count(self, question: Question) -> int:
+        """How many rows there are when the page lies behind the last."""
+        first = replace(question, query=replace(question.query, limit=1, offset=0))
+        found = self._store.fetch(statement.build(first))
+        return int(found[0][-1]) if found else 0
+
+
+def _labels(zone: ZoneInfo, question: Question) -> list[str]:
+    unit = next(d.column for d in question.dimensions if d.level is Level.TIME) or question.unit
+    try:
+        return periods.labels(zone, question.period, unit)
+    except ValueError as error:
+        raise QueryError([f"#/include/time_labels: {error}: ask for a longer unit or a shorter period"]) from None
+
+
+def _row(question: Question, values: tuple[Any, ...], whole: int, first: datetime) -> Row:
+    size = len(question.dimensions)
+    counts = {name: int(value or 0) for name, value in zip(question.counters, values[size:], strict=False)}
+    counts["all_visitors"] = whole
+    return Row(
+        tuple(_shown(question, d, value, first) for d, value in zip(question.dimensions, values, strict=False)),
+        tuple(METRICS[name].value(counts) for name in question.query.metrics),
+    )
+
+
+def _shown(question: Question, dimension: Dimension, value: Any, first: datetime) -> Value:
+    if dimension.level is Level.TIME:
+        return periods.label(value, dimension.column or question.unit, first)
+    return dimensions.shown(dimension, value)
+
+
+def _sorted(query: Query, rows: list[Row]) -> list[Row]:
+    """By the values as they are shown; text by code point, a city as text as the store has it."""
+    for name, direction in reversed(statement.order(query)):
+        if name in METRICS:
+            index = query.metrics.index(name)
+            rows = sorted(rows, key=lambda row: row.metrics[index], reverse=direction == "desc")
+        else:
+            index = query.dimensions.index(name)
+            rows = sorted(rows, key=lambda row: str(row.dimensions[index]), reverse=direction == "desc")
+    return rows
+
+
+def _by_time(query: Query) -> bool:
+    return any(DIMENSIONS[name].level is Level.TIME for name in query.dimensions)
+
+
+def _compared(query: Query, answer: Answer, other: Answer) -> Answer:
+    """The answer with each row's counterpart: the row of the same values, a bucket of time by its place in the period."""
+    found = {row.dimensions: row for row in other.rows}
+    places = dict(zip(answer.labels or [], other.labels or [], strict=False))
+    times = [DIMENSIONS[name].level is Level.TIME for name in query.dimensions]
+    rows = []
+    for row in answer.rows:
+        values = tuple(
+            places.get(str(value)) if is_time else value for value, is_time in zip(row.dimensions, times, strict=True)
+        )
+        # A longer period has buckets that the other has not.
+        whole = tuple(value for value in values if value is not None)
+        pair = None if len(whole) < len(values) else found.get(whole, Row(whole, (0,) * len(query.metrics)))
+        rows.append(replace(row, comparison=pair))
+    return replace(answer, rows=rows, comparison=other)

@@ -1,0 +1,384 @@
+"""A question → one SELECT.
+
+Three ways lead to the numbers. Events alone are enough when nothing that is asked is a fact of a visit (`_by_event`). Else
+there is first one row for each visit, or for each visit and page (`_visits`): made in one pass over the events where that is
+possible (`_one_pass`), and by joining the facts where it is not (`_joined`). Facts come from all events of a visit: the pass
+reaches as far outside the period as the visits do that cross its ends (`Question.reach`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    union_all,
+)
+from sqlalchemy.types import String
+
+from haru.events.visits import VISIT_GAP_MS
+from haru.stats import filters, periods
+from haru.stats.dimensions import DIMENSIONS, Dimension, Level
+from haru.stats.engine import AnyOf, Bucket
+from haru.stats.facts import COUNTED, COUNTED_VISITS, EVENT, FACTS, E
+from haru.stats.filters import Filter, Leaf, Values
+from haru.stats.metrics import METRICS
+from haru.stats.periods import Period, Stretch
+from haru.stats.query import Query
+
+Expression = ColumnElement[Any]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A query about a site in a period, with what its statement needs to know."""
+
+    site_id: int
+    query: Query
+    period: Period
+    reach: Period  # from the first to the last event of the visits that cross the period's ends; holds the period
+    unit: str = "day"  # what `time` stands for
+    stretches: tuple[Stretch, ...] = ()  # of the period, for a dimension of time
+    values: Values = field(default_factory=dict)  # for each leaf that is decided by value
+
+    @cached_property
+    def dimensions(self) -> list[Dimension]:
+        """The dimensions of the rows."""
+        return [DIMENSIONS[name] for name in self.query.dimensions]
+
+    @cached_property
+    def counters(self) -> list[str]:
+        """What is counted for each row, each once."""
+        names = [counter for metric in self.query.metrics for counter in METRICS[metric].counters]
+        return [name for name in dict.fromkeys(names) if name in COUNTED or name in COUNTED_VISITS]
+
+    @cached_property
+    def conjuncts(self) -> list[tuple[Filter, set[Level]]]:
+        """The filters that must all hold, with what each looks at."""
+        return [(filter, filters.levels(filter)) for filter in filters.conjuncts(self.query.filters)]
+
+    @property
+    def by_time(self) -> bool:
+        """Whether the rows are buckets of time."""
+        return any(dimension.level is Level.TIME for dimension in self.dimensions)
+
+    @property
+    def sorted_by_store(self) -> bool:
+        """Whether the order is one of counted numbers. Quotients are sorted after rounding, in Python."""
+        return all(name in DIMENSIONS or name in COUNTED for name, _ in order(self.query))
+
+
+def needs_facts(query: Query) -> bool:
+    """Whether the query asks for facts of visits."""
+    names = {*query.dimensions, *(leaf.dimension for leaf in filters.leaves(query.filters))}
+    return any(METRICS[name].whole_visits for name in query.metrics) or any(
+        DIMENSIONS[name].level is Level.FACT for name in names
+    )
+
+
+def order(query: Query) -> list[tuple[str, str]]:
+    """By what rows are sorted: as asked, else time, then the first metric; then every dimension, so that ties are stable."""
+    keys = list(query.order_by)
+    if not keys:
+        keys = [(name, "asc") for name in query.dimensions if DIMENSIONS[name].level is Level.TIME]
+        keys.append((query.metrics[0], "desc"))
+    return keys + [(name, "asc") for name in query.dimensions if name not in dict(keys)]
+
+
+def edge(site_id: int, at_ms: int) -> Select[Any]:
+    """The first and the last event of the visits that may cross an instant; nulls when there is none.
+
+    Between two events of a visit there is never more than the gap, so such a visit has one in the gap before the instant.
+    """
+    near = select(E.visit_id).where(_within(site_id, Period(at_ms - VISIT_GAP_MS, at_ms)))
+    whole = select(func.min(E.occurred_at), func.max(E.occurred_at))
+    return whole.where(E.site_id == site_id, E.visit_id.in_(near))
+
+
+def first_event(site_id: int) -> Select[Any]:
+    """The moment of a site's first event; null when there is none."""
+    return select(func.min(E.occurred_at)).where(E.site_id == site_id)
+
+
+def values(site_id: int, dimension: Dimension, period: Period) -> Select[Any]:
+    """Every value a dimension may have in a period, unknown as the empty text."""
+    if dimension.level is Level.FACT:
+        text = FACTS[dimension.column].text
+        assert text is not None
+        return select(text).distinct().where(_within(site_id, period))
+    return select(_text(dimension)).distinct().where(_within(site_id, period))
+
+
+def build(question: Question, *, paged: bool = True) -> Select[Any]:
+    """The statement. Its columns: the dimensions, the counters and, when asked, the number of rows in all.
+
+    Times come as the wall-clock start of their bucket; a counter is null in place of 0 where nothing was counted.
+    Unless `paged` the rows are all and in no order.
+    """
+    groups = _groups(question)
+    columns: list[Expression] = [groups.c[f"d{i}"] for i in range(len(question.dimensions))]
+    columns += [groups.c[name] for name in question.counters]
+    if question.query.include.total_rows:
+        columns.append(func.count().over())
+    statement = select(*columns)
+    if not paged or not question.sorted_by_store:
+        return statement
+    statement = statement.order_by(*(_key(question, groups, *key) for key in order(question.query)))
+    return statement.limit(question.query.limit).offset(question.query.offset)
+
+
+def _key(question: Question, groups: FromClause, name: str, direction: str) -> Expression:
+    if name in COUNTED:
+        key: Expression = groups.c[name]
+    else:
+        dimension = DIMENSIONS[name]
+        key = groups.c[f"d{question.query.dimensions.index(name)}"]
+        if dimension.level is not Level.TIME:
+            key = case((key == "", dimension.empty), else_=key)
+    return key.desc() if direction == "desc" else key.asc()
+
+
+def _groups(question: Question) -> FromClause:
+    """One row for each group: its dimensions and counters."""
+    counted = [name for name in question.counters if name in COUNTED]
+    of_visits = [name for name in question.counters if name in COUNTED_VISITS]
+    if question.by_time and counted and of_visits:
+        return _both(question, counted, of_visits)
+    if of_visits:
+        return _by_visit(question, question.counters, by_first=question.by_time).subquery("grouped")
+    return _counts(question, counted).subquery("grouped")
+
+
+def _counts(question: Question, counted: list[str]) -> Select[Any]:
+    if needs_facts(question.query):
+        return _by_visit(question, counted, by_first=False)
+    return _by_event(question, counted)
+
+
+def _both(question: Question, counted: list[str], of_visits: list[str]) -> FromClause:
+    """Events count in each bucket they happened in, a visit's facts in that of its first event: two sets of rows, summed."""
+    counts = _counts(question, counted).subquery("counts")
+    facts = _by_visit(question, of_visits, by_first=True).subquery("facts")
+    names = [f"d{i}" for i in range(len(question.dimensions))]
+    parts = [
+        select(
+            *(part.c[name] for name in names),
+            *(part.c[name] if name in own else literal_column("0").label(name) for name in question.counters),
+        )
+        for part, own in ((counts, counted), (facts, of_visits))
+    ]
+    rows = union_all(*parts).subquery("united")
+    summed = (func.sum(rows.c[name]).label(name) for name in question.counters)
+    keys = [rows.c[name] for name in names]
+    return select(*keys, *summed).group_by(*keys).subquery("grouped")
+
+
+def _by_event(question: Question, counted: list[str]) -> Select[Any]:
+    keys = [_of_event(question, dimension).label(f"d{i}") for i, dimension in enumerate(question.dimensions)]
+    statement = select(*keys, *(COUNTED[name].of_events().label(name) for name in counted)).where(
+        _within(question.site_id, question.period),
+        *(_condition(question, filter, _text) for filter, _ in question.conjuncts),
+    )
+    return statement.group_by(*_named(keys))
+
+
+def _by_visit(question: Question, counters: list[str], *, by_first: bool) -> Select[Any]:
+    """Groups of rows of visits. `by_first` puts a visit into the bucket of its first event inside the period."""
+    rows = _visits(question, counters, by_first=by_first)
+    keys = [rows.c[_key_name(i, dimension)] for i, dimension in enumerate(question.dimensions)]
+    sums = []
+    for name in counters:
+        if name in COUNTED:
+            sums.append(COUNTED[name].of_visits(rows.c).label(name))
+        else:
+            sums.append(_counted_visits(question, name, rows).label(name))
+    statement = select(*(key.label(f"d{i}") for i, key in enumerate(keys)), *sums)
+    if "inside" in rows.c:
+        statement = statement.where(rows.c.inside > 0)
+        facts = [filter for filter, levels in question.conjuncts if Level.FACT in levels]
+        statement = statement.where(*(_condition(question, filter, lambda d: rows.c[d.column]) for filter in facts))
+    return statement.group_by(*keys)
+
+
+def _key_name(index: int, dimension: Dimension) -> str:
+    """What a row of a visit calls a dimension: a fact is there by its own name."""
+    return dimension.column if dimension.level is Level.FACT else f"d{index}"
+
+
+def _counted_visits(question: Question, name: str, rows: FromClause) -> Expression:
+    counter = COUNTED_VISITS[name]
+    number = rows.c[counter.fact] if counter.fact else literal_column("1")
+    conditions = [
+        rows.c.entry_page == rows.c[f"d{i}"]
+        for i, dimension in enumerate(question.dimensions)
+        if dimension.name == "event:page"
+    ]
+    if counter.judged:
+        conditions += [_condition(question, leaf, lambda _: rows.c.entry_page) for leaf in _page_leaves(question)]
+    return func.sum(case((and_(*conditions), number), else_=literal_column("0")) if conditions else number)
+
+
+def _page_leaves(question: Question) -> list[Leaf]:
+    """The top-level filters on the page."""
+    return [filter for filter, _ in question.conjuncts if isinstance(filter, Leaf) and filter.dimension == "event:page"]
+
+
+def _facts(question: Question, counters: Iterable[str]) -> list[str]:
+    """The facts that rows of visits must hold."""
+    names = [COUNTED_VISITS[name].fact for name in counters if name in COUNTED_VISITS]
+    names += [dimension.column for dimension in question.dimensions if dimension.level is Level.FACT]
+    names += [
+        DIMENSIONS[leaf.dimension].column
+        for leaf in filters.leaves(question.query.filters)
+        if DIMENSIONS[leaf.dimension].level is Level.FACT
+    ]
+    if "event:page" in question.query.dimensions or ("judged" in counters and _page_leaves(question)):
+        names.append("entry_page")
+    return [name for name in dict.fromkeys(names) if name]
+
+
+def _visits(question: Question, counters: list[str], *, by_first: bool) -> FromClause:
+    """A row for each visit that counts, and for each of its pages or buckets when the rows are those."""
+    levels = {dimension.level for dimension in question.dimensions}
+    mixed = any({Level.EVENT, Level.FACT} <= looked_at for _, looked_at in question.conjuncts)
+    if mixed or Level.EVENT in levels or (Level.TIME in levels and not by_first):
+        return _joined(question, counters, by_first=by_first)
+    return _one_pass(question, counters)
+
+
+def _one_pass(question: Question, counters: list[str]) -> FromClause:
+    """Visits with the facts of all their events and the counts of those that count, in one pass.
+
+    `inside` is the number of events that count; a visit with none does not belong to the question.
+    """
+    stamps = [filter for filter, levels in question.conjuncts if levels <= {Level.STAMP}]
+    events = [filter for filter, levels in question.conjuncts if Level.EVENT in levels]
+    selected = [_condition(question, filter, _text) for filter in events]
+    inside: list[Expression] = []
+    if question.reach != question.period:
+        inside = [E.occurred_at >= periods.moment(question.period.start_ms)]
+        inside.append(E.occurred_at < periods.moment(question.period.end_ms))
+    columns: list[Expression] = [_count(*inside, *selected).label("inside")]
+    if "visitors" in counters:
+        columns.append(AnyOf(E.visitor_id).label("visitor_id"))
+    columns += [
+        _count(*inside, *selected, *COUNTED[name].part).label(name)
+        for name in counters
+        if name in COUNTED and COUNTED[name].part
+    ]
+    facts = _facts(question, counters)
+    columns += [FACTS[name].of_events().label(name) for name in facts]
+    for i, dimension in enumerate(question.dimensions):
+        if dimension.level is Level.FACT:
+            continue
+        if dimension.level is Level.TIME:
+            first = func.min(E.occurred_at).filter(and_(*inside)) if inside else func.min(E.occurred_at)
+            columns.append(_bucket(question, dimension, first).label(f"d{i}"))
+        else:
+            columns.append(AnyOf(_text(dimension)).label(f"d{i}"))
+    columns += [AnyOf(_text(dimension)).label(dimension.column) for dimension in _stamps_beside_facts(question)]
+    where = [_within(question.site_id, question.reach), *(_condition(question, filter, _text) for filter in stamps)]
+    return select(*columns).where(*where).group_by(E.visit_id).subquery("visit")
+
+
+def _stamps_beside_facts(question: Question) -> list[Dimension]:
+    """The dimensions that filters look at together with facts."""
+    mixed = [filter for filter, levels in question.conjuncts if Level.FACT in levels]
+    seen = {DIMENSIONS[leaf.dimension] for leaf in filters.leaves(mixed)}
+    return sorted((d for d in seen if d.level is Level.STAMP), key=lambda d: d.name)
+
+
+def _joined(question: Question, counters: list[str], *, by_first: bool) -> FromClause:
+    """Rows for each visit and each value of the event's own dimensions, with the visit's facts joined to its events."""
+    facts = _facts(question, counters)
+    inside = and_(
+        E.occurred_at >= periods.moment(question.period.start_ms),
+        E.occurred_at < periods.moment(question.period.end_ms),
+    )
+    first = [func.min(E.occurred_at).filter(inside).label("first_inside")] if by_first else []
+    visit = (
+        select(E.visit_id, *(FACTS[name].of_events().label(name) for name in facts), *first)
+        .where(_within(question.site_id, question.reach))
+        .group_by(E.visit_id)
+        .subquery("whole")
+    )
+
+    def text(dimension: Dimension) -> Expression:
+        return visit.c[dimension.column] if dimension.level is Level.FACT else _text(dimension)
+
+    keys = []
+    for i, dimension in enumerate(question.dimensions):
+        if dimension.level is Level.FACT:
+            continue
+        if dimension.level is not Level.TIME:
+            key = text(dimension)
+        else:
+            key = _bucket(question, dimension, visit.c.first_inside if by_first else E.occurred_at)
+        keys.append(key.label(f"d{i}"))
+    columns: list[Expression] = [AnyOf(E.visitor_id).label("visitor_id")]
+    columns += [_count(*COUNTED[name].part).label(name) for name in counters if name in COUNTED and COUNTED[name].part]
+    columns += [AnyOf(visit.c[name]).label(name) for name in facts]
+    statement = select(*keys, *columns).select_from(EVENT.join(visit, visit.c.visit_id == E.visit_id))
+    statement = statement.where(
+        _within(question.site_id, question.period),
+        *(_condition(question, filter, text) for filter, _ in question.conjuncts),
+    )
+    return statement.group_by(E.visit_id, *_named(keys)).subquery("visit")
+
+
+def _named(keys: list[Any]) -> list[Expression]:
+    """Keys to group by, by name: the expression written twice would have its parameters twice and be another one."""
+    return [literal_column(key.name) for key in keys]
+
+
+def _count(*conditions: Expression) -> Expression:
+    return func.count().filter(and_(*conditions)) if conditions else func.count()
+
+
+def _within(site_id: int, period: Period) -> Expression:
+    return and_(
+        E.site_id == site_id,
+        E.occurred_at >= periods.moment(period.start_ms),
+        E.occurred_at < periods.moment(period.end_ms),
+    )
+
+
+def _text(dimension: Dimension) -> Expression:
+    """The value of an event or its visit, "" when it is not known or is the very label of that."""
+    column = E[dimension.column]
+    if dimension.name == "visit:city":
+        return case((column == 0, ""), else_=cast(column, String))
+    return column
+
+
+def _of_event(question: Question, dimension: Dimension) -> Expression:
+    if dimension.level is Level.TIME:
+        return _bucket(question, dimension, E.occurred_at)
+    return _text(dimension)
+
+
+def _bucket(question: Question, dimension: Dimension, at: Expression) -> Expression:
+    """The bucket of a moment: its wall-clock time by the zone's offset just then, cut to the unit."""
+    *earlier, last = question.stretches
+    shift: Expression = literal(timedelta(milliseconds=last.offset_ms))
+    if earlier:
+        ends = [(at < periods.moment(s.end_ms), literal(timedelta(milliseconds=s.offset_ms))) for s in earlier]
+        shift = case(*ends, else_=shift)
+    return Bucket(dimension.column or question.unit, at + shift)
+
+
+def _condition(question: Question, filter: Filter, column: Callable[[Dimension], Expression]) -> Expression:
+    return filters.condition(filter, column, question.values)
