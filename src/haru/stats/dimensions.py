@@ -24,9 +24,8 @@ class Dimension:
     name: str
     meaning: str
     level: Level
-    column: (
-        str  # of the table `event`; of the facts of a visit for FACT; the unit, or "" for the period's own, for TIME
-    )
+    # Of the table `event`; for FACT of the facts of a visit; for TIME the unit, "" for the one that suits the period.
+    column: str
     empty: str = NOT_SET  # what stands for a value that is not known
 
 

@@ -23,15 +23,11 @@ class Bucket(FunctionElement[Any]):
     """The start of the bucket of a wall-clock time. The unit is written out: it is part of the plan, not a value."""
 
     type = DateTime()
-    inherit_cache = True
+    inherit_cache = False
 
     def __init__(self, unit: str, local: ColumnElement[Any]) -> None:
         self.unit = unit
         super().__init__(local)
-
-    @property
-    def _static_cache_key(self) -> Any:  # the unit makes another statement
-        return (type(self), self.unit, self.clauses._static_cache_key)
 
 
 @compiles(Bucket)

@@ -68,9 +68,8 @@ class Not:
 
 
 Filter = Leaf | And | Or | Not
-Values = Mapping[
-    Leaf, frozenset[str]
-]  # for each leaf to be decided by value: the stored values its positive form accepts
+# For each leaf to be decided by value: the stored values its positive form accepts.
+Values = Mapping[Leaf, frozenset[str]]
 
 
 class BadPattern(ValueError):
@@ -124,6 +123,16 @@ def conjuncts(filters: Iterable[Filter]) -> Iterator[Filter]:
             yield from conjuncts(filter.filters)
         else:
             yield filter
+
+
+def written(filter: Filter) -> list[object]:
+    """The filter as a query holds it in JSON."""
+    if isinstance(filter, Not):
+        return ["not", written(filter.filter)]
+    if isinstance(filter, Leaf):
+        leaf: list[object] = [filter.operator, filter.dimension, list(filter.clauses)]
+        return leaf if filter.case_sensitive else [*leaf, {"case_sensitive": False}]
+    return ["and" if isinstance(filter, And) else "or", [written(part) for part in filter.filters]]
 
 
 def levels(filter: Filter) -> set[Level]:

@@ -48,7 +48,7 @@ _TABLE = (
         lambda counts: rounded(counts["viewed"], counts["whole_visits"], 2),
         whole_visits=True,
         unsplit=("event:page",),
-        reason="it counts the pages of whole visits, and a page is part of one: ask for pageviews, or by visit:entry_page",
+        reason="it counts pages of whole visits, and a page is part of one: ask for pageviews, or by visit:entry_page",
     ),
     Metric(
         "bounce_rate",
@@ -93,4 +93,4 @@ def change(metric: str, value: Number, before: Number) -> Number | None:
         return float(round(Fraction(str(value)) - Fraction(str(before)), 1))
     if before == 0:
         return 0 if value == 0 else None
-    return int(round((Fraction(str(value)) - Fraction(str(before))) * 100 / Fraction(str(before))))
+    return round((Fraction(str(value)) - Fraction(str(before))) * 100 / Fraction(str(before)))

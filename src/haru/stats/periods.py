@@ -1,7 +1,7 @@
 """Periods and buckets of time in a site's zone.
 
-Everything is computed from Python's `zoneinfo`: a statement is given the instants at which the zone's offset changes, so
-that no engine's own idea of a zone takes part.
+Everything is computed from Python's `zoneinfo`: a statement is given the instants at which the zone's offset changes,
+so that no engine's own idea of a zone takes part.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def wall(zone: ZoneInfo, at_ms: int) -> datetime:
 
 
 def instant(zone: ZoneInfo, local: datetime) -> int:
-    """The instant (ms) at which the zone's clocks show this; the earlier of two, and the end of the gap when none does."""
+    """The instant (ms) at which the zone's clocks show this; the earlier of two; when none does, the gap's end."""
     before, after = (
         milliseconds(local.replace(tzinfo=zone, fold=fold).astimezone(UTC).replace(tzinfo=None)) for fold in (0, 1)
     )

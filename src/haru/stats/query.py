@@ -34,7 +34,7 @@ class QueryError(Exception):
 
     def __init__(self, faults: Iterable[str]) -> None:
         self.faults = list(faults)
-        super().__init__(". ".join(self.faults))
+        super().__init__("; ".join(self.faults))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,10 @@ class Query:
 
 
 def parse(data: object) -> Query:
-    """The query in this decoded JSON. `site_id` is the caller's. Raises `QueryError` with every fault, named by path."""
+    """The query in this decoded JSON; `site_id` is the caller's.
+
+    Raises `QueryError` with every fault, named by its path.
+    """
     return _Parser().query(data)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from haru.events.store import Store
-from haru.stats import dimensions, filters, metrics, periods, statement
-from haru.stats.cache import LIFE_MS, MOST_ENTRIES, Cache
+from haru.stats import dimensions, filters, periods, statement
+from haru.stats.cache import MOST_ENTRIES, Cache
 from haru.stats.dimensions import DIMENSIONS, Dimension, Level
 from haru.stats.filters import Leaf
 from haru.stats.metrics import METRICS, Number
@@ -233,7 +233,7 @@ def _by_time(query: Query) -> bool:
 
 
 def _compared(query: Query, answer: Answer, other: Answer) -> Answer:
-    """The answer with each row's counterpart: the row of the same values, a bucket of time by its place in the period."""
+    """The answer with each row's counterpart: the row of the same values; a bucket of time goes by its place."""
     found = {row.dimensions: row for row in other.rows}
     places = dict(zip(answer.labels or [], other.labels or [], strict=False))
     times = [DIMENSIONS[name].level is Level.TIME for name in query.dimensions]

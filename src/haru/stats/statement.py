@@ -1,9 +1,9 @@
 """A question → one SELECT.
 
-Three ways lead to the numbers. Events alone are enough when nothing that is asked is a fact of a visit (`_by_event`). Else
-there is first one row for each visit, or for each visit and page (`_visits`): made in one pass over the events where that is
-possible (`_one_pass`), and by joining the facts where it is not (`_joined`). Facts come from all events of a visit: the pass
-reaches as far outside the period as the visits do that cross its ends (`Question.reach`).
+Three ways lead to the numbers. Events alone are enough when nothing that is asked is a fact of a visit (`_by_event`).
+Else there is first one row for each visit, or for each visit and page (`_visits`): made in one pass over the events
+where that is possible (`_one_pass`), and by joining the facts where it is not (`_joined`). Facts come from all events of
+a visit: the pass reaches as far outside the period as the visits do that cross its ends (`Question.reach`).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def needs_facts(query: Query) -> bool:
 
 
 def order(query: Query) -> list[tuple[str, str]]:
-    """By what rows are sorted: as asked, else time, then the first metric; then every dimension, so that ties are stable."""
+    """By what rows are sorted: as asked, else time, then the first metric; then every dimension, to make ties stable."""
     keys = list(query.order_by)
     if not keys:
         keys = [(name, "asc") for name in query.dimensions if DIMENSIONS[name].level is Level.TIME]
@@ -101,7 +101,7 @@ def order(query: Query) -> list[tuple[str, str]]:
 def edge(site_id: int, at_ms: int) -> Select[Any]:
     """The first and the last event of the visits that may cross an instant; nulls when there is none.
 
-    Between two events of a visit there is never more than the gap, so such a visit has one in the gap before the instant.
+    Between two events of a visit there is never more than the gap: such a visit has one in the gap before the instant.
     """
     near = select(E.visit_id).where(_within(site_id, Period(at_ms - VISIT_GAP_MS, at_ms)))
     whole = select(func.min(E.occurred_at), func.max(E.occurred_at))
@@ -169,7 +169,7 @@ def _counts(question: Question, counted: list[str]) -> Select[Any]:
 
 
 def _both(question: Question, counted: list[str], of_visits: list[str]) -> FromClause:
-    """Events count in each bucket they happened in, a visit's facts in that of its first event: two sets of rows, summed."""
+    """Events count in each bucket they happened in, a visit's facts in that of its first event: summed from both."""
     counts = _counts(question, counted).subquery("counts")
     facts = _by_visit(question, of_visits, by_first=True).subquery("facts")
     names = [f"d{i}" for i in range(len(question.dimensions))]
@@ -267,10 +267,7 @@ def _one_pass(question: Question, counters: list[str]) -> FromClause:
     stamps = [filter for filter, levels in question.conjuncts if levels <= {Level.STAMP}]
     events = [filter for filter, levels in question.conjuncts if Level.EVENT in levels]
     selected = [_condition(question, filter, _text) for filter in events]
-    inside: list[Expression] = []
-    if question.reach != question.period:
-        inside = [E.occurred_at >= periods.moment(question.period.start_ms)]
-        inside.append(E.occurred_at < periods.moment(question.period.end_ms))
+    inside = _inside(question.period) if question.reach != question.period else []
     columns: list[Expression] = [_count(*inside, *selected).label("inside")]
     if "visitors" in counters:
         columns.append(AnyOf(E.visitor_id).label("visitor_id"))
@@ -304,10 +301,7 @@ def _stamps_beside_facts(question: Question) -> list[Dimension]:
 def _joined(question: Question, counters: list[str], *, by_first: bool) -> FromClause:
     """Rows for each visit and each value of the event's own dimensions, with the visit's facts joined to its events."""
     facts = _facts(question, counters)
-    inside = and_(
-        E.occurred_at >= periods.moment(question.period.start_ms),
-        E.occurred_at < periods.moment(question.period.end_ms),
-    )
+    inside = and_(*_inside(question.period))
     first = [func.min(E.occurred_at).filter(inside).label("first_inside")] if by_first else []
     visit = (
         select(E.visit_id, *(FACTS[name].of_events().label(name) for name in facts), *first)
@@ -349,11 +343,11 @@ def _count(*conditions: Expression) -> Expression:
 
 
 def _within(site_id: int, period: Period) -> Expression:
-    return and_(
-        E.site_id == site_id,
-        E.occurred_at >= periods.moment(period.start_ms),
-        E.occurred_at < periods.moment(period.end_ms),
-    )
+    return and_(E.site_id == site_id, *_inside(period))
+
+
+def _inside(period: Period) -> list[Expression]:
+    return [E.occurred_at >= periods.moment(period.start_ms), E.occurred_at < periods.moment(period.end_ms)]
 
 
 def _text(dimension: Dimension) -> Expression:

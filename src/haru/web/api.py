@@ -1,0 +1,156 @@
+"""The API that programs read numbers from: `POST /api/v2/query`."""
+
+from __future__ import annotations
+
+import json
+import time
+from http import HTTPStatus
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from haru.accounts.models import ApiKey, Scope
+from haru.events.store import StoreUnavailable
+from haru.sites import access
+from haru.sites.domain import normalise
+from haru.sites.models import Site
+from haru.stats import filters, metrics, periods, statement
+from haru.stats.query import Query, QueryError, parse
+from haru.stats.report import Answer, Row, StatsSite
+from haru.web import plane
+
+# One sentence for both, so that a key cannot be used to find out which sites exist.
+NO_ACCESS = (
+    "No such site for this key: send Authorization: Bearer <API key>, "
+    "with a key that may read statistics, and the domain of a site that its owner may see."
+)
+
+
+class _Refused(Exception):
+    """The request is answered with an error."""
+
+    def __init__(self, status: HTTPStatus, sentence: str, **headers: str) -> None:
+        super().__init__(sentence)
+        self.response = JsonResponse({"error": sentence}, status=status, headers=headers)
+
+
+@csrf_exempt
+def query(request: HttpRequest) -> HttpResponse:
+    """Answer a query, with the key in the `Authorization` header and JSON in the body."""
+    try:
+        if request.method != "POST":
+            raise _Refused(HTTPStatus.METHOD_NOT_ALLOWED, "Send the query with POST.", Allow="POST")
+        key = _key(request)
+        data = _body(request)
+        asked = _parsed(data)
+        site = _site(key, data["site_id"])
+        try:
+            answer = plane.get().reports.answer(StatsSite(site.pk, site.timezone), asked, time.time_ns() // 1_000_000)
+        except QueryError as error:
+            raise _Refused(HTTPStatus.BAD_REQUEST, _sentence(error)) from None
+        except StoreUnavailable:
+            sentence = "The event store does not answer just now: try again."
+            raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, sentence, **{"Retry-After": "5"}) from None
+    except _Refused as refused:
+        return refused.response
+    return JsonResponse(written(site.domain, ZoneInfo(site.timezone), asked, answer))
+
+
+def _key(request: HttpRequest) -> ApiKey:
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    key = ApiKey.find(text.strip()) if scheme.lower() == "bearer" else None
+    if key is None or not key.allows(Scope.STATS_READ):
+        raise _Refused(HTTPStatus.UNAUTHORIZED, NO_ACCESS, **{"WWW-Authenticate": "Bearer"})
+    return key
+
+
+def _body(request: HttpRequest) -> Any:
+    try:
+        return json.loads(request.body)
+    except (ValueError, RecursionError):
+        raise _Refused(HTTPStatus.BAD_REQUEST, "#: The body is not JSON") from None
+
+
+def _parsed(data: Any) -> Query:
+    """The query; every fault of it, also of the site's, is named at once."""
+    faults = []
+    if isinstance(data, dict) and not isinstance(data.get("site_id"), str):
+        faults.append("#/site_id: Give the site's domain" if "site_id" in data else "#/site_id: This key is required")
+    try:
+        asked = parse(data)
+    except QueryError as error:
+        raise _Refused(HTTPStatus.BAD_REQUEST, _sentence(QueryError(faults + error.faults))) from None
+    if faults:
+        raise _Refused(HTTPStatus.BAD_REQUEST, _sentence(QueryError(faults)))
+    return asked
+
+
+def _site(key: ApiKey, domain: str) -> Site:
+    try:
+        return access.readable(key.user, normalise(domain))
+    except (Http404, ValueError):
+        raise _Refused(HTTPStatus.UNAUTHORIZED, NO_ACCESS, **{"WWW-Authenticate": "Bearer"}) from None
+
+
+def _sentence(error: QueryError) -> str:
+    return "; ".join(error.faults)
+
+
+def written(domain: str, zone: ZoneInfo, asked: Query, answer: Answer) -> dict[str, Any]:
+    """The answer as JSON."""
+    meta: dict[str, Any] = {}
+    if asked.include.imports:
+        meta["imports_included"] = False
+    if asked.include.time_labels:
+        meta["time_labels"] = answer.labels
+    if asked.include.total_rows:
+        meta["total_rows"] = answer.total_rows
+    results = [_row(asked, row) for row in answer.rows]
+    return {"results": results, "meta": meta, "query": _understood(domain, zone, asked, answer)}
+
+
+def _row(asked: Query, row: Row) -> dict[str, Any]:
+    result: dict[str, Any] = {"metrics": list(row.metrics), "dimensions": list(row.dimensions)}
+    if asked.include.comparisons is not None:
+        other = row.comparison
+        result["comparison"] = other and {
+            "metrics": list(other.metrics),
+            "dimensions": list(other.dimensions),
+            "change": [
+                metrics.change(name, now, before)
+                for name, now, before in zip(asked.metrics, row.metrics, other.metrics, strict=True)
+            ],
+        }
+    return result
+
+
+def _understood(domain: str, zone: ZoneInfo, asked: Query, answer: Answer) -> dict[str, Any]:
+    include: dict[str, Any] = {
+        name: True for name in ("imports", "time_labels", "total_rows") if getattr(asked.include, name)
+    }
+    if asked.include.comparisons is not None and answer.comparison is not None:
+        comparisons: dict[str, Any] = {
+            "mode": asked.include.comparisons.mode,
+            "date_range": _ends(zone, answer.comparison.period),
+        }
+        if asked.include.comparisons.match_day_of_week:
+            comparisons["match_day_of_week"] = True
+        include["comparisons"] = comparisons
+    return {
+        "site_id": domain,
+        "metrics": list(asked.metrics),
+        "date_range": _ends(zone, answer.period),
+        "filters": [filters.written(tree) for tree in asked.filters],
+        "dimensions": list(asked.dimensions),
+        "order_by": [list(key) for key in statement.order(asked)],
+        "include": include,
+        "pagination": {"limit": asked.limit, "offset": asked.offset},
+    }
+
+
+def _ends(zone: ZoneInfo, period: tuple[int, int]) -> list[str]:
+    """Both ends, the last one included: read back, they mean the same period."""
+    start, end = period
+    return [periods.iso(zone, start), periods.iso(zone, end - 1000 if end % 1000 == 0 else end - 1)]
