@@ -42,8 +42,7 @@ class Connection(asyncio.Protocol):
         self.until = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = transport  # type: ignore[assignment]  # uvloop's own kind of transport
 
     def send(self, request: bytes, begun: float | None = None) -> None:
         assert self.transport is not None

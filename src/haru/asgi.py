@@ -30,7 +30,7 @@ from haru.collect.geo import Geo
 from haru.collect.mirror import Mirror
 from haru.collect.pipeline import Pipeline, Refusal
 from haru.collect.ratelimit import RateLimit
-from haru.collect.visitor import Salts
+from haru.collect.visitor import DAY_MS, Salts
 from haru.events.duckdb import DuckStore
 from haru.events.loader import MOST_EVENTS, Load, Loader
 from haru.events.spool import Spool, Writer
@@ -43,6 +43,7 @@ from haru.web.stream import Stream
 log = structlog.get_logger()
 
 LOAD_PAUSE = 0.1  # seconds between batches: what comes meanwhile shares the next commit
+LONGEST_PAUSE = 0.4  # under load: a large batch costs half as much an event as a small one
 POLL = 0.5  # seconds after which the loader looks for what other processes wrote to the spool
 REFRESH = 60.0  # seconds between refreshes of hot questions
 LONGEST_BACKOFF = 30.0
@@ -213,14 +214,16 @@ async def _load(node: Node) -> None:
     """Spool → store, as soon as something was committed."""
     loop = asyncio.get_running_loop()
 
-    def cycle() -> None:
+    def cycle() -> float:
         node.writer.committed.wait(POLL)
         node.writer.committed.clear()
+        begun = time.monotonic()
         node.load_waiting()
+        return time.monotonic() - begun
 
     while True:
-        await loop.run_in_executor(node.loading, cycle)
-        await asyncio.sleep(LOAD_PAUSE)
+        busy = await loop.run_in_executor(node.loading, cycle)
+        await asyncio.sleep(min(max(LOAD_PAUSE, 4 * busy), LONGEST_PAUSE))
 
 
 async def _refresh(node: Node) -> None:
@@ -231,8 +234,13 @@ async def _refresh(node: Node) -> None:
 
 
 async def _housekeep(node: Node) -> None:
-    """Each second: the mirror of sites, the day's salt, the visitors who left."""
+    """Each second: the mirror, the salts, the visitors who left. Each day: the sessions that ran out."""
+    from haru.accounts.registry import forget_old_sessions  # models: Django must be set up first
+
+    day = -1
     while True:
+        if day != (day := now_ms() // DAY_MS):
+            await asyncio.to_thread(forget_old_sessions)
         node.mirror.refresh()
         await asyncio.to_thread(node.salts.rotate, now_ms())
         await asyncio.to_thread(node.live.prune, now_ms())

@@ -40,7 +40,7 @@ _PREFLIGHT = [
 ]
 _OK = {"type": "http.response.start", "status": 200, "headers": [*_CORS, (b"content-length", b"0")]}
 _EMPTY = {"type": "http.response.body", "body": b""}
-_PREFETCH_HEADERS = (b"sec-purpose", b"purpose", b"x-moz", b"x-purpose")
+_PREFETCH_HEADERS = frozenset({b"sec-purpose", b"purpose", b"x-moz", b"x-purpose"})
 
 
 class Answer(Exception):
@@ -152,19 +152,20 @@ class Endpoint:
     async def _body(self, site: Site, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
         length = headers.get(b"content-length", b"0")
         size = int(length) if length.isdigit() else 0
-        parts: list[bytes] = []
+        body = b""
         more = size <= payload.MOST_BYTES
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise Answer(400, "body: the connection ended before the body did")
-            parts.append(message.get("body", b""))
-            size = sum(map(len, parts))
+            part: bytes = message.get("body", b"")
+            body = body + part if body else part
+            size = len(body)
             more = message.get("more_body", False) and size <= payload.MOST_BYTES
         if size > payload.MOST_BYTES:
             self.refused[site.id, Refusal.TOO_LARGE] += 1
             raise _too_large()
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return body
 
     def _hit(
         self,
@@ -198,7 +199,7 @@ class Endpoint:
             timezone=body.tz if body.tz and len(body.tz) <= 64 else "",
             language=headers.get(b"accept-language", b"").decode("latin-1"),
             country_hint=headers.get(self._country_header, b"").decode("latin-1") if self._country_header else "",
-            prefetch=any(b"pre" in headers.get(name, b"").lower() for name in _PREFETCH_HEADERS),
+            prefetch=not _PREFETCH_HEADERS.isdisjoint(headers) and _is_prefetch(headers),
             by_key=by_key,
         )
 
@@ -212,6 +213,10 @@ def _token(scope: Scope, headers: dict[bytes, bytes]) -> tuple[str, bool]:
     if query.startswith(b"t=") and b"&" not in query and b"%" not in query:
         return query[2:].decode("latin-1"), False
     return parse_qs(query.decode("latin-1")).get("t", [""])[0], False
+
+
+def _is_prefetch(headers: dict[bytes, bytes]) -> bool:
+    return any(b"pre" in headers.get(name, b"").lower() for name in _PREFETCH_HEADERS)
 
 
 def _origin_host(origin: bytes) -> str:

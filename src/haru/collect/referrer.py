@@ -100,6 +100,7 @@ def classify(page_host: str, page_query: str, referrer: str) -> Referral:
     )
 
 
+@lru_cache(maxsize=16_384)
 def is_spam(referrer: str) -> bool:
     """Whether the referrer is a host that sends made-up ones."""
     if not referrer:

@@ -216,7 +216,8 @@ class Writer:
         """
         future: asyncio.Future[bool] = self._loop.create_future()
         self._waiting.append(((event.site_id, key, event.at, _encode(event)), future))
-        self._wake.set()
+        if not self._wake.is_set():  # under load it mostly is, and asking is cheaper than setting
+            self._wake.set()
         return future
 
     def acknowledge(self, position: int) -> None:
