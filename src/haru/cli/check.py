@@ -1,0 +1,140 @@
+"""`haru check`: is everything as it should be."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from haru.cli import failure, plane
+
+if TYPE_CHECKING:
+    from haru.settings import Settings
+
+EARLIEST = 1_767_225_600  # 2026: a clock before it was never set
+
+Check = Callable[["Settings"], str]
+
+
+class Problem(Exception):
+    """A check failed; the text is a sentence with the remedy."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the command under the application's name."""
+    app.command("check")(check)
+
+
+def check(
+    settings_table: Annotated[
+        bool, typer.Option("--settings", help="Show the table of settings, as Markdown, and nothing else.")
+    ] = False,
+) -> None:
+    """Check settings, data folder, databases and built files; exit code 1 and the remedy when something is wrong.
+
+    \b
+    Examples:
+      haru check
+      haru check --settings
+    """
+    if settings_table:
+        from haru.settings import reference
+
+        typer.echo(reference(), nl=False)
+        return
+    settings = plane.settings()
+    wrong = 0
+    for name, good, sentence in _results(settings):
+        wrong += not good
+        typer.echo(f"{'ok  ' if good else 'BAD '} {name}: {sentence}")
+    if wrong:
+        raise typer.Exit(failure.FAILED)
+
+
+def _results(settings: Settings) -> Iterator[tuple[str, bool, str]]:
+    for name, run in CHECKS.items():
+        try:
+            yield name, True, run(settings)
+        except Problem as problem:
+            yield name, False, str(problem)
+        except Exception as error:
+            sentence = failure.sentence(error)
+            if sentence is None:
+                raise
+            yield name, False, sentence
+
+
+def _folder(settings: Settings) -> str:
+    probe = settings.data_dir / f".probe.{os.getpid()}"
+    try:
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        raise Problem(f"{settings.data_dir} cannot be written ({error.strerror}): give it to this user.") from None
+    return f"{settings.data_dir} can be written."
+
+
+def _clock(_: Settings) -> str:
+    if time.time() < EARLIEST:
+        raise Problem("the machine's clock is years behind: set it, for every visit is stored with its time.")
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC.", time.gmtime())
+
+
+def _accounts(_: Settings) -> str:
+    plane.database()
+    from haru.accounts.models import User
+    from haru.sites.models import Site
+
+    return f"{User.objects.count()} accounts, {Site.objects.count()} sites."
+
+
+def _spool(settings: Settings) -> str:
+    from haru.asgi import spool_path
+    from haru.events.spool import Spool
+
+    spool = Spool(spool_path(settings))
+    try:
+        return f"{spool.depth()} events wait for the store."
+    finally:
+        spool.close()
+
+
+def _store(settings: Settings) -> str:
+    from haru.control import Client, NotRunning
+
+    try:
+        position = Client(settings.data_dir).call("status")["position"]
+        return f"the running server has it open, up to event {position}."
+    except NotRunning:
+        from haru.asgi import event_store
+
+        store = event_store(settings)
+        try:
+            return f"opens, up to event {store.position()}; no server runs."
+        finally:
+            store.close()
+
+
+def _built(_: Settings) -> str:
+    import haru
+
+    folder = Path(haru.__file__).parent / "web" / "static" / "build"
+    missing = [name for name in ("app.css", "app.js", "haru.js") if not (folder / name).is_file()]
+    if missing:
+        raise Problem(f"{', '.join(missing)} is not built: run `make build`.")
+    return f"the tracker has {(folder / 'haru.js').stat().st_size:,} bytes."
+
+
+CHECKS: dict[str, Check] = {
+    "settings": lambda settings: f"served at {settings.base_url}.",
+    "data folder": _folder,
+    "clock": _clock,
+    "accounts": _accounts,
+    "spool": _spool,
+    "event store": _store,
+    "front end": _built,
+}

@@ -1,0 +1,141 @@
+"""`haru import`: visits from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from haru.cli import plane
+from haru.cli.failure import Failure
+
+if TYPE_CHECKING:
+    from haru.collect.logimport import Summary
+
+app = typer.Typer(help="Visits from elsewhere.", no_args_is_help=True)
+
+FORMATS = ("auto", "combined", "common", "caddy")
+
+
+@app.callback()
+def _group() -> None:
+    """Visits from elsewhere."""
+
+
+@app.command("log")
+def log(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The log, plain or gzip; - for standard input.")],
+    site: Annotated[str, typer.Option("--site", metavar="DOMAIN", help="The site whose log it is.")],
+    format: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON, for programs.")] = False,
+) -> None:
+    """Turn a web server's access log into pageviews at their real times.
+
+    Apache and nginx (common, combined) and Caddy (JSON). A pageview is a GET answered 200 or 304 that is no asset;
+    every other line is refused by name and counted. Safe to run twice and on a log that has grown: what was imported
+    before is known. No address is stored.
+
+    \b
+    Examples:
+      haru import log /var/log/nginx/access.log --site example.com
+      haru import log access.log.2.gz --site example.com
+      ssh web cat /var/log/caddy/access.log | haru import log - --site example.com
+    """
+    if format not in FORMATS:
+        raise typer.BadParameter(f'"{format}" is no format: choose from {", ".join(FORMATS)}.', param_hint="--format")
+    settings = plane.settings()
+    plane.database()
+    from haru.collect.geo import Geo
+    from haru.collect.logimport import import_log
+    from haru.collect.mirror import Mirror
+    from haru.sites import registry
+
+    found = registry.find_site(site)
+    mirrored = Mirror(settings.data_dir).by_domain(found.domain)
+    assert mirrored is not None  # the mirror follows each change of a site
+    with _opened(file) as stream, _Bar(file) as bar, plane.writing(settings) as (spool, loading):
+        imported = 0
+
+        def progress(summary: Summary) -> None:
+            nonlocal imported
+            loading.wrote(summary.imported - imported)
+            imported = summary.imported
+            bar.show(stream, summary.lines)
+
+        summary = import_log(
+            stream, mirrored, spool, Geo(settings.geoip_db), now=plane.now_ms(), format=format, progress=progress
+        )
+    typer.echo(_as_json(summary) if as_json else _as_table(summary))
+
+
+def _opened(file: str) -> BinaryIO:
+    if file == "-":
+        return sys.stdin.buffer
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        raise Failure(f"{file} cannot be read ({error.strerror}): name a log file, or - for standard input.") from None
+
+
+class _Bar:
+    """A progress bar on standard error, by bytes read of a file, by lines of what is no file."""
+
+    def __init__(self, file: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        size = Path(file).stat().st_size if file != "-" and Path(file).is_file() else None
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            disable=not sys.stderr.isatty(),
+        )
+        self._task = self._bar.add_task("reading", total=size)
+
+    def __enter__(self) -> _Bar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, stream: BinaryIO, lines: int) -> None:
+        """How far the reading is."""
+        done = stream.tell() if stream.seekable() else None
+        self._bar.update(self._task, completed=done, description=f"{lines:,} lines")
+
+
+def _moment(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _as_json(summary: Summary) -> str:
+    return json.dumps(
+        {
+            "lines": summary.lines,
+            "imported": summary.imported,
+            "refused": {name: count for name, count in summary.refused.items() if count},
+            "format": summary.format,
+            "first": _moment(summary.first_at) if summary.imported else None,
+            "last": _moment(summary.last_at) if summary.imported else None,
+        },
+        indent=2,
+    )
+
+
+def _as_table(summary: Summary) -> str:
+    rows = [("pageviews imported", summary.imported)]
+    rows += [(f"refused: {name}", count) for name, count in summary.refused.most_common() if count]
+    rows.append(("lines", summary.lines))
+    width = max(len(name) for name, _ in rows)
+    text = "\n".join(f"{name:{width}}  {count:>12,}" for name, count in rows)
+    if summary.imported:
+        text += f"\nFrom {_moment(summary.first_at)} to {_moment(summary.last_at)}."
+    return text

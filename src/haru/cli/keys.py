@@ -1,0 +1,55 @@
+"""`haru key`: keys for programs that use the API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from haru.cli import plane
+
+app = typer.Typer(help="Keys for programs that use the API.", no_args_is_help=True)
+
+READ = "stats:read"
+
+
+@app.callback()
+def _group() -> None:
+    """Keys for programs that use the API."""
+
+
+@app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the key is for, such as a program's name.")],
+    user: Annotated[str, typer.Option("--user", metavar="EMAIL", help="The person for whom the program acts.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scope",
+            metavar="SCOPE",
+            help=f"What it may do: stats:read, sites:write or events:write; may be repeated. [default: {READ}]",
+        ),
+    ] = None,
+) -> None:
+    """Make a key and show it once: it is the last word of the output, and only its digest is kept.
+
+    \b
+    Examples:
+      haru key add notebook --user mara@example.com
+      haru key add shop --user mara@example.com --scope stats:read --scope events:write
+      KEY=$(haru key add ci --user mara@example.com | awk 'END {print $NF}')
+    """
+    plane.settings()
+    plane.database()
+    from haru.accounts import registry
+    from haru.accounts.models import ApiKey, Scope
+
+    scopes = scope or [READ]
+    if unknown := sorted(set(scopes) - set(Scope.values)):
+        raise typer.BadParameter(
+            f'"{unknown[0]}" is no scope: choose from {", ".join(Scope.values)}.', param_hint="--scope"
+        )
+    if not name.strip() or len(name) > 100:
+        raise typer.BadParameter("a name has 1 to 100 characters.", param_hint="NAME")
+    _, text = ApiKey.create(registry.find_user(user), name.strip(), scopes)
+    typer.echo(f"Keep it now, it is not shown again: {text}")

@@ -1,0 +1,107 @@
+"""What commands share: the settings, the database behind them, and the way of new events into the store."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from haru.control import Client
+    from haru.events.loader import Loader
+    from haru.events.spool import Spool
+    from haru.settings import Settings
+
+LOAD_SECONDS = 3600.0  # a server may be busy with millions of events
+STEP_EVENTS = 50_000  # what may wait in the spool while a command writes and no server loads
+
+
+def now_ms() -> int:
+    """This moment in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def settings() -> Settings:
+    """The settings, and log lines as they say: from `warning` upwards only, as a command's output is for a person.
+
+    Raises `haru.settings.BadSetting`.
+    """
+    from dataclasses import replace
+
+    from haru import logs
+    from haru.settings import current
+
+    found = current()
+    logs.configure(replace(found, log_level="error" if found.log_level == "error" else "warning"))
+    return found
+
+
+def database() -> None:
+    """Make accounts and sites ready to be read and written in this process."""
+    from haru.web import setup
+
+    setup.prepare()
+
+
+class Loading:
+    """Sees to it that events written to the spool reach the store: by the server when one runs, else here."""
+
+    def __init__(self, settings: Settings, spool: Spool) -> None:
+        """Find out who loads. Opens the store when no server does; raises `StoreUnavailable` when it cannot."""
+        from haru.asgi import event_store
+        from haru.control import Client, NotRunning
+        from haru.events.loader import Loader
+
+        self._client: Client | None = Client(settings.data_dir, timeout=LOAD_SECONDS)
+        self._loader: Loader | None = None
+        self._waiting = 0
+        try:
+            self._client.call("status")
+        except NotRunning:
+            self._client = None
+            self._store = event_store(settings)
+            self._loader = Loader(spool, self._store)
+
+    def wrote(self, events: int) -> None:
+        """So many events were written: some are loaded now when many wait."""
+        self._waiting += events
+        if self._loader is not None and self._waiting >= STEP_EVENTS:
+            self.finish()
+
+    def finish(self) -> None:
+        """Load all that waits; when it returns, the dashboard counts it."""
+        self._waiting = 0
+        if self._client is not None:
+            self._client.call("load")
+        elif self._loader is not None:
+            for _ in self._loader.drain(now_ms()):
+                pass
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._loader is not None:
+            self._store.close()
+
+
+@contextlib.contextmanager
+def writing(settings: Settings) -> Iterator[tuple[Spool, Loading]]:
+    """The spool to write to, and its way into the store; what waits when the block ends is loaded, even after an error.
+
+    Raises `SpoolUnavailable`, `StoreUnavailable`, and `ControlError` when the server fails.
+    """
+    from haru.asgi import spool_path
+    from haru.events.spool import Spool
+
+    spool = Spool(spool_path(settings))
+    try:
+        loading = Loading(settings, spool)
+        try:
+            yield spool, loading
+        finally:
+            try:
+                loading.finish()
+            finally:
+                loading.close()
+    finally:
+        spool.close()

@@ -1,0 +1,85 @@
+"""`haru serve`: the server."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from haru.cli import plane
+from haru.cli.failure import Failure
+
+if TYPE_CHECKING:
+    from haru.settings import Settings
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the command under the application's name."""
+    app.command("serve")(serve)
+
+
+def serve(
+    dev: Annotated[
+        bool,
+        typer.Option("--dev", help="For a first look: makes an account and a demo site on an empty data folder."),
+    ] = False,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on, instead of HARU_HOST.")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port to listen on, instead of HARU_PORT.")] = None,
+) -> None:
+    """Serve the dashboard and collect events until Ctrl-C.
+
+    With --dev it listens on this machine only; on an empty data folder it makes the account dev@haru.local and a demo
+    site. Without, it refuses to start while that account's known password works.
+
+    \b
+    Examples:
+      haru serve --dev
+      HARU_BASE_URL=https://stats.example.com haru serve
+      haru serve --port 8080
+    """
+    # Before the settings are first read: Django and collect read the same ones.
+    if host is not None:
+        os.environ["HARU_HOST"] = host
+    if port is not None:
+        os.environ["HARU_PORT"] = str(port)
+        os.environ.setdefault("HARU_BASE_URL", f"http://localhost:{port}")
+    from haru import asgi, logs
+    from haru.settings import current
+
+    settings = current()
+    logs.configure(settings)
+    plane.database()
+    if dev:
+        settings = _develop(settings)
+    else:
+        from haru.development import refuse_known_password
+
+        refuse_known_password()
+    try:
+        asgi.serve(settings)
+    except OSError as error:
+        raise Failure(
+            f"Port {settings.port} on {settings.host} cannot be had ({error.strerror}): stop the program that has it, "
+            "or name another with --port."
+        ) from None
+
+
+def _develop(settings: Settings) -> Settings:
+    from haru import development
+    from haru.asgi import spool_path
+    from haru.events.spool import Spool
+
+    if settings.log_format == "auto":
+        settings = replace(settings, log_format="text")
+    spool = Spool(spool_path(settings))
+    try:
+        if development.prepare(settings, spool, plane.now_ms()):
+            typer.echo("Made a demo site with 90 days of made-up traffic.")
+    finally:
+        spool.close()
+    typer.echo(
+        f"Open {settings.base_url} and sign in as {development.EMAIL} with {development.PASSWORD} (Ctrl-C ends)."
+    )
+    return settings
