@@ -91,6 +91,10 @@ class Reports:
         for site, query in hot:
             self._answer(site, query, now_ms, fresh=True)
 
+    def first_event(self, site_id: int, now_ms: int) -> int | None:
+        """The moment (ms) of the site's first event; None when it has none."""
+        return self._first_event(site_id, now_ms)
+
     def _answer(self, site: StatsSite, query: Query, now_ms: int, fresh: bool) -> Answer:
         zone = ZoneInfo(site.timezone)
         period = periods.resolve(query.date_range, zone, now_ms, lambda: self._first_event(site.id, now_ms))

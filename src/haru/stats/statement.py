@@ -2,8 +2,8 @@
 
 Three ways lead to the numbers. Events alone are enough when nothing that is asked is a fact of a visit (`_by_event`).
 Else there is first one row for each visit, or for each visit and page (`_visits`): made in one pass over the events
-where that is possible (`_one_pass`), and by joining the facts where it is not (`_joined`). Facts come from all events of
-a visit: the pass reaches as far outside the period as the visits do that cross its ends (`Question.reach`).
+where that is possible (`_one_pass`), and by joining the facts where it is not (`_joined`). Facts come from all events
+of a visit: the pass reaches as far outside the period as the visits do that cross its ends (`Question.reach`).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def needs_facts(query: Query) -> bool:
 
 
 def order(query: Query) -> list[tuple[str, str]]:
-    """By what rows are sorted: as asked, else time, then the first metric; then every dimension, to make ties stable."""
+    """By what rows are sorted: as asked, else time, then the first metric; then every dimension, for ties."""
     keys = list(query.order_by)
     if not keys:
         keys = [(name, "asc") for name in query.dimensions if DIMENSIONS[name].level is Level.TIME]
@@ -198,31 +198,31 @@ def _by_event(question: Question, counted: list[str]) -> Select[Any]:
 def _by_visit(question: Question, counters: list[str], *, by_first: bool) -> Select[Any]:
     """Groups of rows of visits. `by_first` puts a visit into the bucket of its first event inside the period."""
     rows = _visits(question, counters, by_first=by_first)
-    keys = [rows.c[_key_name(i, dimension)] for i, dimension in enumerate(question.dimensions)]
+    keys = [
+        _key_text(dimension, rows.c[dimension.column]).label(f"d{i}")
+        if dimension.level is Level.FACT
+        else rows.c[f"d{i}"]
+        for i, dimension in enumerate(question.dimensions)
+    ]
     sums = []
     for name in counters:
         if name in COUNTED:
             sums.append(COUNTED[name].of_visits(rows.c).label(name))
         else:
             sums.append(_counted_visits(question, name, rows).label(name))
-    statement = select(*(key.label(f"d{i}") for i, key in enumerate(keys)), *sums)
+    statement = select(*keys, *sums)
     if "inside" in rows.c:
         statement = statement.where(rows.c.inside > 0)
         facts = [filter for filter, levels in question.conjuncts if Level.FACT in levels]
         statement = statement.where(*(_condition(question, filter, lambda d: rows.c[d.column]) for filter in facts))
-    return statement.group_by(*keys)
-
-
-def _key_name(index: int, dimension: Dimension) -> str:
-    """What a row of a visit calls a dimension: a fact is there by its own name."""
-    return dimension.column if dimension.level is Level.FACT else f"d{index}"
+    return statement.group_by(*_named(keys))
 
 
 def _counted_visits(question: Question, name: str, rows: FromClause) -> Expression:
     counter = COUNTED_VISITS[name]
     number = rows.c[counter.fact] if counter.fact else literal_column("1")
     conditions = [
-        rows.c.entry_page == rows.c[f"d{i}"]
+        _key_text(dimension, rows.c.entry_page) == rows.c[f"d{i}"]
         for i, dimension in enumerate(question.dimensions)
         if dimension.name == "event:page"
     ]
@@ -285,7 +285,7 @@ def _one_pass(question: Question, counters: list[str]) -> FromClause:
             first = func.min(E.occurred_at).filter(and_(*inside)) if inside else func.min(E.occurred_at)
             columns.append(_bucket(question, dimension, first).label(f"d{i}"))
         else:
-            columns.append(AnyOf(_text(dimension)).label(f"d{i}"))
+            columns.append(AnyOf(_key_text(dimension, _text(dimension))).label(f"d{i}"))
     columns += [AnyOf(_text(dimension)).label(dimension.column) for dimension in _stamps_beside_facts(question)]
     where = [_within(question.site_id, question.reach), *(_condition(question, filter, _text) for filter in stamps)]
     return select(*columns).where(*where).group_by(E.visit_id).subquery("visit")
@@ -318,7 +318,7 @@ def _joined(question: Question, counters: list[str], *, by_first: bool) -> FromC
         if dimension.level is Level.FACT:
             continue
         if dimension.level is not Level.TIME:
-            key = text(dimension)
+            key = _key_text(dimension, text(dimension))
         else:
             key = _bucket(question, dimension, visit.c.first_inside if by_first else E.occurred_at)
         keys.append(key.label(f"d{i}"))
@@ -351,17 +351,22 @@ def _inside(period: Period) -> list[Expression]:
 
 
 def _text(dimension: Dimension) -> Expression:
-    """The value of an event or its visit, "" when it is not known or is the very label of that."""
+    """The value of an event or its visit, "" when it is not known."""
     column = E[dimension.column]
     if dimension.name == "visit:city":
         return case((column == 0, ""), else_=cast(column, String))
     return column
 
 
+def _key_text(dimension: Dimension, text: Expression) -> Expression:
+    """The text to group by: what is called just as what is not known belongs with it, for nobody can tell them apart."""
+    return case((text == dimension.empty, ""), else_=text)
+
+
 def _of_event(question: Question, dimension: Dimension) -> Expression:
     if dimension.level is Level.TIME:
         return _bucket(question, dimension, E.occurred_at)
-    return _text(dimension)
+    return _key_text(dimension, _text(dimension))
 
 
 def _bucket(question: Question, dimension: Dimension, at: Expression) -> Expression:

@@ -1,0 +1,378 @@
+"""A second implementation of every number, from docs/metrics.md, slow and plain: it shares no code with `haru.stats`.
+
+It takes stored events as dictionaries and a query as the JSON that the API takes, and answers
+`{"rows": [(dimensions, metrics, counterpart)], "total": n, "labels": [...], "period": (start, end)}`.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from functools import cache
+from zoneinfo import ZoneInfo
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+EVENT_COLUMNS = {"event:page": "path", "event:hostname": "hostname", "event:name": "name"}
+VISIT_FACTS = {
+    "visit:entry_page": ("first", "path"),
+    "visit:exit_page": ("last", "path"),
+    "visit:entry_page_hostname": ("first", "hostname"),
+    "visit:exit_page_hostname": ("last", "hostname"),
+}
+
+
+def local(zone, ms):
+    return (EPOCH + timedelta(milliseconds=ms)).astimezone(zone)
+
+
+def ms_of(at):
+    return (at - EPOCH) // timedelta(milliseconds=1)
+
+
+# Periods
+
+
+@cache
+def day_start(zone, day):
+    """The first instant whose local date is this day or later, looked for in steps of a quarter of an hour."""
+    at = ms_of(datetime(day.year, day.month, day.day, tzinfo=UTC)) - 30 * HOUR
+    while local(zone, at).date() < day:
+        at += 15 * MINUTE
+    return at
+
+
+def month_shift(day, months):
+    for _ in range(abs(months)):
+        if months > 0:
+            day = (day.replace(day=28) + timedelta(4)).replace(day=1)
+        else:
+            day = (day.replace(day=1) - timedelta(1)).replace(day=1)
+    return day
+
+
+def years_back(day):
+    last = calendar.monthrange(day.year - 1, day.month)[1]
+    return date(day.year - 1, day.month, min(day.day, last))
+
+
+def period_of(date_range, zone, now, events):
+    """(start, end, first day, last day); the end is not included; the days are None for a range of instants."""
+    today = local(zone, now).date()
+    if isinstance(date_range, list):
+        first, last = date_range
+        if len(first) == 10:
+            return whole_days(zone, date.fromisoformat(first), date.fromisoformat(last))
+        end = ms_of(datetime.fromisoformat(last))
+        return ms_of(datetime.fromisoformat(first)), end + (1 if "." in last else 1000), None, None
+    if date_range == "realtime":
+        return now - 30 * MINUTE, now + 1, None, None
+    if date_range == "24h":
+        return now - DAY, now + 1, None, None
+    if date_range == "day":
+        return whole_days(zone, today, today)
+    if date_range == "yesterday":
+        return whole_days(zone, today - timedelta(1), today - timedelta(1))
+    if date_range == "month":
+        return whole_days(zone, today.replace(day=1), month_shift(today, 1) - timedelta(1))
+    if date_range == "year":
+        return whole_days(zone, date(today.year, 1, 1), date(today.year, 12, 31))
+    if date_range == "all":
+        first = min([today, *(local(zone, event["at"]).date() for event in events)])
+        return whole_days(zone, first, today)
+    if date_range.endswith("mo"):
+        month = today.replace(day=1)
+        return whole_days(zone, month_shift(month, -int(date_range[:-2])), month - timedelta(1))
+    return whole_days(zone, today - timedelta(int(date_range[:-1])), today - timedelta(1))
+
+
+def whole_days(zone, first, last):
+    return day_start(zone, first), day_start(zone, last + timedelta(1)), first, last
+
+
+def comparison_period(comparison, date_range, period, zone, now, events):
+    start, end, first, last = period
+    mode = comparison["mode"]
+    if mode == "custom":
+        other = period_of(comparison["date_range"], zone, now, events)
+    elif first is not None and mode == "year_over_year":
+        other = whole_days(zone, years_back(first), years_back(last))
+    elif first is not None and date_range in ("month", "year") or str(date_range).endswith("mo"):
+        months = (last.year - first.year) * 12 + last.month - first.month + 1
+        other = whole_days(zone, month_shift(first, -months), first - timedelta(1))
+    elif first is not None:
+        other = whole_days(zone, first - (last - first) - timedelta(1), first - timedelta(1))
+    elif mode == "year_over_year":
+        other = (shown_at(zone, start, years=1), shown_at(zone, end - 1, years=1) + 1, None, None)
+    else:
+        other = (start - (end - start), start, None, None)
+    if not comparison.get("match_day_of_week"):
+        return other
+    days = first is not None and other[2] is not None
+    begin = first if days else local(zone, start).date()
+    other_begin = other[2] if days else local(zone, other[0]).date()
+    choices = range(7) if mode == "previous_period" else [0, 1, -1, 2, -2, 3, -3]
+    back = next(n for n in choices if (other_begin - timedelta(n)).weekday() == begin.weekday())
+    if days:
+        return whole_days(zone, other_begin - timedelta(back), other_begin - timedelta(back) + (last - first))
+    moved = shown_at(zone, other[0], days=back)
+    return moved, moved + (end - start), None, None
+
+
+def shown_at(zone, ms, years=0, days=0):
+    """The instant at which clocks showed the same, so many years or days before."""
+    wall = local(zone, ms).replace(tzinfo=None)
+    day = wall.date() - timedelta(days)
+    if years:
+        day = years_back(day)
+    wanted = datetime.combine(day, wall.time())
+    guess = ms_of(wanted.replace(tzinfo=UTC))
+    # Clocks that show it, tried with every offset there is; else the first instant at which they show something later.
+    shown = [guess - offset * 15 * MINUTE for offset in range(-60, 61)]
+    right = [at for at in sorted(shown) if local(zone, at).replace(tzinfo=None) == wanted]
+    if right:
+        return right[0]
+    at = guess // (15 * MINUTE) * (15 * MINUTE) - 15 * HOUR
+    while local(zone, at).replace(tzinfo=None) < wanted:
+        at += 15 * MINUTE
+    return at
+
+
+# Buckets
+
+
+def bucket(zone, ms, unit):
+    at = local(zone, ms).replace(tzinfo=None)
+    if unit == "minute":
+        return at.strftime("%Y-%m-%d %H:%M:00")
+    if unit == "hour":
+        return at.strftime("%Y-%m-%d %H:00:00")
+    day = at.date()
+    if unit == "week":
+        day -= timedelta(day.weekday())
+    if unit == "month":
+        day = day.replace(day=1)
+    return day.isoformat()
+
+
+def label(zone, ms, unit, period):
+    name = bucket(zone, ms, unit)
+    return max(name, local(zone, period[0]).date().isoformat()) if unit == "week" else name
+
+
+def all_labels(zone, period, unit):
+    step = MINUTE if unit == "minute" else 15 * MINUTE
+    start, end = period[:2]
+    # From one full step to the next nothing changes, so every bucket is met.
+    instants = [start, *range(start // step * step + step, end, step)] if start < end else []
+    return sorted({label(zone, at, unit, period) for at in instants})
+
+
+def interval(date_range, period, zone):
+    if date_range == "realtime":
+        return "minute"
+    start, end, first, last = period
+    if first is not None:
+        hours = ((last - first).days + 1) * 24
+    else:
+        clocks = [local(zone, at).replace(tzinfo=None) for at in (start, max(start, end - 1))]
+        hours = (clocks[1] - clocks[0]) / timedelta(hours=1)
+    return "hour" if hours <= 48 else "day" if hours <= 40 * 24 else "week" if hours <= 366 * 24 else "month"
+
+
+# Visits
+
+
+def facts_of(events):
+    """What all events of a visit tell."""
+    by_time = sorted(events, key=lambda event: (event["at"], event["id"]))
+    views = [event for event in by_time if event["name"] == "pageview"]
+    lasting = [event["at"] for event in by_time if event["name"] != "engagement"]
+    acted = [e for e in events if e["name"] not in ("pageview", "engagement") and e["interactive"]]
+    return {
+        "views": len(views),
+        "bounced": len(views) <= 1 and not acted,
+        "duration": lasting[-1] - lasting[0] if lasting else 0,
+        "first": views[0] if views else {"path": "", "hostname": ""},
+        "last": views[-1] if views else {"path": "", "hostname": ""},
+    }
+
+
+def value(dimension, event, facts):
+    """The value as people see it."""
+    if dimension in EVENT_COLUMNS:
+        found = event[EVENT_COLUMNS[dimension]]
+    elif dimension in VISIT_FACTS:
+        which, column = VISIT_FACTS[dimension]
+        found = facts[which][column]
+    elif dimension == "visit:city":
+        found = event["city"] or ""
+    else:
+        found = event[dimension.removeprefix("visit:")]
+    if found != "":
+        return found
+    return {"visit:source": "Direct / None", "visit:referrer": "Direct / None", "visit:channel": "Direct"}.get(
+        dimension, "(not set)"
+    )
+
+
+# Filters
+
+
+def holds(tree, event, facts):
+    operator = tree[0]
+    if operator == "and":
+        return all(holds(part, event, facts) for part in tree[1])
+    if operator == "or":
+        return any(holds(part, event, facts) for part in tree[1])
+    if operator == "not":
+        return not holds(tree[1], event, facts)
+    return leaf_holds(tree, str(value(tree[1], event, facts)))
+
+
+def leaf_holds(leaf, text):
+    operator, clauses = leaf[0], [str(clause) for clause in leaf[2]]
+    sensitive = leaf[3].get("case_sensitive", True) if len(leaf) > 3 else True
+    if operator.startswith("matches"):
+        found = any(re.search(clause, text, 0 if sensitive else re.IGNORECASE) for clause in clauses)
+    else:
+        if not sensitive:
+            text, clauses = text.lower(), [clause.lower() for clause in clauses]
+        found = text in clauses if operator.startswith("is") else any(clause in text for clause in clauses)
+    return found != operator.endswith("_not")
+
+
+def top_level_pages(trees):
+    """The filters on the page that must all hold."""
+    for tree in trees:
+        if tree[0] == "and":
+            yield from top_level_pages(tree[1])
+        elif tree[0] not in ("or", "not") and tree[1] == "event:page":
+            yield tree
+
+
+# Numbers
+
+
+def quotient(numerator, denominator, digits):
+    if denominator == 0:
+        return 0
+    with localcontext(prec=60):
+        exact = Decimal(numerator) / Decimal(denominator)
+        return float(exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN))
+
+
+def numbers(metrics, events, visits, judged, everyone):
+    """The metrics of a row: `events` and the facts of `visits` that count in it; `judged` are those that may bounce."""
+    visitors = len({event["visitor_id"] for event in events})
+    known = {
+        "visitors": visitors,
+        "visits": len({event["visit_id"] for event in events}),
+        "pageviews": sum(event["name"] == "pageview" for event in events),
+        "events": sum(event["name"] != "engagement" for event in events),
+        "views_per_visit": quotient(sum(v["views"] for v in visits), len(visits), 2),
+        "bounce_rate": quotient(100 * sum(v["bounced"] for v in judged), len(judged), 0),
+        "visit_duration": quotient(sum(v["duration"] for v in visits), 1000 * len(visits), 0),
+        "percentage": quotient(100 * visitors, everyone, 1),
+    }
+    return tuple(known[metric] for metric in metrics)
+
+
+def rows_of(query, events, zone, period, unit):
+    """Every row of a period, as {dimensions: metrics}."""
+    start, end = period[:2]
+    dimensions, metrics = query.get("dimensions", []), query["metrics"]
+    by_visit = {}
+    for event in events:
+        by_visit.setdefault(event["visit_id"], []).append(event)
+    facts = {visit: facts_of(members) for visit, members in by_visit.items()}
+    inside = [event for event in events if start <= event["at"] < end]
+    first_inside = {}
+    for event in inside:
+        first_inside[event["visit_id"]] = min(event["at"], first_inside.get(event["visit_id"], event["at"]))
+    trees = query.get("filters", [])
+    chosen = [event for event in inside if all(holds(tree, event, facts[event["visit_id"]]) for tree in trees)]
+    everyone = len({event["visitor_id"] for event in chosen})
+    pages = list(top_level_pages(trees))
+
+    def key(event, at):
+        return tuple(
+            label(zone, at, name.partition(":")[2] or unit, period)
+            if name.startswith("time")
+            else value(name, event, facts[event["visit_id"]])
+            for name in dimensions
+        )
+
+    happened, belonged = {}, {}
+    if not dimensions:
+        happened[()], belonged[()] = [], {}
+    asks_facts = {"views_per_visit", "bounce_rate", "visit_duration"} & set(metrics)
+    asks_counts = set(metrics) - asks_facts
+    for event in chosen:
+        visit = event["visit_id"]
+        if asks_counts:
+            happened.setdefault(key(event, event["at"]), []).append(event)
+        if asks_facts:
+            belonged.setdefault(key(event, first_inside[visit]), {})[visit] = facts[visit]
+    rows = {}
+    for row in {**happened, **belonged}:
+        visits = list(belonged.get(row, {}).values())
+        if "event:page" in dimensions:
+            page = row[dimensions.index("event:page")]
+            visits = [visit for visit in visits if (visit["first"]["path"] or "(not set)") == page]
+        judged = [v for v in visits if all(leaf_holds(leaf, v["first"]["path"] or "(not set)") for leaf in pages)]
+        rows[row] = numbers(metrics, happened.get(row, []), visits, judged, everyone)
+    return rows
+
+
+def ordered(query, rows):
+    dimensions, metrics = query.get("dimensions", []), query["metrics"]
+    keys = [tuple(key) for key in query.get("order_by", [])]
+    if not keys:
+        keys = [(name, "asc") for name in dimensions if name.startswith("time")] + [(metrics[0], "desc")]
+    keys += [(name, "asc") for name in dimensions if name not in [key[0] for key in keys]]
+    found = list(rows.items())
+    for name, direction in reversed(keys):
+        if name in metrics:
+            found.sort(key=lambda row, i=metrics.index(name): row[1][i], reverse=direction == "desc")
+        else:
+            found.sort(key=lambda row, i=dimensions.index(name): str(row[0][i]), reverse=direction == "desc")
+    return found
+
+
+def answer(events, query, timezone, now):
+    """The answer to a query about these events at a moment."""
+    zone = ZoneInfo(timezone)
+    date_range = query["date_range"]
+    period = period_of(date_range, zone, now, events)
+    unit = interval(date_range, period, zone)
+    found = ordered(query, rows_of(query, events, zone, period, unit))
+    page = query.get("pagination", {})
+    offset, limit = page.get("offset", 0), page.get("limit", 10_000)
+    include = query.get("include", {})
+    times = [name for name in query.get("dimensions", []) if name.startswith("time")]
+    step = times[0].partition(":")[2] or unit if times else ""
+    comparison = include.get("comparisons")
+    labelled = times and (include.get("time_labels") or comparison)
+    labels = all_labels(zone, period, step) if labelled else None
+    result = {"total": len(found), "labels": labels, "period": period[:2], "compared": None}
+    pairs = {}
+    if comparison:
+        other = comparison_period(comparison, date_range, period, zone, now, events)
+        result["compared"] = other[:2]
+        before = rows_of(query, events, zone, other, unit)
+        places = dict(zip(labels, all_labels(zone, other, step), strict=False)) if times else {}
+        for row, _ in found:
+            moved = tuple(
+                places.get(part) if name.startswith("time") else part
+                for name, part in zip(query.get("dimensions", []), row, strict=True)
+            )
+            if None not in moved:
+                pairs[row] = (moved, before.get(moved, (0,) * len(query["metrics"])))
+    result["rows"] = [(row, metrics, pairs.get(row)) for row, metrics in found[offset : offset + limit]]
+    return result

@@ -1,0 +1,92 @@
+"""Stored events for tests: dictionaries with every column, and a store that holds them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from haru.events.duckdb import DuckStore
+from haru.events.event import COLUMNS
+from haru.stats.query import parse
+from haru.stats.report import Answer, Reports, StatsSite
+from tests import reference
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+_ZERO: dict[str, Any] = {"VARCHAR": "", "BIGINT": 0, "SMALLINT": -1, "BOOLEAN": True}
+
+
+def ms(text: str) -> int:
+    """`2026-01-31 10:00` in UTC → milliseconds."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def stored(id: int, at: int, visit: int, **columns: Any) -> dict[str, Any]:
+    """One stored event; `at` beside the columns of the table, and the visit's number as its visitor."""
+    event = {name: _ZERO.get(kind) for name, kind in COLUMNS}
+    event |= {
+        "name": "pageview",
+        "path": "/",
+        "hostname": "example.com",
+        "props": "{}",
+        "site_id": 1,
+        "visitor_id": visit,
+    }
+    return event | {"id": id, "at": at, "occurred_at": at, "visit_id": visit} | columns
+
+
+def journey(visit: int, start: int, *steps: tuple[float, str], **columns: Any) -> list[dict[str, Any]]:
+    """A visit: each step is minutes after the start and a path; `!name` after the path makes it a custom event.
+
+    `~` instead of a name makes it an engagement event.
+    """
+    events = []
+    for number, (minutes, step) in enumerate(steps):
+        path, bang, name = step.partition("!")
+        if path.endswith("~"):
+            path, bang, name = path[:-1], "!", "engagement"
+        at = start + int(minutes * MINUTE)
+        kind = {"name": name} if bang else {}
+        events.append(stored(visit + number, at, visit, **{"path": path, **kind, **columns}))
+    return events
+
+
+def filled(events: list[dict[str, Any]]) -> DuckStore:
+    """A store in memory with these events, loaded in the order of their ids."""
+    store = DuckStore(None, threads=1)
+    rows = sorted(events, key=lambda event: event["id"])
+    store.load([tuple(event[name] for name, _ in COLUMNS) for event in rows], max([0, *(e["id"] for e in rows)]))
+    return store
+
+
+def ask(events: list[dict[str, Any]], now: int, timezone: str = "UTC", **query: Any) -> Answer:
+    """The answer to a query about these events; the second implementation must say the same."""
+    query = {"metrics": ["visitors"], "date_range": "day", **query}
+    answer = Reports(filled(events)).answer(StatsSite(1, timezone), parse(query), now)
+    assert_same(answer, reference.answer(events, query, timezone, now), query)
+    return answer
+
+
+def rows(answer: Answer) -> list[tuple[Any, ...]]:
+    """Each row's dimensions and metrics in one tuple."""
+    return [(*row.dimensions, *row.metrics) for row in answer.rows]
+
+
+def assert_same(answer: Answer, expected: dict[str, Any], query: dict[str, Any]) -> None:
+    """The answer is that of the second implementation, to the last digit."""
+    include = query.get("include", {})
+    assert answer.period == expected["period"]
+    if include.get("comparisons"):
+        assert answer.comparison is not None
+        assert answer.comparison.period == expected["compared"]
+    if include.get("time_labels"):
+        assert answer.labels == expected["labels"]
+    if include.get("total_rows"):
+        assert answer.total_rows == expected["total"]
+    found = [
+        (row.dimensions, row.metrics, (row.comparison.dimensions, row.comparison.metrics) if row.comparison else None)
+        for row in answer.rows
+    ]
+    assert found == expected["rows"]
