@@ -31,14 +31,13 @@ from haru.collect.mirror import Mirror
 from haru.collect.pipeline import Pipeline, Refusal
 from haru.collect.ratelimit import RateLimit
 from haru.collect.visitor import DAY_MS, Salts
-from haru.events.duckdb import DuckStore
 from haru.events.loader import MOST_EVENTS, Load, Loader
 from haru.events.spool import Spool, Writer
+from haru.events.stores import event_store, spool_path
 from haru.live import CURRENT_MS, Live
 from haru.settings import Settings, current
 from haru.stats.report import Reports
 from haru.web import plane
-from haru.web.stream import Stream
 
 log = structlog.get_logger()
 
@@ -57,17 +56,6 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 def now_ms() -> int:
     """This moment in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
-
-
-def event_store(settings: Settings) -> DuckStore:
-    """The event store that the settings name. Raises `StoreUnavailable`."""
-    path = Path(settings.events_url.removeprefix("duckdb://")) if settings.events_url else None
-    return DuckStore(path or settings.data_dir / "events.duckdb", settings.events_memory, settings.events_threads)
-
-
-def spool_path(settings: Settings) -> Path:
-    """Where the spool lies."""
-    return settings.data_dir / "spool.sqlite3"
 
 
 class Node:
@@ -301,8 +289,12 @@ class Application:
         from haru.web import setup
 
         setup.prepare()
+        # Both need Django set up.
         from django.core.asgi import get_asgi_application
 
+        from haru.web.stream import Stream
+
+        self._new_stream = Stream
         self._django = get_asgi_application()
         self._tracker = Tracker(Path(__file__).parent / "web" / "static" / "build" / "haru.js")
 
@@ -331,7 +323,7 @@ class Application:
             if message["type"] == "lifespan.startup":
                 try:
                     self.node = Node(self._settings)
-                    self._stream = Stream(self.node.live, self.node.closing)
+                    self._stream = self._new_stream(self.node.live, self.node.closing)
                     await self.node.start()
                 except Exception as error:
                     log.error("start_failed", error=str(error))

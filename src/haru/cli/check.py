@@ -93,8 +93,8 @@ def _accounts(_: Settings) -> str:
 
 
 def _spool(settings: Settings) -> str:
-    from haru.asgi import spool_path
     from haru.events.spool import Spool
+    from haru.events.stores import spool_path
 
     spool = Spool(spool_path(settings))
     try:
@@ -110,7 +110,7 @@ def _store(settings: Settings) -> str:
         position = Client(settings.data_dir).call("status")["position"]
         return f"the running server has it open, up to event {position}."
     except NotRunning:
-        from haru.asgi import event_store
+        from haru.events.stores import event_store
 
         store = event_store(settings)
         try:

@@ -49,9 +49,9 @@ class Loading:
 
     def __init__(self, settings: Settings, spool: Spool) -> None:
         """Find out who loads. Opens the store when no server does; raises `StoreUnavailable` when it cannot."""
-        from haru.asgi import event_store
         from haru.control import Client, NotRunning
         from haru.events.loader import Loader
+        from haru.events.stores import event_store
 
         self._client: Client | None = Client(settings.data_dir, timeout=LOAD_SECONDS)
         self._loader: Loader | None = None
@@ -90,8 +90,8 @@ def writing(settings: Settings) -> Iterator[tuple[Spool, Loading]]:
 
     Raises `SpoolUnavailable`, `StoreUnavailable`, and `ControlError` when the server fails.
     """
-    from haru.asgi import spool_path
     from haru.events.spool import Spool
+    from haru.events.stores import spool_path
 
     spool = Spool(spool_path(settings))
     try:

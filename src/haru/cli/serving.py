@@ -68,8 +68,8 @@ def serve(
 
 def _develop(settings: Settings) -> Settings:
     from haru import development
-    from haru.asgi import spool_path
     from haru.events.spool import Spool
+    from haru.events.stores import spool_path
 
     if settings.log_format == "auto":
         settings = replace(settings, log_format="text")
