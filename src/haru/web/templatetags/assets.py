@@ -16,7 +16,7 @@ register = template.Library()
 def asset(name: str) -> str:
     """`app.css` → `/static/build/app.css?v=<digest>`; without a digest while the front end is not built."""
     address = f"{settings.STATIC_URL}build/{name}"
-    file = Path(settings.STATIC_ROOT) / "build" / name
+    file = Path(f"{settings.STATIC_ROOT}/build/{name}")  # a plain text: names in templates are SafeString
     try:
         digest = _digest(file, file.stat().st_mtime_ns)
     except OSError:
