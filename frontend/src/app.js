@@ -1,1 +1,5 @@
-document.documentElement.classList.add("js");
+import "./htmx.js";
+import "htmx.org/dist/ext/hx-sse.js";
+import "./panel.js";
+import "./chart.js";
+import "./controls.js";

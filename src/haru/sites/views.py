@@ -56,7 +56,7 @@ def new(request: SignedIn) -> HttpResponse:
 def snippet(request: SignedIn, domain: str) -> HttpResponse:
     """What to put on the pages of the site. It holds the token, so it is for those who manage the site."""
     site = access.manageable(request.user, domain)
-    return render(request, "sites/snippet.html", _installation(site))
+    return render(request, "sites/snippet.html", installation(site))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -136,7 +136,7 @@ def delete(request: SignedIn, domain: str) -> HttpResponse:
 def _settings(request: SignedIn, site: Site, **forms: Any) -> HttpResponse:
     role = access.role_of(request.user, site)
     context = {
-        **_installation(site),
+        **installation(site),
         "timezone_form": TimezoneForm(initial={"timezone": site.timezone}),
         "person_form": PersonForm(),
         "delete_form": DeleteForm(site),
@@ -147,7 +147,8 @@ def _settings(request: SignedIn, site: Site, **forms: Any) -> HttpResponse:
     return render(request, "sites/settings.html", context, status=_UNPROCESSABLE if forms else 200)
 
 
-def _installation(site: Site) -> dict[str, Any]:
+def installation(site: Site) -> dict[str, Any]:
+    """What a template of installation shows: the site, its snippet, and a command that sends a first pageview."""
     base = settings.current().base_url
     return {
         "site": site,

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from django import template
-from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+from haru.web.templatetags.assets import asset
 
 register = template.Library()
 
@@ -22,7 +23,7 @@ TILES = 6  # how many colours `.tile-…` has in app.css
 def icon(name: str, classes: str = "") -> SafeString:
     """An outline icon in the colour of the text; it says nothing to a screen reader."""
     return format_html(
-        '<svg class="icon {}" aria-hidden="true"><use href="{}#i-{}"/></svg>', classes, static("build/icons.svg"), name
+        '<svg class="icon {}" aria-hidden="true"><use href="{}#i-{}"/></svg>', classes, asset("icons.svg"), name
     )
 
 
@@ -30,9 +31,7 @@ def icon(name: str, classes: str = "") -> SafeString:
 def brand(name: str) -> SafeString:
     """The mark of a source, browser or system; a coloured tile with its first letter where none is known."""
     if slug := built("brands.json").get(name.lower()):
-        return format_html(
-            '<svg class="icon" aria-hidden="true"><use href="{}#b-{}"/></svg>', static("build/icons.svg"), slug
-        )
+        return format_html('<svg class="icon" aria-hidden="true"><use href="{}#b-{}"/></svg>', asset("icons.svg"), slug)
     letter = next((sign for sign in name if sign.isalnum()), "?").upper()
     return format_html(
         '<svg class="icon tile-{}" viewBox="0 0 16 16" aria-hidden="true"><rect width="16" height="16" rx="4"/>'
@@ -47,7 +46,7 @@ def flag(code: str) -> SafeString:
     """The flag of a country (ISO 3166-1 alpha-2), as wide as four thirds of its height; a globe for one not known."""
     if code not in built("countries.json"):
         return icon("globe", "text-muted")
-    source = static(f"build/flags/{code.lower()}.svg")
+    source = asset(f"flags/{code.lower()}.svg")
     return format_html('<img class="flag" src="{}" alt="" width="20" height="15" loading="lazy">', source)
 
 

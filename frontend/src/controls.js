@@ -1,0 +1,93 @@
+// Small things a person touches: menus that close, the theme, copying, and how long ago the page was news.
+const MENUS = "details:has(> .menu-panel)";
+
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll(MENUS)) {
+    if (!menu.open) continue;
+    if (!menu.contains(event.target) || event.target.closest("a")) menu.open = false;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll(MENUS)) {
+    if (!menu.open) continue;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+const NEXT = { auto: "light", light: "dark", dark: "auto" };
+const NAMES = { auto: "as the system", light: "light", dark: "dark" };
+
+class Theme extends HTMLElement {
+  connectedCallback() {
+    this.button = this.querySelector("[data-theme-button]");
+    this.button.addEventListener("click", () => this.set(NEXT[this.theme]));
+    this.name();
+  }
+
+  get theme() {
+    return document.documentElement.dataset.theme ?? "auto";
+  }
+
+  set(theme) {
+    if (theme === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+    try {
+      if (theme === "auto") localStorage.removeItem("haru-theme");
+      else localStorage.setItem("haru-theme", theme);
+    } catch {
+      // Storage is forbidden: the choice holds for this page.
+    }
+    this.name();
+    document.dispatchEvent(new CustomEvent("haru:theme"));
+  }
+
+  name() {
+    this.button.title = `Theme: ${NAMES[this.theme]}`;
+    this.button.setAttribute("aria-label", this.button.title);
+  }
+}
+
+class Copy extends HTMLElement {
+  connectedCallback() {
+    this.querySelector("[data-copy-button]").addEventListener("click", (event) => this.copy(event.currentTarget));
+  }
+
+  async copy(button) {
+    const code = this.querySelector("code");
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+    } catch {
+      getSelection().selectAllChildren(code); // not allowed here: selected, it is one key away
+      return;
+    }
+    const label = button.lastChild;
+    const before = label.textContent;
+    label.textContent = "Copied";
+    setTimeout(() => (label.textContent = before), 2000);
+  }
+}
+
+let refreshed = Date.now();
+document.addEventListener("htmx:after:swap", () => (refreshed = Date.now()));
+
+class Age extends HTMLElement {
+  connectedCallback() {
+    this.timer = setInterval(() => this.tell(), 1000);
+  }
+
+  disconnectedCallback() {
+    clearInterval(this.timer);
+  }
+
+  tell() {
+    const seconds = Math.round((Date.now() - refreshed) / 1000);
+    this.textContent = seconds < 60 ? `${seconds} s ago` : `${Math.floor(seconds / 60)} min ago`;
+  }
+}
+
+customElements.define("haru-theme", Theme);
+customElements.define("haru-copy", Copy);
+customElements.define("haru-age", Age);

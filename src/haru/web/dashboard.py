@@ -1,0 +1,139 @@
+"""The dashboard of a site: the whole page in one answer, and each panel alone for pages that watch live."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from haru.sites import access
+from haru.sites.models import Site
+from haru.sites.views import installation
+from haru.stats import periods
+from haru.stats.periods import DAY_MS, Period
+from haru.stats.report import StatsSite
+from haru.web import panels, plane, state
+from haru.web.chart import chart
+from haru.web.state import State
+from haru.web.templatetags.numbers import days
+
+NEW_MS = 2 * DAY_MS  # a site younger than this is watched by the day, an older one by the month
+
+
+@require_safe
+@never_cache
+@login_required
+def dashboard(request: HttpRequest, domain: str) -> HttpResponse:
+    """The page: every panel, or one of them in detail. It works without JavaScript."""
+    site = access.readable(request.user, domain)
+    view = _View(site, request)
+    if view.first_event is None:
+        return render(request, "dashboard/waiting.html", _waiting(request, site))
+    if view.state.details:
+        return render(request, "dashboard/details.html", {**view.frame(), **view.details()})
+    context = view.frame() | view.top() | view.chart()
+    context["panels"] = [view.panel(name) for name in panels.NAMES]
+    return render(request, "dashboard/dashboard.html", context)
+
+
+@require_safe
+@never_cache
+@login_required
+def panel(request: HttpRequest, domain: str, panel: str) -> HttpResponse:
+    """One panel alone: `top`, `chart`, or a breakdown."""
+    view = _View(access.readable(request.user, domain), request)
+    if panel == "top":
+        return render(request, "dashboard/_top.html", view.frame() | view.top())
+    if panel == "chart":
+        return render(request, "dashboard/_chart.html", view.frame() | view.chart())
+    if panel not in panels.NAMES:
+        raise Http404("There is no such panel.")
+    return render(request, "dashboard/_panel.html", view.frame() | {"panel": view.panel(panel)})
+
+
+class _View:
+    """One request for numbers of a site."""
+
+    def __init__(self, site: Site, request: HttpRequest) -> None:
+        self.site = site
+        self.now_ms = int(time.time() * 1000)
+        self.reports = plane.get().reports
+        self.stats_site = StatsSite(site.pk, site.timezone)
+        self.zone = ZoneInfo(site.timezone)
+        self.first_event = self.reports.first_event(site.pk, self.now_ms)
+        self.state: State = state.read(request.GET.dict(), self.usual())
+
+    def usual(self) -> str:
+        """The period of a site when none was chosen; on a new site the first visits are to be seen."""
+        young = self.first_event is None or self.first_event > self.now_ms - NEW_MS
+        return "day" if young else "30d"
+
+    def period(self) -> Period:
+        return periods.resolve(self.state.date_range, self.zone, self.now_ms, lambda: self.first_event)
+
+    def frame(self) -> dict[str, Any]:
+        """What the page and every panel need."""
+        period = self.period()
+        return {
+            "site": self.site,
+            "state": self.state,
+            "address": self.state.address(),
+            "live": self.now_ms in period,
+            "current": plane.get().live.current_visitors(self.site.pk, self.now_ms),
+            "many_days": period.end_ms - period.start_ms > DAY_MS * 1.5,
+            "many_visitors": panels.MANY_VISITORS,
+            "now_ms": self.now_ms,
+            **self._choices(),
+        }
+
+    def top(self) -> dict[str, Any]:
+        return {"top": panels.totals(self.reports, self.stats_site, self.state, self.now_ms)}
+
+    def chart(self) -> dict[str, Any]:
+        return {"chart": chart(self.reports, self.stats_site, self.state, self.period(), self.now_ms)}
+
+    def panel(self, name: str) -> panels.Panel:
+        return panels.panel(self.reports, self.stats_site, self.state, name, self.now_ms)
+
+    def details(self) -> dict[str, Any]:
+        name = self.state.details
+        return {
+            "panel": panels.panel(self.reports, self.stats_site, self.state, name, self.now_ms, details=True),
+            "back": self.state.address(details=""),
+        }
+
+    def _choices(self) -> dict[str, Any]:
+        """The pickers: address and label of each choice."""
+        here = self.state
+        today = periods.wall(self.zone, self.now_ms).date()
+        label = state.PERIODS.get(here.period, "")
+        if here.first and here.last:
+            label = days(here.first, here.last, today=today)
+        periods_ = [
+            (name, text, here.address(period=name, first=None, last=None, interval=""))
+            for name, text in state.PERIODS.items()
+        ]
+        comparisons = [(name, text, here.address(compare=name)) for name, text in state.COMPARISONS.items()]
+        custom = [
+            (name, value) for name, value in here.pairs() if name not in {"period", "date", "from", "to", "interval"}
+        ]
+        return {
+            "period_label": label,
+            "period_choices": periods_,
+            "compare_label": state.COMPARISONS[here.compare],
+            "compare_choices": comparisons,
+            "custom_hidden": custom,
+            "today": today,
+        }
+
+
+def _waiting(request: HttpRequest, site: Site) -> dict[str, Any]:
+    """The page of a site without events. The snippet holds the token, so it is for those who manage the site."""
+    manages = access.role_of(request.user, site) in access.MANAGERS
+    return {"manages": manages, **(installation(site) if manages else {"site": site}), "current": 0}

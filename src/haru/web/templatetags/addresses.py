@@ -1,0 +1,21 @@
+"""`{% address state metric="visits" %}`: the query string of a view of the dashboard with changes."""
+
+from __future__ import annotations
+
+from django import template
+
+from haru.web.state import State
+
+register = template.Library()
+
+
+@register.simple_tag
+def address(state: State, **changes: str) -> str:
+    """The query string of this view with these changes."""
+    return state.address(**changes)
+
+
+@register.simple_tag
+def tab_address(state: State, panel: str, tab: str) -> str:
+    """The query string of this view with this tab of the panel open."""
+    return state.address(**{panel: tab})
