@@ -3,27 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 from django.urls import include, path
-from django.utils.module_loading import import_string
 
 from haru.accounts import views as accounts
 from haru.sites import views as sites
+from haru.web import api, dashboard
 from haru.web.home import home
-
-
-def _later(name: str) -> Callable[..., HttpResponseBase]:
-    """The view with this dotted name, imported when it is first asked for: it brings the whole of stats with it."""
-
-    def view(request: HttpRequest, **captured: str) -> HttpResponseBase:
-        answer: HttpResponseBase = import_string(name)(request, **captured)
-        return answer
-
-    return view
-
 
 urlpatterns = [
     path("", home, name="home"),
@@ -32,15 +17,15 @@ urlpatterns = [
     path("account/", include("allauth.account.urls")),
     path("sites", sites.index, name="sites"),
     path("sites/new", sites.new, name="new-site"),
-    path("sites/<str:domain>", _later("haru.web.dashboard.dashboard"), name="dashboard"),
-    path("sites/<str:domain>/panels/<str:panel>", _later("haru.web.dashboard.panel"), name="panel"),
+    path("sites/<str:domain>", dashboard.dashboard, name="dashboard"),
+    path("sites/<str:domain>/panels/<str:panel>", dashboard.panel, name="panel"),
     path("sites/<str:domain>/snippet", sites.snippet, name="snippet"),
     path("sites/<str:domain>/settings", sites.edit, name="site-settings"),
     path("sites/<str:domain>/settings/token", sites.rotate_token, name="rotate-token"),
     path("sites/<str:domain>/settings/people", sites.add_person, name="add-person"),
     path("sites/<str:domain>/settings/people/<int:user_id>/remove", sites.remove_person, name="remove-person"),
     path("sites/<str:domain>/settings/delete", sites.delete, name="delete-site"),
-    path("api/v2/query", _later("haru.web.api.query"), name="query"),
+    path("api/v2/query", api.query, name="query"),
 ]
 
 handler400 = "haru.web.errors.bad_request"

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from haru import demo
+from haru.collect.mirror import Site
+from haru.events.event import ENGAGEMENT, PAGEVIEW
+from haru.events.spool import Spool
+from haru.settings import Settings
+
+NOW = 1_767_268_800_000
+SITE = Site(id=1, domain=demo.DOMAIN, token="t", timezone=demo.TIMEZONE)
+DAY_MS = 86_400_000
+
+
+def test_the_same_seed_gives_the_same_visits_and_another_gives_others() -> None:
+    one, again, other = (demo.traffic(Settings(), SITE, NOW, days=5, seed=seed) for seed in (1, 1, 2))
+    assert one == again
+    assert one != other
+
+
+def test_the_traffic_is_plausible() -> None:
+    events = demo.traffic(Settings(), SITE, NOW, days=30, visits_per_day=100)
+    views = [event for event in events if event.name == PAGEVIEW]
+    assert len({event.visitor_id for event in events}) > 30 * 60
+    assert len(views) > len({event.visitor_id for event in events})
+    assert any(event.name == ENGAGEMENT for event in events)
+    assert max(event.at for event in events) <= NOW
+    assert min(event.at for event in events) >= NOW - 30 * DAY_MS
+    assert events == sorted(events, key=lambda event: event.at)
+    for values in (
+        {event.origin.country for event in views},
+        {event.origin.source for event in views},
+        {event.origin.channel for event in views},
+        {event.origin.browser for event in views},
+        {event.path for event in views},
+    ):
+        assert len(values) >= 5
+    assert {event.origin.device for event in views} >= {"Desktop", "Mobile"}
+
+
+def test_a_site_is_filled_once(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.sqlite3")
+    count = demo.fill(Settings(), spool, SITE, NOW, days=3)
+    assert spool.depth() == count > 100
+    with pytest.raises(demo.AlreadyFilled):
+        demo.fill(Settings(), spool, SITE, NOW, days=3)
+    assert spool.depth() == count
