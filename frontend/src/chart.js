@@ -13,6 +13,7 @@ const crosshair = {
     ctx.save();
     ctx.strokeStyle = chart.haru.muted;
     ctx.lineWidth = 1;
+    ctx.globalAlpha = 0.5;
     ctx.beginPath();
     ctx.moveTo(active.element.x, chartArea.top);
     ctx.lineTo(active.element.x, chartArea.bottom);

@@ -33,11 +33,15 @@ def dashboard(request: HttpRequest, domain: str) -> HttpResponse:
     """The page: every panel, or one of them in detail. It works without JavaScript."""
     site = access.readable(request.user, domain)
     view = _View(site, request)
+    manages = access.role_of(request.user, site) in access.MANAGERS
     if view.first_event is None:
-        return render(request, "dashboard/waiting.html", _waiting(request, site))
+        # The snippet holds the token, so it is for those who manage the site.
+        context = {"current": 0, **(installation(site) if manages else {"site": site})}
+        return render(request, "dashboard/waiting.html", context | {"manages": manages})
+    context = view.frame() | {"manages": manages}
     if view.state.details:
-        return render(request, "dashboard/details.html", {**view.frame(), **view.details()})
-    context = view.frame() | view.top() | view.chart()
+        return render(request, "dashboard/details.html", context | view.details())
+    context |= view.top() | view.chart()
     context["panels"] = [view.panel(name) for name in panels.NAMES]
     return render(request, "dashboard/dashboard.html", context)
 
@@ -131,9 +135,3 @@ class _View:
             "custom_hidden": custom,
             "today": today,
         }
-
-
-def _waiting(request: HttpRequest, site: Site) -> dict[str, Any]:
-    """The page of a site without events. The snippet holds the token, so it is for those who manage the site."""
-    manages = access.role_of(request.user, site) in access.MANAGERS
-    return {"manages": manages, **(installation(site) if manages else {"site": site}), "current": 0}

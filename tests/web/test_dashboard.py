@@ -1,0 +1,286 @@
+"""The dashboard, rendered over a real event store."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from haru.events.duckdb import DuckStore
+from haru.events.event import COLUMNS
+from haru.live import Live
+from haru.stats.report import Reports
+from haru.web import dashboard, plane
+
+NOW = datetime(2026, 1, 15, 12, 0)  # UTC; one o'clock in Berlin
+NOW_MS = int(NOW.replace(tzinfo=UTC).timestamp() * 1000)
+_EMPTY = {"VARCHAR": "", "BIGINT": 0, "SMALLINT": -1, "BOOLEAN": True, "TIMESTAMP": NOW_MS}
+
+
+def _ms(when: datetime) -> int:
+    return int(when.replace(tzinfo=UTC).timestamp() * 1000)
+
+
+class Events:
+    """Rows of the store, written by hand."""
+
+    def __init__(self, site_id: int) -> None:
+        self.store = DuckStore(None)
+        self.reports = Reports(self.store)
+        self.live = Live()
+        self.site_id = site_id
+        self.count = 0
+
+    def add(self, when: datetime = NOW - timedelta(minutes=3), visitor: int = 1, **values: object) -> None:
+        self.count += 1
+        row = {name: _EMPTY[kind] for name, kind in COLUMNS}
+        row |= {"id": self.count, "site_id": self.site_id, "occurred_at": _ms(when), "name": "pageview", "props": "{}"}
+        row |= {"visitor_id": visitor, "visit_id": visitor, "path": "/", **values}
+        self.store.load([tuple(row.values())], self.count)
+        self.reports.invalidate([self.site_id])
+
+
+@pytest.fixture
+def events(site, monkeypatch):
+    events = Events(site.pk)
+    monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: NOW_MS / 1000))
+    plane.use(
+        plane.Plane(
+            reports=events.reports, live=events.live, sites_changed=list, delete_events=lambda _: None, health=dict
+        )
+    )
+    yield events
+    plane.use(None)
+    events.store.close()
+
+
+@pytest.fixture
+def look(events, sign_in, owner):
+    """The text of a page of the site, for its owner."""
+    browser = sign_in(owner)
+
+    def page(address: str = "") -> str:
+        answer = browser.get(f"/sites/example.com{address}")
+        assert answer.status_code == 200, answer
+        return answer.content.decode()
+
+    return page
+
+
+def total(html: str, metric: str) -> str:
+    found = re.search(rf'data-metric="{metric}"[^>]*>([^<]*)<', html)
+    assert found, f"{metric} is not on the page"
+    return found[1]
+
+
+def rows(html: str, panel: str) -> list[tuple[str, str]]:
+    part = html.partition(f'id="panel-{panel}"')[2].partition("</haru-panel>")[0]
+    return re.findall(r'<th scope="row" title="([^"]*)">.*?<td[^>]*>([^<]*)<', part, re.DOTALL)
+
+
+def test_a_site_without_events_waits_and_shows_its_snippet_to_those_who_manage_it(look, site, sign_in, team_mate):
+    html = look()
+    assert "Waiting for the first visit" in html
+    assert site.token in html
+    assert "/sites/example.com/live" in html
+    theirs = sign_in(team_mate).get("/sites/example.com").content.decode()
+    assert "Waiting for the first visit" in theirs
+    assert site.token not in theirs
+
+
+def test_the_whole_page_comes_in_one_answer(look, events):
+    events.add(source="Google", country="DE", browser="Firefox", os="Linux", device="Desktop", path="/first")
+    events.add(source="Google", country="DE", browser="Firefox", os="Linux", device="Desktop", path="/second")
+    events.add(visitor=2, country="FR", browser="Safari", os="iOS", device="Mobile", path="/first")
+    html = look("?period=day")
+    assert total(html, "visitors") == "2"
+    assert total(html, "visits") == "2"
+    assert total(html, "pageviews") == "3"
+    assert total(html, "views_per_visit") == "1.50"
+    assert total(html, "bounce_rate") == "50%"
+    assert rows(html, "sources") == [("Direct / None", "1"), ("Google", "1")]
+    assert rows(html, "pages") == [("/first", "2"), ("/second", "1")]
+    assert rows(html, "locations") == [("Germany", "1"), ("France", "1")]
+    assert rows(html, "devices") == [("Firefox", "1"), ("Safari", "1")]
+
+
+@pytest.mark.parametrize(
+    ("tab", "panel", "expected"),
+    [
+        ("sources=channels", "sources", [("Organic Search", "1")]),
+        ("sources=campaigns", "sources", [("spring", "1")]),
+        ("pages=entry", "pages", [("/in", "1")]),
+        ("pages=exit", "pages", [("/out", "1")]),
+        ("locations=regions", "locations", [("DE-BE", "1")]),
+        ("devices=os", "devices", [("Linux", "1")]),
+        ("devices=devices", "devices", [("Tablet", "1")]),
+        ("devices=screens", "devices", [("1920x1080", "1")]),
+    ],
+)
+def test_each_tab_breaks_down_by_its_own(look, events, tab, panel, expected):
+    origin = {
+        "channel": "Organic Search",
+        "utm_campaign": "spring",
+        "country": "DE",
+        "region": "DE-BE",
+        "os": "Linux",
+        "device": "Tablet",
+        "screen": "1920x1080",
+    }
+    events.add(NOW - timedelta(minutes=4), path="/in", **origin)
+    events.add(NOW - timedelta(minutes=3), path="/out", **origin)
+    assert rows(look(f"?period=day&{tab}"), panel) == expected
+    assert rows(look(f"/panels/{panel}?period=day&{tab}"), panel) == expected
+
+
+def test_visits_without_a_campaign_are_no_campaign(look, events):
+    events.add()
+    assert rows(look("?period=day&sources=campaigns"), "sources") == []
+    assert "Nothing in this period." in look("/panels/sources?period=day&sources=campaigns")
+
+
+def test_a_new_site_opens_on_today_and_an_older_one_on_the_month(look, events):
+    events.add()
+    assert '<span class="sr-only">Period: </span>' in look()
+    assert "Today<" in re.sub(r"\s+", "", look().partition("pick-period")[2].partition("</summary>")[0])
+    events.add(NOW - timedelta(days=3))
+    assert "Last30days<" in re.sub(r"\s+", "", look().partition("pick-period")[2].partition("</summary>")[0])
+
+
+def test_a_rubbish_address_shows_the_usual(look, events):
+    events.add()
+    html = look("?period=never&metric=x&interval=eon&compare=?&sources=../&details=%00")
+    assert total(html, "pageviews") == "1"
+
+
+def test_changes_are_against_the_previous_period_and_fewer_bounces_are_good(look, events):
+    yesterday = NOW - timedelta(days=1)
+    for visitor in (1, 2):
+        events.add(yesterday, visitor)
+    for visitor in (3, 4, 5):
+        events.add(NOW - timedelta(minutes=5), visitor)
+    events.add(NOW - timedelta(minutes=4), 3)
+    html = look("/panels/top?period=day")
+    visitors = html.partition('data-metric="visitors"')[2].partition("</dd>")[0]
+    assert "text-success" in visitors
+    assert "50%" in visitors
+    bounces = html.partition('data-metric="bounce_rate"')[2].partition("</dd>")[0]
+    assert "text-success" in bounces
+    assert "down" in bounces
+    assert "33 pt" in bounces
+    assert 'class="change' not in look("/panels/top?period=day&compare=none")
+
+
+def test_the_chart_has_every_bucket_and_leaves_the_future_open(look, events):
+    events.add(NOW - timedelta(minutes=30))
+    html = look("/panels/chart?period=day&compare=none")
+    lines = re.findall(
+        r'<tr data-label="([^"]+)"( data-unfinished)?><th[^>]*>[^<]*</th><td(?: data-value="(\d+)")?', html
+    )
+    assert len(lines) == 24
+    assert [line for line in lines if line[2] and int(line[2])] == [("12:00", "", "1")]
+    assert [line[0] for line in lines if line[1]] == ["13:00"]
+    assert all(not line[2] for line in lines[14:])
+
+
+def test_the_chart_shows_the_metric_and_the_interval_asked_for(look, events):
+    events.add(NOW - timedelta(days=2))
+    html = look("/panels/chart?period=30d&metric=pageviews&interval=week")
+    assert "Pageviews over time" in html
+    assert html.count("Week of") == 5
+    assert "Dec 16, 2025 – Jan 14" in html
+
+
+def test_an_interval_that_would_be_unreadable_is_not_used(look, events):
+    events.add(NOW - timedelta(days=2))
+    assert look("/panels/chart?period=12mo&interval=minute&compare=none").count("<tr data-label") == 53
+
+
+def test_only_a_period_that_includes_now_asks_for_news(look, events):
+    events.add()
+    assert look("?period=day").count(" data-live") == 6
+    assert " data-live" not in look("?period=yesterday")
+
+
+def test_each_panel_says_what_it_cost_and_when_it_was_computed(look, events):
+    events.add()
+    for panel in ("top", "chart", "sources", "pages", "locations", "devices"):
+        html = look(f"/panels/{panel}?period=day")
+        assert re.search(r'data-cost="\d+\.\d"', html)
+        assert f'data-at="{NOW_MS}"' in html
+
+
+def test_details_show_more_rows_with_more_numbers(look, events):
+    for number in range(12):
+        events.add(visitor=number, path=f"/page-{number:02}")
+    assert len(rows(look("?period=day"), "pages")) == 9
+    html = look("?period=day&details=pages")
+    assert html.count('<th scope="row"') == 12
+    for head in ("Visitors", "Share", "Visits", "Pageviews", "Bounce rate", "Visit duration"):
+        assert f'<th scope="col">{head}</th>' in html
+    assert "All 12." in html
+
+
+def test_counting_one_person_on_several_days_is_said_where_the_number_stands(look, events):
+    events.add(NOW - timedelta(days=2))
+    assert "up to three visitors" in look("?period=7d")
+    assert "up to three visitors" not in look("?period=day")
+
+
+def test_who_is_there_right_now_is_counted(look, events, site):
+    events.add()
+    events.live.seen([(site.pk, 7, NOW_MS)], NOW_MS)
+    assert re.search(r"data-current-visitors>1<", look("?period=day"))
+
+
+def test_a_path_from_outside_is_text(look, events):
+    events.add(path="/<script>alert(1)</script>", source='"><img src=x>')
+    html = look("?period=day")
+    assert "<script>alert" not in html
+    assert "<img src=x>" not in html
+
+
+def test_nothing_on_the_page_is_inline(look, events):
+    events.add()
+    for html in (look("?period=day"), look("?period=day&details=pages")):
+        assert " style=" not in html
+        assert "<style" not in html
+        assert not re.search(r"<script(?![^>]* src=)", html)
+        assert not re.search(r" on[a-z]+=", html)
+
+
+@pytest.mark.parametrize("address", ["", "?details=pages", "/panels/top", "/panels/sources"])
+def test_strangers_find_nothing_and_everyone_of_the_team_looks(events, sign_in, owner, team_mate, stranger, address):
+    events.add()
+    assert sign_in(owner).get(f"/sites/example.com{address}").status_code == 200
+    assert sign_in(team_mate).get(f"/sites/example.com{address}").status_code == 200
+    assert sign_in(stranger).get(f"/sites/example.com{address}").status_code == 404
+    assert sign_in().get(f"/sites/example.com{address}").status_code == 302
+
+
+def test_a_viewer_is_not_led_to_the_settings(events, sign_in, owner, team_mate):
+    events.add()
+    assert "/sites/example.com/settings" in sign_in(owner).get("/sites/example.com").content.decode()
+    assert "/sites/example.com/settings" not in sign_in(team_mate).get("/sites/example.com").content.decode()
+
+
+def test_a_panel_that_there_is_not_is_not_found(events, sign_in, owner):
+    events.add()
+    assert sign_in(owner).get("/sites/example.com/panels/secrets").status_code == 404
+
+
+def test_a_cached_page_takes_few_questions_and_little_time(look, events):
+    for day in range(30):
+        events.add(NOW - timedelta(days=day), day)
+    look("?period=30d")
+    asked: list[object] = []
+    fetch = events.store.fetch
+    events.store.fetch = lambda *arguments: asked.append(arguments) or fetch(*arguments)
+    begun = time.perf_counter()
+    look("?period=30d")
+    assert asked == []
+    # Measured at a small part of this; the bound leaves room for a busy machine.
+    assert time.perf_counter() - begun < 1
