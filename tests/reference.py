@@ -102,7 +102,7 @@ def comparison_period(comparison, date_range, period, zone, now, events):
         other = period_of(comparison["date_range"], zone, now, events)
     elif first is not None and mode == "year_over_year":
         other = whole_days(zone, years_back(first), years_back(last))
-    elif first is not None and date_range in ("month", "year") or str(date_range).endswith("mo"):
+    elif date_range in ("month", "year") or str(date_range).endswith("mo"):
         months = (last.year - first.year) * 12 + last.month - first.month + 1
         other = whole_days(zone, month_shift(first, -months), first - timedelta(1))
     elif first is not None:
@@ -330,6 +330,14 @@ def rows_of(query, events, zone, period, unit):
     return rows
 
 
+def by_metric(index):
+    return lambda row: row[1][index]
+
+
+def by_text(index):
+    return lambda row: str(row[0][index])
+
+
 def ordered(query, rows):
     dimensions, metrics = query.get("dimensions", []), query["metrics"]
     keys = [tuple(key) for key in query.get("order_by", [])]
@@ -338,10 +346,8 @@ def ordered(query, rows):
     keys += [(name, "asc") for name in dimensions if name not in [key[0] for key in keys]]
     found = list(rows.items())
     for name, direction in reversed(keys):
-        if name in metrics:
-            found.sort(key=lambda row, i=metrics.index(name): row[1][i], reverse=direction == "desc")
-        else:
-            found.sort(key=lambda row, i=dimensions.index(name): str(row[0][i]), reverse=direction == "desc")
+        key = by_metric(metrics.index(name)) if name in metrics else by_text(dimensions.index(name))
+        found.sort(key=key, reverse=direction == "desc")
     return found
 
 

@@ -265,6 +265,8 @@ def labels(zone: ZoneInfo, period: Period, unit: str) -> list[str]:
 def _buckets(zone: ZoneInfo, period: Period, unit: str) -> Iterator[datetime]:
     count = 0
     for stretch in stretches(zone, period):
+        if stretch.start_ms >= stretch.end_ms:  # a day that clocks skip
+            continue
         bucket = floor(moment(stretch.start_ms + stretch.offset_ms), unit)
         end = moment(stretch.end_ms + stretch.offset_ms)
         while bucket < end:

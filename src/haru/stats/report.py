@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -89,7 +90,8 @@ class Reports:
                 del self._hot[question]
             hot = list(self._hot)
         for site, query in hot:
-            self._answer(site, query, now_ms, fresh=True)
+            with contextlib.suppress(QueryError):  # who asks is told
+                self._answer(site, query, now_ms, fresh=True)
 
     def first_event(self, site_id: int, now_ms: int) -> int | None:
         """The moment (ms) of the site's first event; None when it has none."""
@@ -201,7 +203,7 @@ def _labels(zone: ZoneInfo, question: Question) -> list[str]:
     try:
         return periods.labels(zone, question.period, unit)
     except ValueError as error:
-        raise QueryError([f"#/include/time_labels: {error}: ask for a longer unit or a shorter period"]) from None
+        raise QueryError([f"#/dimensions: {error}: ask for a longer unit or a shorter period"]) from None
 
 
 def _row(question: Question, values: tuple[Any, ...], whole: int, first: datetime) -> Row:

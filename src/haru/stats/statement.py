@@ -359,7 +359,7 @@ def _text(dimension: Dimension) -> Expression:
 
 
 def _key_text(dimension: Dimension, text: Expression) -> Expression:
-    """The text to group by: what is called just as what is not known belongs with it, for nobody can tell them apart."""
+    """The text to group by: what is called as the unknown is counted with it: nobody can tell them apart."""
     return case((text == dimension.empty, ""), else_=text)
 
 

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+
+from haru.stats import filters
+from haru.stats.filters import BadPattern, Leaf
+from haru.stats.query import parse
+from tests.stats.made import ask, journey, ms, rows
+
+NOW = ms("2026-05-20 12:00")
+VISITS = [
+    *journey(100, NOW, (0, "/a"), source="Google"),
+    *journey(200, NOW, (0, "/b"), source=""),
+    *journey(300, NOW, (0, "/c"), source="STRASSE"),
+    *journey(400, NOW, (0, "/d"), source="İstanbul"),
+]
+
+
+def sources(*trees) -> set[str]:
+    return {name for name, _ in rows(ask(VISITS, NOW, dimensions=["visit:source"], filters=list(trees)))}
+
+
+@pytest.mark.parametrize(
+    ("tree", "expected"),
+    [
+        (["is", "visit:source", ["Google", "STRASSE"]], {"Google", "STRASSE"}),
+        (["is", "visit:source", ["google"]], set()),
+        (["is", "visit:source", ["google"], {"case_sensitive": False}], {"Google"}),
+        (["is", "visit:source", ["Direct / None"]], {"Direct / None"}),
+        (["is", "visit:source", [""]], set()),
+        (["is_not", "visit:source", ["Direct / None", "Google"]], {"STRASSE", "İstanbul"}),
+        (["contains", "visit:source", ["oo", "None"]], {"Google", "Direct / None"}),
+        (["contains_not", "visit:source", ["oo", "None"]], {"STRASSE", "İstanbul"}),
+        (["contains", "visit:source", [""]], {"Google", "Direct / None", "STRASSE", "İstanbul"}),
+        (["contains", "visit:source", ["%"]], set()),
+        (["matches", "visit:source", ["^G.*e$"]], {"Google"}),
+        (["matches", "visit:source", ["None$"]], {"Direct / None"}),
+        (["matches_not", "visit:source", ["^[DG]"]], {"STRASSE", "İstanbul"}),
+        (["matches", "visit:source", ["^g"], {"case_sensitive": False}], {"Google"}),
+        (["contains", "visit:source", ["i̇s"], {"case_sensitive": False}], {"İstanbul"}),  # as str.lower has it
+        (["not", ["is", "visit:source", ["Google"]]], {"Direct / None", "STRASSE", "İstanbul"}),
+        (
+            ["or", [["is", "visit:source", ["Google"]], ["and", [["is", "visit:source", ["STRASSE"]]]]]],
+            {"Google", "STRASSE"},
+        ),
+    ],
+)
+def test_a_filter_chooses_by_what_is_shown(tree, expected) -> None:
+    assert sources(tree) == expected
+
+
+def test_several_filters_must_all_hold() -> None:
+    trees = ["contains", "visit:source", ["oo", "S"]], ["is_not", "visit:source", ["Google"]]
+    assert sources(*trees) == {"STRASSE"}
+
+
+def test_a_bad_pattern_is_told_and_not_logged(capfd) -> None:
+    with pytest.raises(BadPattern, match="missing"):
+        filters.check_pattern("(")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_filter_is_written_as_it_was_read() -> None:
+    trees = [
+        ["is", "visit:source", ["a"]],
+        ["matches", "event:page", ["b"], {"case_sensitive": False}],
+        ["or", [["not", ["is", "visit:os", ["c"]]], ["and", [["is", "visit:os", ["d"]]]]]],
+    ]
+    asked = parse({"metrics": ["visitors"], "date_range": "day", "filters": trees})
+    assert [filters.written(tree) for tree in asked.filters] == trees
+
+
+def test_only_and_is_taken_apart() -> None:
+    a, b, c = (Leaf("is", "event:page", (name,)) for name in "abc")
+    trees = (filters.And((a, filters.And((b,)))), filters.Or((c,)))
+    assert list(filters.conjuncts(trees)) == [a, b, filters.Or((c,))]
+
+
+def test_every_operator_is_documented() -> None:
+    from pathlib import Path
+
+    page = (Path(__file__).parents[2] / "docs" / "query.md").read_text("utf-8")
+    names = [*filters.OPERATORS, *filters.JOINERS, *filters.UNBUILT]
+    assert [name for name in names if f"`{name}`" not in page and f'["{name}"' not in page] == []

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from haru.stats.query import QueryError, parse
+from haru.stats.report import Reports, StatsSite
+from tests.stats.made import DAY, HOUR, MINUTE, ask, filled, journey, ms, rows
+
+NOON = ms("2026-05-20 12:00")
+SITE = StatsSite(1, "UTC")
+TODAY = parse({"metrics": ["visitors"], "date_range": "day"})
+
+
+class Counting:
+    """A store that counts what it is asked."""
+
+    def __init__(self, events: list[dict[str, Any]]) -> None:
+        self._store = filled(events)
+        self.asked = 0
+
+    def fetch(self, statement: Any, parameters: Any = None) -> Any:
+        self.asked += 1
+        return self._store.fetch(statement, parameters)
+
+    def add(self, events: list[dict[str, Any]]) -> None:
+        from haru.events.event import COLUMNS
+
+        self._store.load([tuple(event[name] for name, _ in COLUMNS) for event in events], 1)
+
+
+def test_a_question_is_computed_once_and_again_when_events_came() -> None:
+    store = Counting(journey(100, NOON, (0, "/")))
+    reports = Reports(store)
+    for _ in range(3):
+        assert reports.answer(SITE, TODAY, NOON).rows[0].metrics == (1,)
+    assert store.asked == 1
+    store.add(journey(200, NOON, (0, "/")))
+    assert reports.answer(SITE, TODAY, NOON, fresh=True).rows[0].metrics == (1,)
+    reports.invalidate([1])
+    assert reports.answer(SITE, TODAY, NOON, fresh=True).rows[0].metrics == (2,)
+    assert store.asked == 2
+
+
+def test_sites_and_their_zones_have_answers_of_their_own() -> None:
+    reports = Reports(filled(journey(100, ms("2026-05-20 23:30"), (0, "/"))))
+    assert reports.answer(SITE, TODAY, NOON).rows[0].metrics == (1,)
+    assert reports.answer(StatsSite(2, "UTC"), TODAY, NOON).rows[0].metrics == (0,)
+    assert reports.answer(StatsSite(1, "Europe/Berlin"), TODAY, NOON).rows[0].metrics == (0,)
+
+
+def test_the_next_day_is_another_question() -> None:
+    reports = Reports(filled(journey(100, NOON, (0, "/"))))
+    last = ms("2026-05-20 23:59") + 59_999
+    assert reports.answer(SITE, TODAY, last).rows[0].metrics == (1,)
+    assert reports.answer(SITE, TODAY, last + 1).rows[0].metrics == (0,)
+
+
+def test_a_rolling_period_is_kept_as_long_as_others() -> None:
+    store = Counting(journey(100, NOON, (0, "/")))
+    reports = Reports(store)
+    rolling = parse({"metrics": ["visitors"], "date_range": "realtime"})
+    for later in (0, 1, 59_999):
+        reports.answer(SITE, rolling, NOON + later)
+    assert store.asked == 1
+    assert reports.answer(SITE, rolling, NOON + 31 * MINUTE).rows[0].metrics == (0,)
+
+
+def test_breakdowns_share_the_whole_that_percentage_divides_by() -> None:
+    store = Counting(journey(100, NOON, (0, "/")))
+    reports = Reports(store)
+    for dimension in ("visit:source", "visit:os"):
+        query = {"metrics": ["percentage"], "date_range": "day", "dimensions": [dimension]}
+        reports.answer(SITE, parse(query), NOON)
+    assert store.asked == 3
+
+
+def test_a_comparison_pairs_rows_by_value_and_buckets_by_place() -> None:
+    events = [
+        *journey(100, NOON, (0, "/"), source="a"),
+        *journey(200, NOON, (0, "/"), source="b"),
+        *journey(300, NOON - DAY, (0, "/"), source="b"),
+        *journey(400, NOON - DAY, (0, "/"), source="c"),
+    ]
+    compare = {"comparisons": {"mode": "previous_period"}}
+    by_source = ask(events, NOON, dimensions=["visit:source"], include=compare)
+    assert [(*row.dimensions, row.comparison.metrics) for row in by_source.rows] == [("a", (0,)), ("b", (1,))]
+    assert rows(by_source.comparison) == [("b", 1), ("c", 1)] or rows(by_source.comparison) == [("c", 1), ("b", 1)]
+    (hour,) = ask(events, NOON, dimensions=["time"], include=compare).rows
+    assert hour.dimensions == ("2026-05-20 12:00:00",)
+    assert hour.comparison.dimensions == ("2026-05-19 12:00:00",)
+    assert hour.comparison.metrics == (2,)
+
+
+def test_a_bucket_that_the_other_period_lacks_has_no_counterpart() -> None:
+    events = journey(100, ms("2026-05-31 12:00"), (0, "/"))
+    answer = ask(
+        events,
+        NOON,
+        date_range="month",
+        dimensions=["time:day"],
+        include={"comparisons": {"mode": "previous_period"}},
+    )
+    assert [row.comparison for row in answer.rows] == [None]
+
+
+def test_both_sides_of_a_comparison_have_the_same_unit() -> None:
+    answer = ask(
+        journey(100, NOON - 50 * DAY, (0, "/")),
+        NOON,
+        date_range="30d",
+        dimensions=["time"],
+        include={"comparisons": {"mode": "custom", "date_range": ["2026-01-01", "2026-05-01"]}},
+    )
+    assert answer.interval == answer.comparison.interval == "day"
+    assert rows(answer.comparison) == [("2026-03-31", 1)]
+
+
+def test_hot_questions_are_answered_before_someone_waits() -> None:
+    store = Counting(journey(100, NOON, (0, "/")))
+    reports = Reports(store)
+    reports.answer(SITE, TODAY, NOON)
+    reports.refresh_hot(NOON + 1)
+    assert store.asked == 1  # neither old nor stale
+    reports.refresh_hot(NOON + 60_000)
+    assert store.asked == 2
+    reports.answer(SITE, TODAY, NOON + 61_000)
+    assert store.asked == 2
+    reports.invalidate([1])
+    reports.refresh_hot(NOON + 62_000)
+    assert store.asked == 3
+    reports.refresh_hot(NOON + 7 * MINUTE)
+    assert store.asked == 3  # nobody asked in the last five minutes
+
+
+def test_one_question_that_fails_does_not_keep_the_others_cold() -> None:
+    store = Counting(journey(100, NOON, (0, "/")))
+    reports = Reports(store)
+    labels = {"time_labels": True}
+    minutes = parse({"metrics": ["visitors"], "date_range": "year", "dimensions": ["time:minute"], "include": labels})
+    with pytest.raises(QueryError):
+        reports.answer(SITE, minutes, NOON)
+    reports.answer(SITE, TODAY, NOON)
+    asked = store.asked
+    reports.refresh_hot(NOON + 60_000)
+    assert store.asked == asked + 1
+
+
+def test_more_labels_than_can_be_answered_are_a_fault_of_the_query() -> None:
+    with pytest.raises(QueryError, match="#/dimensions: the period has more than 50,000 labels by minute"):
+        ask([], NOON, date_range="year", dimensions=["time:minute"], include={"time_labels": True})
+
+
+def test_an_answer_tells_its_circumstances() -> None:
+    answer = ask(journey(100, NOON, (0, "/")), NOON, date_range="7d", dimensions=["time"])
+    assert answer.period == (ms("2026-05-13 00:00"), ms("2026-05-20 00:00"))
+    assert answer.interval == "day"
+    assert answer.computed_at_ms == NOON
+    assert answer.cost_ms > 0
+    assert answer.labels is None
+    assert ask([], NOON, dimensions=["time"], include={"time_labels": True}).labels[:2] == [
+        "2026-05-20 00:00:00",
+        "2026-05-20 01:00:00",
+    ]
+
+
+def test_a_change_of_the_clocks_shifts_no_event_to_another_hour() -> None:
+    spring = ms("2026-03-29 00:59")  # 01:59 in Berlin; a minute later clocks show 03:00
+    events = [*journey(100, spring, (0, "/")), *journey(200, spring + MINUTE, (0, "/"))]
+    answer = ask(events, spring + 3 * HOUR, timezone="Europe/Berlin", dimensions=["time"])
+    assert rows(answer) == [("2026-03-29 01:00:00", 1), ("2026-03-29 03:00:00", 1)]
