@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -205,6 +206,6 @@ def test_every_change_of_a_zone_is_found() -> None:
     assert [cut.offset_ms // HOUR for cut in cuts] == [1, 0, 1]
     assert cuts[0].start_ms == period.start_ms
     assert cuts[-1].end_ms == period.end_ms
-    for before, after in zip(cuts, cuts[1:], strict=False):
+    for before, after in pairwise(cuts):
         assert before.end_ms == after.start_ms
         assert periods.offset_ms(zone, after.start_ms - 1) == before.offset_ms

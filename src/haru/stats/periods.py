@@ -200,8 +200,8 @@ def resolve(range_: DateRange, zone: ZoneInfo, now_ms: int, first_event_ms: Call
     if counted[2] == "d":
         return _whole(zone, _days(today - timedelta(count), today - timedelta(1)))
     month = today.replace(day=1)
-    first_month = max(_add_months(month, -min(count, 12 * (month.year - FIRST_YEAR))), date(FIRST_YEAR, 1, 1))
-    return _whole(zone, Dates(first_month, month - timedelta(1)))
+    since_first = 12 * (month.year - FIRST_YEAR) + month.month - 1
+    return _whole(zone, Dates(_add_months(month, -min(count, since_first)), month - timedelta(1)))
 
 
 def _whole(zone: ZoneInfo, days: Dates) -> Period:

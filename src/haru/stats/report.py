@@ -95,11 +95,17 @@ class Reports:
 
     def first_event(self, site_id: int, now_ms: int) -> int | None:
         """The moment (ms) of the site's first event; None when it has none."""
-        return self._first_event(site_id, now_ms)
+
+        def compute() -> int | None:
+            ((first,),) = self._store.fetch(statement.first_event(site_id))
+            return None if first is None else periods.milliseconds(first)
+
+        first: int | None = self._cache.get(("first event", site_id), site_id, now_ms, compute, fresh=True).value
+        return first
 
     def _answer(self, site: StatsSite, query: Query, now_ms: int, fresh: bool) -> Answer:
         zone = ZoneInfo(site.timezone)
-        period = periods.resolve(query.date_range, zone, now_ms, lambda: self._first_event(site.id, now_ms))
+        period = periods.resolve(query.date_range, zone, now_ms, lambda: self.first_event(site.id, now_ms))
         comparison = query.include.comparisons
         # Buckets are paired by their place, so a comparison needs the labels of both periods.
         labelled = query.include.time_labels or (comparison is not None and _by_time(query))
@@ -177,14 +183,6 @@ class Reports:
 
         edge: tuple[int, int] = self._cache.get(("edge", site.id, at_ms), site.id, now_ms, compute, fresh=True).value
         return edge
-
-    def _first_event(self, site_id: int, now_ms: int) -> int | None:
-        def compute() -> int | None:
-            ((first,),) = self._store.fetch(statement.first_event(site_id))
-            return None if first is None else periods.milliseconds(first)
-
-        first: int | None = self._cache.get(("first event", site_id), site_id, now_ms, compute, fresh=True).value
-        return first
 
     def _whole(self, site: StatsSite, query: Query, period: Period, now_ms: int) -> int:
         """The visitors of all rows together: what `percentage` divides by. Shared by every breakdown that asks."""
