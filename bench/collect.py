@@ -64,7 +64,7 @@ def sign_in(server: Server) -> httpx.Client:
         "/account/login/",
         data={"login": "owner@example.com", "password": "a long password", "csrfmiddlewaretoken": found[1]},
     )
-    assert "sessionid" in client.cookies, answer.text[:2000]
+    assert "haru_session" in client.cookies, answer.text[:2000]
     return client
 
 
