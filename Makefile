@@ -22,8 +22,8 @@ test: $(VENV)/dev.stamp $(BUILD)/.stamp chromium  ## Run every test.
 	$(BIN)/pytest
 
 check: $(VENV)/dev.stamp  ## Lint, format, types, and the direction of imports.
-	$(BIN)/ruff check src tests bench
-	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench tools
+	$(BIN)/ruff format --check src tests bench tools
 	@# The types of Django's models come from its settings, which want a data folder: not the real one.
 	HARU_DATA_DIR=.cache/check $(BIN)/mypy
 	$(BIN)/lint-imports

@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
-
 from tests.browser.conftest import CHROMIUM, OPTIONS
 from tests.server import FIREFOX, Server
 

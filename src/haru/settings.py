@@ -239,7 +239,7 @@ def current() -> Settings:
 
 
 def kept_secret(path: Path) -> str:
-    """The random text kept in the file at `path`, mode 0600, made on first use; the same for two processes that race."""
+    """The random text kept in the file at `path`, mode 0600, made on first use. Two processes that race agree."""
     while True:
         try:
             text = path.read_text("ascii").strip()

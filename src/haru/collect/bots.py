@@ -22,7 +22,8 @@ _OURS: tuple[tuple[str, Kind], ...] = (
     (r"(?i)\b(?:bot|crawler|spider|scraper)\b", "bot"),
     (r"(?i)[a-z](?:bot|crawler|spider)[/ ;)+]", "bot"),
     (r"^(?i)(?:curl|wget|libwww|lwp|python|aiohttp|httpx|requests|go-http-client|okhttp|java|axios)", "library"),
-    (r"^(?i)(?:node|undici|got|ruby|faraday|guzzle|php|perl|apache-httpclient|postman|insomnia|httpie|dart|reqwest)", "library"),
+    (r"^(?i)(?:node|undici|got|ruby|faraday|guzzle|php|perl|apache-httpclient)", "library"),
+    (r"^(?i)(?:postman|insomnia|httpie|dart|reqwest)", "library"),
 )  # fmt: skip
 
 # Real browsers whose names look like a robot's.
