@@ -14,6 +14,7 @@ from haru.events.event import COLUMNS
 from haru.live import Live
 from haru.stats.report import Reports
 from haru.web import dashboard, plane
+from haru.web.state import COMPARISONS, PERIODS
 
 NOW = datetime(2026, 1, 15, 12, 0)  # UTC; one o'clock in Berlin
 NOW_MS = int(NOW.replace(tzinfo=UTC).timestamp() * 1000)
@@ -284,3 +285,16 @@ def test_a_cached_page_takes_few_questions_and_little_time(look, events):
     assert asked == []
     # Measured at a small part of this; the bound leaves room for a busy machine.
     assert time.perf_counter() - begun < 1
+
+
+@pytest.mark.parametrize("compare", COMPARISONS)
+@pytest.mark.parametrize(
+    "period", [*PERIODS, "custom&from=1990-01-01&to=2200-01-01", "custom&from=2026-01-15&to=2026-01-15"]
+)
+def test_every_period_and_comparison_makes_a_page(look, events, period, compare):
+    events.add(NOW - timedelta(days=500))
+    events.add()
+    for metric in ("visitors", "visit_duration"):
+        html = look(f"?period={period}&compare={compare}&metric={metric}")
+        assert html.count("</haru-panel>") == 6
+        assert "<tr data-label" in html

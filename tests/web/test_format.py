@@ -1,10 +1,11 @@
 """How numbers are written: filters of templates, one by one."""
 
+import re
 from datetime import date
 
 import pytest
 
-from haru.web.templatetags.icons import brand, country_name, flag
+from haru.web.templatetags.icons import BUILD, brand, country_name, flag
 from haru.web.templatetags.numbers import day, days, duration, exact_value_of, short, value_of
 
 
@@ -65,3 +66,12 @@ def test_a_name_from_outside_is_escaped_in_its_mark():
 
 def test_a_country_without_a_name_is_shown_by_its_code():
     assert country_name("ZQ") == "ZQ"
+
+
+def test_every_icon_that_a_template_names_is_in_the_sprite():
+    sprite = (BUILD / "icons.svg").read_text("utf-8")
+    named = set()
+    for template in (BUILD.parents[1] / "templates").rglob("*.html"):
+        named |= set(re.findall(r'{% icon "([^"]+)"', template.read_text("utf-8")))
+    assert named
+    assert [name for name in named if f'id="i-{name}"' not in sprite] == []

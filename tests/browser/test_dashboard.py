@@ -1,0 +1,132 @@
+"""The dashboard in a real browser: who cannot see it well, what a tick may not disturb, and how one moves about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import keep
+from tests.browser.test_journey import add_site, sign_up
+from tests.server import Server
+
+pytestmark = pytest.mark.browser
+
+AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+SITE = "/sites/example.com"
+
+
+def violations(page: Page) -> list[str]:
+    if not AXE.exists():
+        pytest.fail("axe-core is not installed: npm ci in frontend/")
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("axe.run()")["violations"]
+    return [f"{rule['id']}: {[node['target'] for node in rule['nodes']]}" for rule in found]
+
+
+@pytest.fixture
+def measured_site(page: Page, server: Server) -> Server:
+    """example.com with its owner signed in on `page`, and a few visits."""
+    sign_up(page, server)
+    add_site(page, server)
+    token = server.token("example.com")
+    for number in range(4):
+        body = {"r": "https://www.google.com/", "tz": "Europe/Berlin", "sw": 1280, "sh": 800}
+        assert server.collect(token, f"/page-{number}", **body).status_code == 200
+    page.goto(f"{server.url}{SITE}?period=day")
+    expect(page.locator('[data-metric="pageviews"]')).to_have_text("4")
+    return server
+
+
+def test_axe_finds_nothing_in_either_theme_on_wide_and_narrow_screens(
+    browser: Browser, page: Page, measured_site: Server
+) -> None:
+    state = page.context.storage_state()
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)):
+        context = browser.new_context(
+            storage_state=state,
+            color_scheme=scheme,  # type: ignore[arg-type]
+            viewport={"width": width, "height": 900},
+        )
+        view = context.new_page()
+        for address in (f"{SITE}?period=day&details=sources", "/sites", f"{SITE}?period=day"):
+            view.goto(f"{measured_site.url}{address}")
+            assert violations(view) == []
+            assert view.evaluate("document.documentElement.scrollWidth") <= width
+        expect(view.locator("haru-chart canvas")).to_be_visible()
+        view.locator("#pick-period summary").click()
+        assert violations(view) == []
+        keep(view, f"dashboard-{scheme}-{width}")
+        context.close()
+
+
+def test_a_tick_leaves_alone_what_a_person_is_doing(page: Page, measured_site: Server) -> None:
+    page.locator("#panel-chart summary").click()
+    page.locator("#pick-period summary").click()
+    page.locator("input[name=from]").fill("2026-01-31")
+    page.locator("#panel-sources").get_by_role("link", name="Channels").focus()
+    page.locator("haru-chart canvas").evaluate("canvas => canvas.marked = true")
+    measured_site.collect(measured_site.token("example.com"), "/page-5")
+    expect(page.locator('[data-metric="pageviews"]')).to_have_text("5")
+    expect(page.locator("#panel-pages").get_by_text("/page-5", exact=True)).to_be_visible()
+    assert page.locator("#pick-period").evaluate("menu => menu.open")
+    assert page.locator("input[name=from]").input_value() == "2026-01-31"
+    assert page.locator("#panel-chart details").evaluate("numbers => numbers.open")
+    assert page.evaluate("document.activeElement.textContent") == "Channels"
+    assert page.locator("haru-chart canvas").evaluate("canvas => canvas.marked")
+
+
+def test_a_change_of_view_keeps_the_place_and_the_back_button_undoes_it(page: Page, measured_site: Server) -> None:
+    page.evaluate("window.notReloaded = true; scrollTo(0, 500)")
+    page.locator("#panel-sources").get_by_role("link", name="Channels").click()
+    expect(page.get_by_text("Organic Search", exact=True)).to_be_visible()
+    assert page.url.endswith("?period=day&sources=channels")
+    assert page.evaluate("window.notReloaded") is True
+    assert page.evaluate("scrollY") > 300
+    page.go_back()
+    expect(page.locator("#panel-sources").get_by_text("Google", exact=True)).to_be_visible()
+    assert page.url.endswith("?period=day")
+
+
+def test_a_theme_is_chosen_once(page: Page, measured_site: Server) -> None:
+    page.emulate_media(color_scheme="light")
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    for _ in range(2):
+        page.get_by_role("button", name="Theme").click()
+    expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.get_by_role("button", name="Theme").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == light
+
+
+def test_a_menu_opens_and_closes_by_keys_alone(page: Page, measured_site: Server) -> None:
+    page.locator("#pick-period summary").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Realtime"
+    page.keyboard.press("Escape")
+    assert not page.locator("#pick-period").evaluate("menu => menu.open")
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    page.keyboard.press("Enter")
+    for _ in range(5):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**?period=7d")
+    expect(page.locator("#pick-period summary")).to_contain_text("Last 7 days")
+
+
+def test_a_panel_waits_between_two_questions(page: Page, measured_site: Server) -> None:
+    page.wait_for_timeout(3500)  # what the stream's first tick asked for
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/panels/sources" in request.url else None)
+    page.locator("#panel-sources").evaluate("panel => { panel.dataset.cost = 400; panel.asked = performance.now(); }")
+    tick = "document.body.dispatchEvent(new CustomEvent('tick', {bubbles: true, detail: {data: '{\"current\": 1, \"at\": 1}'}}))"
+    for _ in range(5):
+        page.evaluate(tick)
+        page.wait_for_timeout(250)
+    assert asked == []  # five times 400 ms have not passed
+    page.wait_for_timeout(1500)
+    assert len(asked) == 1
