@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from haru.accounts.models import ApiKey
+from haru.collect.ratelimit import RateLimit
 from haru.live import Live
 from haru.stats.query import parse
 from haru.stats.report import Reports
@@ -146,6 +147,17 @@ def test_too_many_labels_are_a_fault(ask) -> None:
     response = ask(date_range=["2020-01-01", "2026-01-01"], dimensions=["time:minute"], include={"time_labels": True})
     assert response.status_code == 400
     assert response.json()["error"].startswith("#/dimensions: ")
+
+
+def test_a_key_may_ask_so_often_and_no_more(ask, owner, monkeypatch) -> None:
+    monkeypatch.setattr(api, "_limit", RateLimit(2))
+    _, other = ApiKey.create(owner, "other", ["stats:read"])
+    assert [ask().status_code for _ in range(2)] == [200, 200]
+    response = ask()
+    assert response.status_code == 429
+    assert int(response.headers["Retry-After"]) > 0
+    assert "600 times in a minute" in response.json()["error"]
+    assert ask(key=other).status_code == 200
 
 
 def test_a_store_that_does_not_answer_is_503(ask, monkeypatch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, column, distinct, func, table
+from sqlalchemy import ColumnElement, and_, case, column, distinct, func, literal, table
 from sqlalchemy.types import BigInteger, Boolean, DateTime, SmallInteger, String, TypeEngine
 
 from haru.events.event import COLUMNS, ENGAGEMENT, PAGEVIEW
@@ -24,9 +24,11 @@ _TYPES: dict[str, TypeEngine[Any]] = {
 EVENT = table("event", *(column(name, _TYPES[kind]) for name, kind in COLUMNS))
 E = EVENT.c
 
-_PAGEVIEW = E.name == PAGEVIEW
-_LASTING = E.name != ENGAGEMENT
-_CUSTOM = and_(E.name != PAGEVIEW, E.name != ENGAGEMENT)
+# One parameter each, however often it is used: so an engine sees which expressions are the same.
+_VIEW, _ENGAGED = literal(PAGEVIEW), literal(ENGAGEMENT)
+_PAGEVIEW = E.name == _VIEW
+_LASTING = E.name != _ENGAGED
+_CUSTOM = and_(E.name != _VIEW, E.name != _ENGAGED)
 
 
 @dataclass(frozen=True, slots=True)

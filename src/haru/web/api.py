@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from http import HTTPStatus
 from typing import Any
@@ -12,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from haru.accounts.models import ApiKey, Scope
+from haru.collect.ratelimit import RateLimit
 from haru.events.store import StoreUnavailable
 from haru.sites import access
 from haru.sites.domain import normalise
@@ -26,6 +28,10 @@ NO_ACCESS = (
     "No such site for this key: send Authorization: Bearer <API key>, "
     "with a key that may read statistics, and the domain of a site that its owner may see."
 )
+
+REQUESTS_A_MINUTE = 600  # of one key
+_limit = RateLimit(REQUESTS_A_MINUTE)
+_limit_lock = threading.Lock()  # requests are answered by several threads
 
 
 class _Refused(Exception):
@@ -42,12 +48,14 @@ def query(request: HttpRequest) -> HttpResponse:
     try:
         if request.method != "POST":
             raise _Refused(HTTPStatus.METHOD_NOT_ALLOWED, "Send the query with POST.", Allow="POST")
+        now_ms = time.time_ns() // 1_000_000
         key = _key(request)
+        _within_limit(key, now_ms)
         data = _body(request)
         asked = _parsed(data)
         site = _site(key, data["site_id"])
         try:
-            answer = plane.get().reports.answer(StatsSite(site.pk, site.timezone), asked, time.time_ns() // 1_000_000)
+            answer = plane.get().reports.answer(StatsSite(site.pk, site.timezone), asked, now_ms)
         except QueryError as error:
             raise _Refused(HTTPStatus.BAD_REQUEST, _sentence(error)) from None
         except StoreUnavailable:
@@ -64,6 +72,14 @@ def _key(request: HttpRequest) -> ApiKey:
     if key is None or not key.allows(Scope.STATS_READ):
         raise _Refused(HTTPStatus.UNAUTHORIZED, NO_ACCESS, **{"WWW-Authenticate": "Bearer"})
     return key
+
+
+def _within_limit(key: ApiKey, now_ms: int) -> None:
+    with _limit_lock:
+        wait = _limit.hit(0, str(key.pk).encode(), now_ms / 1000, None)
+    if wait:
+        sentence = f"This key has asked more than {REQUESTS_A_MINUTE} times in a minute: wait {wait} seconds."
+        raise _Refused(HTTPStatus.TOO_MANY_REQUESTS, sentence, **{"Retry-After": str(wait)})
 
 
 def _body(request: HttpRequest) -> Any:
