@@ -44,7 +44,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A person's browser: headless ones are robots, so it bears an ordinary name."""
-    context = browser.new_context(user_agent=FIREFOX, timezone_id="Europe/Berlin", viewport={"width": 1280, "height": 900})
+    context = browser.new_context(
+        user_agent=FIREFOX, timezone_id="Europe/Berlin", viewport={"width": 1280, "height": 900}
+    )
     context.set_default_timeout(10_000)
     yield context
     context.close()

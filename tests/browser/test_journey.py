@@ -76,7 +76,9 @@ def test_navigation_inside_a_page_counts_and_leaving_sends_a_beacon(
     measured.snippet = add_site(page, server)
     visitor = context.new_page()
     sent: list[dict[str, object]] = []
-    visitor.on("request", lambda request: sent.append(request.post_data_json) if "/api/collect" in request.url else None)
+    visitor.on(
+        "request", lambda request: sent.append(request.post_data_json) if "/api/collect" in request.url else None
+    )
     with visitor.expect_response(lambda response: "/api/collect" in response.url):
         visitor.goto(f"{measured.url}/app")
     with visitor.expect_request(lambda request: "/api/collect" in request.url):
