@@ -170,8 +170,8 @@ class Settings:
     email_url: str = setting(
         "",
         _text,
-        "Mail server: smtp://user:password@host:587 (insists on STARTTLS except on this machine; ?starttls=no waives it) "
-        "or smtps://user:password@host. Empty: mails are printed on the console.",
+        "Mail server: smtp://user:password@host:587 (insists on STARTTLS except on this machine; ?starttls=no waives "
+        "it) or smtps://user:password@host. Empty: mails are printed on the console.",
     )
     email_from: str = setting("haru@localhost", _text, "Sender of the mails.")
     log_level: str = setting(
