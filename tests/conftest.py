@@ -109,8 +109,8 @@ def sign_in() -> Callable[..., Client]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks back on the whole run comes last."""
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    """What looks back on the whole run comes last; then the browser, whose driver keeps an event loop running."""
+    items.sort(key=lambda item: 2 * bool(item.get_closest_marker("browser")) + bool(item.get_closest_marker("last")))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -117,6 +117,23 @@ def test_both_sides_of_a_comparison_have_the_same_unit() -> None:
     assert rows(answer.comparison) == [("2026-03-31", 1)]
 
 
+def test_what_a_rolling_period_is_compared_with_is_another_question_for_each_comparison() -> None:
+    events = [
+        *journey(100, NOON, (0, "/"), visitor_id=1),
+        *journey(200, NOON - DAY - HOUR, (0, "/"), visitor_id=2),
+        *journey(300, NOON - DAY - HOUR, (0, "/"), visitor_id=3),
+        *[event for n in range(3) for event in journey(400 + n, ms("2025-05-20 08:00"), (0, "/"), visitor_id=n)],
+    ]
+    reports = Reports(filled(events))
+    found = []
+    for mode in ("previous_period", "year_over_year"):
+        include = {"comparisons": {"mode": mode}}
+        query = {"metrics": ["visitors", "percentage"], "date_range": "24h", "include": include}
+        (row,) = reports.answer(SITE, parse(query), NOON).rows
+        found.append((row.metrics, row.comparison.metrics))
+    assert found == [((1, 100.0), (2, 100.0)), ((1, 100.0), (3, 100.0))]
+
+
 def test_hot_questions_are_answered_before_someone_waits() -> None:
     store = Counting(journey(100, NOON, (0, "/")))
     reports = Reports(store)

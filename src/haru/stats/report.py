@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from haru.stats.cache import MOST_ENTRIES, Cache
 from haru.stats.dimensions import DIMENSIONS, Dimension, Level
 from haru.stats.filters import Leaf
 from haru.stats.metrics import METRICS, Number
-from haru.stats.periods import DateRange, Period
+from haru.stats.periods import Comparison, DateRange, Period
 from haru.stats.query import Query, QueryError
 from haru.stats.statement import Question
 
@@ -55,6 +55,22 @@ class Answer:
     labels: list[str] | None = None  # of every bucket in order, when asked for or compared
     total_rows: int | None = None  # before pagination, when it was asked for
     comparison: Answer | None = None  # over the period compared with, every row of it; its labels pair up by position
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The period of one answer, and how it came about."""
+
+    period: Period
+    date_range: DateRange  # of the query
+    unit: str  # what `time` stands for: that of the query's own period, for the one compared with too
+    comparison: Comparison | None = None  # which makes it the period compared with, of which every row is answered
+
+    @property
+    def key(self) -> Hashable:
+        """What the cache knows it by. One that moves with every millisecond is known by name, and kept as any other."""
+        known = self.date_range if periods.is_rolling(self.date_range) else self.period
+        return known, self.unit, self.comparison
 
 
 class Reports:
@@ -110,40 +126,26 @@ class Reports:
         # Buckets are paired by their place, so a comparison needs the labels of both periods.
         labelled = query.include.time_labels or (comparison is not None and _by_time(query))
         query = replace(query, include=replace(query.include, comparisons=None, time_labels=labelled))
-        answer = self._cached(site, query, period, now_ms, fresh)
+        span = _Span(period, query.date_range, periods.interval(query.date_range, period, zone))
+        answer = self._cached(site, query, span, now_ms, fresh)
         if comparison is None:
             return answer
         other = periods.compared(query.date_range, period, comparison, zone)
-        return _compared(query, answer, self._cached(site, query, other, now_ms, fresh, of=period))
+        other_span = replace(span, period=other, comparison=comparison)
+        return _compared(query, answer, self._cached(site, query, other_span, now_ms, fresh))
 
-    def _cached(
-        self, site: StatsSite, query: Query, period: Period, now_ms: int, fresh: bool, *, of: Period | None = None
-    ) -> Answer:
-        """The answer for a period; `of` is the one it is compared with, and then all rows are answered.
-
-        A period that moves with every millisecond is known by its name: its answer is kept as long as any other.
-        """
-        rolling = periods.is_rolling(query.date_range)
-        named: DateRange | Period = query.date_range if rolling else period
-        key = (site, query if rolling else replace(query, date_range=""), named, of is not None)
-        unit = periods.interval(query.date_range, of or period, ZoneInfo(site.timezone))
-        entry = self._cache.get(
-            (*key, unit),
-            site.id,
-            now_ms,
-            lambda: self._compute(site, query, period, unit, now_ms, fresh, paged=of is None),
-            fresh=fresh,
-        )
+    def _cached(self, site: StatsSite, query: Query, span: _Span, now_ms: int, fresh: bool) -> Answer:
+        key = (site, replace(query, date_range=""), span.key)
+        entry = self._cache.get(key, site.id, now_ms, lambda: self._compute(site, query, span, now_ms), fresh=fresh)
         answer: Answer = entry.value
         return replace(answer, computed_at_ms=entry.computed_at_ms, cost_ms=entry.cost_ms)
 
-    def _compute(
-        self, site: StatsSite, query: Query, period: Period, unit: str, now_ms: int, fresh: bool, *, paged: bool
-    ) -> Answer:
+    def _compute(self, site: StatsSite, query: Query, span: _Span, now_ms: int) -> Answer:
         zone = ZoneInfo(site.timezone)
-        question = self._question(site, query, period, unit, now_ms)
+        period, paged = span.period, span.comparison is None
+        question = self._question(site, query, period, span.unit, now_ms)
         labels = _labels(zone, question) if query.include.time_labels else None
-        whole = self._whole(site, query, period, now_ms) if "percentage" in query.metrics else 0
+        whole = self._whole(site, query, span, now_ms) if "percentage" in query.metrics else 0
         found = self._store.fetch(statement.build(question, paged=paged))
         first = periods.wall(zone, period.start_ms)
         rows = [_row(question, values, whole, first) for values in found]
@@ -152,7 +154,7 @@ class Reports:
             total = int(found[0][-1]) if found else self._count(question) if paged and query.offset else 0
         if paged and not question.sorted_by_store:
             rows = _sorted(query, rows)[query.offset : query.offset + query.limit]
-        return Answer(rows, (period.start_ms, period.end_ms), unit, now_ms, 0.0, labels, total)
+        return Answer(rows, (period.start_ms, period.end_ms), span.unit, now_ms, 0.0, labels, total)
 
     def _question(self, site: StatsSite, query: Query, period: Period, unit: str, now_ms: int) -> Question:
         reach = self._reach(site, period, now_ms) if statement.needs_facts(query) else period
@@ -184,10 +186,10 @@ class Reports:
         edge: tuple[int, int] = self._cache.get(("edge", site.id, at_ms), site.id, now_ms, compute, fresh=True).value
         return edge
 
-    def _whole(self, site: StatsSite, query: Query, period: Period, now_ms: int) -> int:
+    def _whole(self, site: StatsSite, query: Query, span: _Span, now_ms: int) -> int:
         """The visitors of all rows together: what `percentage` divides by. Shared by every breakdown that asks."""
         whole = Query(metrics=("visitors",), date_range=query.date_range, filters=query.filters)
-        return int(self._cached(site, whole, period, now_ms, fresh=True).rows[0].metrics[0])
+        return int(self._cached(site, whole, span, now_ms, fresh=True).rows[0].metrics[0])
 
     def _count(self, question: Question) -> int:
         """How many rows there are when the page lies behind the last."""
