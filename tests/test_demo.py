@@ -48,3 +48,9 @@ def test_a_site_is_filled_once(tmp_path: Path) -> None:
     with pytest.raises(demo.AlreadyFilled):
         demo.fill(Settings(), spool, SITE, NOW, days=3)
     assert spool.depth() == count
+
+
+def test_the_demo_site_is_known_as_one_to_the_pages() -> None:
+    from haru.sites.models import DEMO_DOMAIN
+
+    assert demo.DOMAIN == DEMO_DOMAIN

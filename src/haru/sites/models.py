@@ -12,6 +12,9 @@ from django.utils import timezone as clock
 from django.utils.translation import gettext_lazy as _
 
 
+DEMO_DOMAIN = "demo.haru.local"  # the site that `haru demo` makes and fills
+
+
 def new_token() -> str:
     """A token nobody can guess: 192 random bits."""
     return secrets.token_urlsafe(24)
@@ -59,6 +62,11 @@ class Site(models.Model):
             return idna.decode(self.domain)
         except idna.IDNAError:
             return self.domain
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether its traffic is made up: its pages say so."""
+        return self.domain == DEMO_DOMAIN
 
 
 class Membership(models.Model):

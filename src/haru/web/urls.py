@@ -1,5 +1,5 @@
 """Every page of Haru. Served before Django sees them, by `haru.asgi`: /api/collect and its sisters, /js/haru.js,
-/health, /metrics and /sites/<domain>/live."""
+/health and /sites/<domain>/live."""
 
 from __future__ import annotations
 
