@@ -11,7 +11,6 @@ from django.db import models
 from django.utils import timezone as clock
 from django.utils.translation import gettext_lazy as _
 
-
 DEMO_DOMAIN = "demo.haru.local"  # the site that `haru demo` makes and fills
 
 
