@@ -288,6 +288,10 @@ def _one_pass(question: Question, counters: list[str]) -> FromClause:
             columns.append(AnyOf(_key_text(dimension, _text(dimension))).label(f"d{i}"))
     columns += [AnyOf(_text(dimension)).label(dimension.column) for dimension in _stamps_beside_facts(question)]
     where = [_within(question.site_id, question.reach), *(_condition(question, filter, _text) for filter in stamps)]
+    if selected:
+        # Most filters choose few visits: the facts of the others need not be worked out.
+        holding = select(E.visit_id).where(_within(question.site_id, question.period), *selected)
+        where.append(E.visit_id.in_(holding))
     return select(*columns).where(*where).group_by(E.visit_id).subquery("visit")
 
 
