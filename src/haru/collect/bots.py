@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
+import msgspec
 import re2
-from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
 Kind = Literal["", "bot", "ai-crawler", "library"]
 
@@ -34,6 +36,22 @@ MATCHER_BYTES = 64 * 1024 * 1024  # the most the matcher may use; it uses what t
 _KIND_OF_TAG: dict[str, Kind] = {"ai-crawler": "ai-crawler", "http-library": "library"}
 
 
+class Robot(msgspec.Struct):
+    """What is needed of a row of the maintained list."""
+
+    pattern: str
+    tags: list[str] = []
+
+
+def _listed() -> list[Robot]:
+    # The package would keep every row with all its examples in memory, several megabytes: its file is read instead.
+    package = find_spec("crawleruseragents")
+    assert package is not None
+    assert package.origin is not None
+    file = Path(package.origin).with_name("crawler-user-agents.json")
+    return msgspec.json.decode(file.read_bytes(), type=list[Robot])
+
+
 def _kind_of(tags: Iterable[str]) -> Kind:
     return next((_KIND_OF_TAG[tag] for tag in tags if tag in _KIND_OF_TAG), "bot")
 
@@ -46,7 +64,7 @@ def _patterns() -> tuple[re2.Set, tuple[Kind, ...], re2.Set]:
     options.log_errors = False
     kinds: list[Kind] = []
     robots = re2.Set.SearchSet(options)
-    listed = [(row["pattern"].replace("\\/", "/"), _kind_of(row.get("tags", ()))) for row in CRAWLER_USER_AGENTS_DATA]
+    listed = [(row.pattern.replace("\\/", "/"), _kind_of(row.tags)) for row in _listed()]
     for pattern, kind in [*_OURS, *listed]:
         try:
             robots.Add(pattern)
