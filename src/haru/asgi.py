@@ -29,8 +29,9 @@ from haru.collect import useragent
 from haru.collect.endpoint import Endpoint
 from haru.collect.geo import Geo
 from haru.collect.mirror import Mirror
-from haru.collect.pipeline import Pipeline, Refusal
+from haru.collect.pipeline import Pipeline
 from haru.collect.ratelimit import RateLimit
+from haru.collect.refusals import Refusal
 from haru.collect.visitor import DAY_MS, Salts
 from haru.events.loader import MOST_EVENTS, Load, Loader
 from haru.events.spool import Spool, Writer
@@ -99,6 +100,7 @@ class Node:
                 live=self.live,
                 sites_changed=self._sites_changed,
                 delete_events=self.delete_events,
+                tallies=self.store.tallies,
                 health=self.health_now,
             )
         )

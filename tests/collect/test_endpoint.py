@@ -12,8 +12,9 @@ from haru.collect import mirror
 from haru.collect.endpoint import INSTALLATION, Endpoint
 from haru.collect.geo import Geo
 from haru.collect.mirror import Mirror, Site
-from haru.collect.pipeline import Pipeline, Refusal
+from haru.collect.pipeline import Pipeline
 from haru.collect.ratelimit import RateLimit
+from haru.collect.refusals import Refusal
 from haru.collect.visitor import Salts
 from haru.events.event import Event
 from haru.events.spool import Spool, SpoolUnavailable, Writer

@@ -6,7 +6,8 @@ import pytest
 
 from haru.collect.geo import Geo
 from haru.collect.mirror import Site
-from haru.collect.pipeline import STEPS, Hit, Pipeline, Refusal, Refused, language_of, split_page
+from haru.collect.pipeline import STEPS, Hit, Pipeline, language_of, split_page
+from haru.collect.refusals import Refusal, Refused
 from haru.events.event import Event
 
 NOON = 1_767_268_800_000

@@ -84,6 +84,7 @@ def empty_plane():
             live=Live(),
             sites_changed=lambda: None,
             delete_events=lambda site_id: None,
+            tallies=lambda *_: [],
             health=dict,
         )
     )

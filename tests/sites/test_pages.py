@@ -68,7 +68,11 @@ def test_the_list_shows_how_many_are_there_now(site, owner, sign_in):
             assert now_ms > 1_700_000_000_000
             return 27
 
-    plane.use(plane.Plane(reports=None, live=Live(), sites_changed=list, delete_events=list, health=dict))
+    plane.use(
+        plane.Plane(
+            reports=None, live=Live(), sites_changed=list, delete_events=list, tallies=lambda *_: [], health=dict
+        )
+    )
     try:
         assert "27 current visitors" in text_of(sign_in(owner).get("/sites"))
     finally:
@@ -169,6 +173,7 @@ def test_a_deleted_site_is_gone_with_its_events(site, owner, sign_in, data_dir, 
             live=None,
             sites_changed=lambda: told.append("sites changed"),
             delete_events=gone.append,
+            tallies=lambda *_: [],
             health=dict,
         )
     )

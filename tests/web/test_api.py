@@ -29,7 +29,12 @@ def events(site):
     nothing = lambda *_: None  # noqa: E731
     plane.use(
         plane.Plane(
-            reports=Reports(filled(made)), live=Live(), sites_changed=nothing, delete_events=nothing, health=dict
+            reports=Reports(filled(made)),
+            live=Live(),
+            sites_changed=nothing,
+            delete_events=nothing,
+            tallies=lambda *_: [],
+            health=dict,
         )
     )
     yield

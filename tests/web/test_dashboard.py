@@ -50,7 +50,12 @@ def events(site, monkeypatch):
     monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: NOW_MS / 1000))
     plane.use(
         plane.Plane(
-            reports=events.reports, live=events.live, sites_changed=list, delete_events=lambda _: None, health=dict
+            reports=events.reports,
+            live=events.live,
+            sites_changed=list,
+            delete_events=lambda _: None,
+            tallies=lambda *_: [],
+            health=dict,
         )
     )
     yield events

@@ -16,8 +16,9 @@ import msgspec
 from haru.collect import payload
 from haru.collect.address import client_address, grouped
 from haru.collect.mirror import Mirror, Site
-from haru.collect.pipeline import Hit, Pipeline, Refusal, Refused
+from haru.collect.pipeline import Hit, Pipeline
 from haru.collect.ratelimit import RateLimit
+from haru.collect.refusals import Refusal, Refused
 from haru.events.spool import SpoolUnavailable, Writer
 from haru.settings import Settings
 
@@ -106,7 +107,7 @@ class Endpoint:
         except Refused as refused:
             self.refused[site.id, refused.reason] += 1
             if refused.reason is Refusal.INVALID:
-                raise Answer(400, refused.detail) from None
+                raise Answer(400, refused.sentence) from None
             raise _dropped(refused.reason) from None
         try:
             written = await self._writer.put(event, read.id or "")

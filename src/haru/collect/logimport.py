@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 from haru.collect.accesslog import Reader, Request
 from haru.collect.geo import Geo
 from haru.collect.mirror import Site
-from haru.collect.pipeline import Hit, Pipeline, Refused
+from haru.collect.pipeline import Hit, Pipeline
+from haru.collect.refusals import Refused
 from haru.collect.visitor import visitor_id
 from haru.events.event import Event
 from haru.events.spool import Spool

@@ -1,10 +1,9 @@
-"""What happens to a hit: `STEPS` in their order, and the closed list of refusals. Read this first."""
+"""What happens to a hit: `STEPS` in their order. Read this first."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from enum import StrEnum
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -14,40 +13,13 @@ from haru.collect import bots, referrer, useragent
 from haru.collect.address import grouped
 from haru.collect.geo import NOWHERE, Geo, Place, country_of_timezone, valid_country
 from haru.collect.mirror import Site
+from haru.collect.refusals import Refusal, Refused
 from haru.events.event import PAGEVIEW, Event, Origin
 
 MOST_PATH_BYTES = 2_000
 
 # (moment in ms, site id, grouped address, user agent) → the visitor's id under today's salt and under yesterday's
 Identify = Callable[[int, int, bytes, str], tuple[int, int]]
-
-
-class Refusal(StrEnum):
-    """Why a request is not counted. The list is closed: each has a counter, a test and a line in docs/metrics.md."""
-
-    BOT = "bot"
-    PREFETCH = "prefetch"
-    SPAM_REFERRER = "spam_referrer"
-    UNKNOWN_SITE = "unknown_site"
-    RATE_LIMITED = "rate_limited"
-    EXCLUDED_ADDRESS = "excluded_address"
-    EXCLUDED_COUNTRY = "excluded_country"
-    EXCLUDED_PAGE = "excluded_page"
-    EXCLUDED_HOSTNAME = "excluded_hostname"
-    OPTED_OUT = "opted_out"
-    NO_VISIT_FOR_ENGAGEMENT = "no_visit_for_engagement"
-    DUPLICATE = "duplicate"
-    INVALID = "invalid"
-    TOO_LARGE = "too_large"
-
-
-class Refused(Exception):
-    """A hit is not counted: the reason from the closed list and, for the sender, a sentence."""
-
-    def __init__(self, reason: Refusal, detail: str = "") -> None:
-        super().__init__(detail or reason.value)
-        self.reason = reason
-        self.detail = detail
 
 
 class Hit(msgspec.Struct):

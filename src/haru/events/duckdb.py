@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import ClauseElement
 
 from haru.events.event import COLUMNS, Origin
+from haru.events.ledger import Tally, merged
 from haru.events.store import Row, StoreUnavailable
 from haru.events.visits import Visit
 
@@ -22,12 +23,23 @@ _DIALECT = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-un
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS event (" + ", ".join(f"{name} {kind} NOT NULL" for name, kind in COLUMNS) + ")",
     "CREATE TABLE IF NOT EXISTS loaded (position BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS refusal (site_id BIGINT, hour TIMESTAMP, reason VARCHAR, detail VARCHAR, "
+    "count BIGINT NOT NULL, PRIMARY KEY (site_id, hour, reason, detail))",
 )
 _ORIGIN = Origin.__struct_fields__
 
 # How a column of a batch becomes a column of the table.
 _NUMBERS = {"BIGINT": np.int64, "SMALLINT": np.int16, "BOOLEAN": np.bool_, "TIMESTAMP": np.int64}
 _SELECT = ", ".join(f"make_timestamp_ms({n})" if kind == "TIMESTAMP" else n for n, kind in COLUMNS)
+
+_TALLY = (
+    "INSERT INTO refusal VALUES ($1, make_timestamp_ms($2), $3, $4, $5) "
+    "ON CONFLICT DO UPDATE SET count = refusal.count + excluded.count"
+)
+_TALLIES = (
+    "SELECT site_id, epoch_ms(hour), reason, detail, count FROM refusal "
+    "WHERE site_id = $1 AND hour >= make_timestamp_ms($2) AND hour < make_timestamp_ms($3) ORDER BY ALL"
+)
 
 _VISITS = """
 SELECT visit_id, any_value(site_id), any_value(visitor_id),
@@ -84,7 +96,7 @@ class DuckStore:
         if path is not None:
             path.chmod(0o600)
 
-    def load(self, rows: Sequence[Row], position: int) -> None:
+    def load(self, rows: Sequence[Row], position: int, tallies: Sequence[Tally] = ()) -> None:
         """See `Store.load`."""
         with self._writing, _errors(), self._cursor() as cursor:
             cursor.execute("BEGIN")
@@ -93,6 +105,8 @@ class DuckStore:
                     cursor.register("batch", _columns(rows))
                     cursor.execute(f"INSERT INTO event SELECT {_SELECT} FROM batch")
                     cursor.unregister("batch")
+                for tally in merged(tallies):
+                    cursor.execute(_TALLY, [tally.site_id, tally.hour, tally.reason, tally.detail, tally.count])
                 cursor.execute("DELETE FROM loaded")
                 cursor.execute("INSERT INTO loaded VALUES ($1)", [position])
                 cursor.execute("COMMIT")
@@ -125,6 +139,11 @@ class DuckStore:
             rows = cursor.execute(query, parameters).fetchall()
         return [_visit(row) for row in rows]
 
+    def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
+        """See `Store.tallies`."""
+        with _errors(), self._cursor() as cursor:
+            return [Tally(*row) for row in cursor.execute(_TALLIES, [site_id, since, until]).fetchall()]
+
     def fetch(self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """See `Store.fetch`."""
         compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
@@ -143,6 +162,7 @@ class DuckStore:
         """See `Store.delete_site`."""
         with self._writing, _errors(), self._cursor() as cursor:
             cursor.execute("DELETE FROM event WHERE site_id = $1", [site_id])
+            cursor.execute("DELETE FROM refusal WHERE site_id = $1", [site_id])
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from sqlalchemy.sql import ClauseElement
 
+from haru.events.ledger import Tally
 from haru.events.visits import Visit
 
 Row = tuple[Any, ...]  # one stored event, its values in the order of haru.events.event.COLUMNS
@@ -19,8 +20,8 @@ class StoreUnavailable(Exception):
 class Store(Protocol):
     """One event store. Every method may be called from any thread and blocks, so never from the event loop."""
 
-    def load(self, rows: Sequence[Row], position: int) -> None:
-        """Append rows and remember the spool position they end at, both or neither.
+    def load(self, rows: Sequence[Row], position: int, tallies: Sequence[Tally] = ()) -> None:
+        """Append rows, add refusals to the ledger and remember the spool position they end at: all or nothing.
 
         Raises `StoreUnavailable` when nothing was written and the same call may be made again.
         """
@@ -34,6 +35,9 @@ class Store(Protocol):
     def recent_visits(self, since: int) -> list[Visit]:
         """Every visit, of every site, with an event at or after an instant (ms): what fills a window."""
 
+    def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
+        """The ledger of a site (0 is the installation) for the hours that begin in [since, until), ms; by hour."""
+
     def fetch(self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one SELECT of SQLAlchemy Core over the table `event` and return its rows."""
 
@@ -41,7 +45,7 @@ class Store(Protocol):
         """The statement as this engine's SQL text, for people."""
 
     def delete_site(self, site_id: int) -> None:
-        """Remove every event of a site."""
+        """Remove every event of a site, and its ledger."""
 
     def close(self) -> None:
         """Close the store; a later call opens nothing again."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from haru.sites import signals
 
 if TYPE_CHECKING:
+    from haru.events.ledger import Tally
     from haru.live import Live
     from haru.stats.report import Reports
 
@@ -25,6 +26,7 @@ class Plane:
     live: Live
     sites_changed: Callable[[], None]  # the mirror was rewritten: read it now
     delete_events: Callable[[int], None]  # a site is gone: its events are to go too
+    tallies: Callable[[int, int, int], list[Tally]]  # (site id, since, until in ms) → the refusal ledger; blocks
     health: Callable[[], dict[str, Any]]
 
 
