@@ -40,15 +40,15 @@ class NotRunning(ControlError):
 
 
 @contextlib.contextmanager
-def _short_path(data_dir: Path) -> Iterator[str]:
-    """A path to the socket that is short enough for the operating system, however deep the data folder lies."""
-    path = str(data_dir / FILE)
+def short_path(data_dir: Path, name: str) -> Iterator[str]:
+    """A path to a socket in the folder that is short enough for the operating system, however deep the folder lies."""
+    path = str(data_dir / name)
     if len(os.fsencode(path)) <= LONGEST_PATH or not sys.platform.startswith("linux"):
         yield path
         return
     descriptor = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield f"/proc/self/fd/{descriptor}/{FILE}"
+        yield f"/proc/self/fd/{descriptor}/{name}"
     finally:
         os.close(descriptor)
 
@@ -67,7 +67,7 @@ class Server:
             (self._data_dir / FILE).unlink()
         mask = os.umask(0o177)
         try:
-            with _short_path(self._data_dir) as path:
+            with short_path(self._data_dir, FILE) as path:
                 self._server = await asyncio.start_unix_server(self._answer, path, limit=MOST_BYTES)
         finally:
             os.umask(mask)
@@ -119,7 +119,7 @@ class Client:
 
     def call(self, name: str, **arguments: Any) -> Any:
         """The server's answer to a call. Raises `NotRunning`, or `ControlError` when the server refused or failed."""
-        with socket.socket(socket.AF_UNIX) as connection, _short_path(self._data_dir) as path:
+        with socket.socket(socket.AF_UNIX) as connection, short_path(self._data_dir, FILE) as path:
             connection.settimeout(self._timeout)
             try:
                 connection.connect(path)

@@ -67,6 +67,13 @@ def _memory(value: str) -> str:
     return f"{int(number)}{unit}"
 
 
+def _bytes(value: str) -> int:
+    if value.strip() == "0":
+        return 0
+    text = _memory(value)
+    return int(text[:-2]) * {"MB": 1_000_000, "GB": 1_000_000_000}[text[-2:]]
+
+
 def _base_url(value: str) -> str:
     parts = urlsplit(value.strip())
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
@@ -149,6 +156,17 @@ class Settings:
     events_url: str = setting("", _events_url, "Event store: duckdb:///path. Empty: events.duckdb in the data folder.")
     events_memory: str = setting("512MB", _memory, "Most memory the embedded event store may use for a query.")
     events_threads: int = setting("2", _at_least_one, "Most processor cores one query of the event store may use.")
+    spool_limit: int = setting(
+        "2GB",
+        _bytes,
+        "How large the spool of accepted events may grow while the event store doesn't take them (some 200 bytes an "
+        "event). Beyond it senders get 503 and are asked to try again. 0 is no limit.",
+    )
+    workers: int = setting(
+        "0",
+        _count,
+        "Processes that only collect, beside the one that loads and serves pages. 0: one process does all.",
+    )
     trusted_proxies: tuple[Network, ...] = setting(
         "",
         _networks,
@@ -174,6 +192,11 @@ class Settings:
         "it) or smtps://user:password@host. Empty: mails are printed on the console.",
     )
     email_from: str = setting("haru@localhost", _text, "Sender of the mails.")
+    metrics_token: str = setting(
+        "",
+        _text,
+        "Bearer token that /metrics asks for. Empty: it answers this machine only, and nothing that came by a proxy.",
+    )
     log_level: str = setting(
         "info", _one_of("debug", "info", "warning", "error"), "Least severe log line that is written."
     )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,15 @@ import pytest
 from haru.collect import mirror
 from haru.collect.endpoint import INSTALLATION, Endpoint
 from haru.collect.geo import Geo
-from haru.collect.mirror import Mirror, Site
+from haru.collect.mirror import Mirror, Site, set_sure
 from haru.collect.pipeline import Pipeline
 from haru.collect.ratelimit import RateLimit
-from haru.collect.refusals import Refusal
+from haru.collect.senders import SenderTable
 from haru.collect.visitor import Salts
+from haru.events import spool as spool_module
 from haru.events.event import Event
-from haru.events.spool import Spool, SpoolUnavailable, Writer
+from haru.events.ledger import Tally
+from haru.events.spool import Outcome, Spool, SpoolUnavailable, Writer
 from haru.settings import read
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -29,19 +31,20 @@ NOW = 1_767_268_800.0
 class Door:
     """The endpoint over a real spool, driven as a server drives it."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, most_bytes: int = 0, **environment: str) -> None:
         self.now = NOW
         settings = read({"HARU_DATA_DIR": str(folder), **environment})
         mirror.write(folder, [SITE, OTHER])
         salts = Salts(folder)
         salts.rotate(int(NOW * 1000))
         self.spool = Spool(folder / "spool.sqlite3")
-        self.writer = Writer(Spool(folder / "spool.sqlite3"), asyncio.get_running_loop())
+        self.writer = Writer(Spool(folder / "spool.sqlite3"), asyncio.get_running_loop(), most_bytes)
+        self.mirror = Mirror(folder)
         self.endpoint = Endpoint(
             settings,
-            Mirror(folder),
+            self.mirror,
             Pipeline(salts.ids, Geo(None)),
-            RateLimit(settings.rate_limit),
+            RateLimit(settings.rate_limit, SenderTable(clock=lambda: self.now)),
             self.writer,
             clock=lambda: self.now,
         )
@@ -82,12 +85,14 @@ class Door:
             sent.append(message)
 
         await self.endpoint(scope, receive, send)
+        if not sent:
+            return 0, {}, b""
         assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
         answered = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
         return sent[0]["status"], answered, sent[1].get("body", b"")
 
     def events(self) -> list[Event]:
-        return [arrival.event for arrival in self.spool.read(0, 1000)]
+        return self.spool.events()
 
 
 @pytest.fixture
@@ -121,7 +126,7 @@ async def test_curl_with_the_public_token_is_a_robot(door: Door) -> None:
     status, headers, body = await door.ask(token=None, query="t=t-one", headers={"user-agent": "curl/8.5.0"})
     assert (status, headers["x-haru-dropped"], body) == (200, "bot", b"")
     assert door.events() == []
-    assert door.endpoint.refused == {(1, Refusal.BOT): 1}
+    assert door.endpoint.refusals == {"bot": 1}
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", "t-on", "T-ONE", "é"])
@@ -130,7 +135,7 @@ async def test_an_unknown_token_is_401_and_counts_under_the_installation(door: D
     assert status == 401
     assert headers["x-haru-dropped"] == "unknown_site"
     assert json.loads(body)["error"].startswith("token: no site has this token")
-    assert door.endpoint.refused == {(INSTALLATION, Refusal.UNKNOWN_SITE): 1}
+    assert door.endpoint.refusals == {"unknown_site": 1}
     assert door.events() == []
 
 
@@ -153,7 +158,7 @@ async def test_a_bad_body_is_400_with_a_sentence_and_harms_no_neighbour(door: Do
     assert ": " in json.loads(answer)["error"]
     assert headers["access-control-allow-origin"] == "*"
     assert len(door.events()) == 1
-    assert door.endpoint.refused == {(1, Refusal.INVALID): 1}
+    assert door.endpoint.refusals == {"invalid": 1}
 
 
 async def test_a_body_that_is_too_large_is_413_whether_announced_or_not(door: Door) -> None:
@@ -161,7 +166,7 @@ async def test_a_body_that_is_too_large_is_413_whether_announced_or_not(door: Do
     streamed = await door.ask(parts=[b"x" * 65536] * 160)
     at_once = await door.ask(b"x" * (128 * 1024 + 1))
     assert [announced[0], streamed[0], at_once[0]] == [413, 413, 413]
-    assert door.endpoint.refused == {(1, Refusal.TOO_LARGE): 3}
+    assert door.endpoint.refusals == {"too_large": 3}
 
 
 async def test_a_body_in_several_parts_is_one_body(door: Door) -> None:
@@ -187,9 +192,71 @@ async def test_a_body_in_several_parts_is_one_body(door: Door) -> None:
 
 
 async def test_a_sender_who_leaves_before_the_end_counts_nothing(door: Door) -> None:
-    status, *_ = await door.ask(parts=[b'{"p":"/'])
-    assert status == 400
+    assert await door.ask(parts=[b'{"p":"/']) == (0, {}, b"")
     assert door.events() == []
+    assert door.endpoint.refusals == {}
+
+
+async def test_refusals_reach_the_spool_by_site_hour_and_reason(door: Door) -> None:
+    await asyncio.gather(*(door.ask(token=None, query="t=t-one", headers={"user-agent": "curl/8"}) for _ in range(3)))
+    await door.ask(b'{"p":1}')
+    await door.ask(token="wrong")
+    door.now += 3600
+    await door.ask(b"{", token="t-two")
+    await asyncio.to_thread(door.writer.close)
+    hour = int(NOW) * 1000
+    found = [tally for batch in door.spool.read(0, 10) for tally in batch.body.tallies]
+    assert sorted(found, key=lambda t: (t.site_id, t.reason)) == [
+        Tally(INSTALLATION, hour, "unknown_site", "", 1),
+        Tally(1, hour, "bot", "", 3),
+        Tally(1, hour, "invalid", "p", 1),
+        Tally(2, hour + 3_600_000, "invalid", "body", 1),
+    ]
+
+
+async def test_a_token_that_is_not_known_is_503_while_the_list_of_sites_may_be_old(door: Door, tmp_path: Path) -> None:
+    set_sure(tmp_path, False)
+    door.mirror.refresh()
+    status, headers, _ = await door.ask(token="perhaps-new")
+    assert (status, headers["retry-after"]) == (503, "10")
+    assert (await door.ask())[0] == 200  # a site that is known goes on
+    assert (await door.ask(token=None))[0] == 401  # and no token at all is no new site's
+    set_sure(tmp_path, True)
+    door.mirror.refresh()
+    assert (await door.ask(token="perhaps-new"))[0] == 401
+
+
+async def test_a_spool_at_its_limit_is_503_and_takes_events_again_when_it_has_room(tmp_path: Path) -> None:
+    door = Door(tmp_path, most_bytes=400_000, HARU_RATE_LIMIT="0")
+    statuses = []
+    for _ in range(2000):
+        statuses.append((await door.ask({"p": "/", "d": {"x": "y" * 1000}}))[0])
+        if statuses[-1] == 503:
+            break
+        if len(statuses) % 100 == 0:
+            await asyncio.sleep(spool_module.SIZE_SECONDS / 4)
+    assert statuses[-1] == 503
+    assert (await door.ask())[1]["retry-after"] == "60"
+    assert door.writer.full
+    accepted = statuses.count(200)
+    assert len(door.events()) == accepted
+    door.spool.acknowledge(1 << 40)
+    for _ in range(50):
+        await asyncio.sleep(spool_module.SIZE_SECONDS / 10)
+        if not door.writer.full:
+            break
+    assert (await door.ask())[0] == 200
+    door.writer.close()
+
+
+async def test_a_fault_of_ours_is_500_with_a_sentence_and_the_next_request_works(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(door.endpoint._pipeline, "run", lambda hit: 1 / 0)
+        status, _, body = await door.ask()
+    assert (status, list(json.loads(body))) == (500, ["error"])
+    assert (await door.ask())[0] == 200
 
 
 async def test_a_preflight_is_answered_and_other_methods_are_not(door: Door) -> None:
@@ -255,10 +322,8 @@ async def test_the_same_key_counts_once(door: Door) -> None:
 
 
 async def test_a_disk_that_refuses_is_503_with_retry_after(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(event: Event, key: str = "") -> asyncio.Future[bool]:
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        future.set_exception(SpoolUnavailable("disk full"))
-        return future
+    def refuse(event: Event, key: str, done: Callable[[Outcome], None]) -> None:
+        done(SpoolUnavailable("disk full"))
 
     monkeypatch.setattr(door.writer, "put", refuse)
     status, headers, _ = await door.ask()

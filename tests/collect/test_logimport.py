@@ -40,7 +40,7 @@ def test_every_line_of_a_real_log_is_accounted_for(spool: Spool) -> None:
     assert summary.imported == spool.depth() > 50
     assert summary.imported + sum(summary.refused.values()) == 500
     assert {"asset", "bot", "not_a_page"} <= set(summary.refused)
-    events = [arrival.event for arrival in spool.read(0, 1000)]
+    events = spool.events()
     assert all(event.hostname == "semicomplete.com" and event.path.startswith("/") for event in events)
     assert {event.at // 86_400_000 for event in events} <= {16572, 16573, 16574, 16575}  # 17 to 20 May 2015
 
@@ -62,7 +62,7 @@ def test_of_a_log_that_has_grown_only_the_new_lines_are_imported(spool: Spool, b
     run(spool, lines(before))
     grown = run(spool, lines(2500))
     assert (grown.imported, grown.refused["already_imported"]) == (2500 - before, before)
-    assert [arrival.event.path for arrival in spool.read(0, 5000)] == [f"/page/{n}" for n in range(2500)]
+    assert [event.path for event in spool.events()] == [f"/page/{n}" for n in range(2500)]
 
 
 def test_an_import_that_was_killed_goes_on_where_it_was(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:

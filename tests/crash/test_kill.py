@@ -11,9 +11,10 @@ import httpx
 import pytest
 from sqlalchemy import column, select, table
 
+from haru.events.claims import Claims
 from haru.events.duckdb import DuckStore
 from haru.events.loader import Loader
-from haru.events.spool import Spool
+from haru.events.spool import Spools
 from tests.server import FIREFOX, Server
 
 pytestmark = pytest.mark.crash
@@ -52,12 +53,12 @@ async def load(server: Server, token: str, name: str, kill_after: int) -> list[s
 def stored_paths(data_dir: Path) -> Counter[str]:
     """Every path that rests in the store or still waits in the spool, as the next start would find it."""
     store = DuckStore(data_dir / "events.duckdb")
-    spool = Spool(data_dir / "spool.sqlite3")
-    for _ in Loader(spool, store).drain(int(time.time() * 1000)):
+    spools = Spools(data_dir)
+    for _ in Loader(spools, store, Claims(data_dir)).drain(int(time.time() * 1000)):
         pass
     paths = Counter(path for (path,) in store.fetch(select(column("path")).select_from(table("event"))))
     store.close()
-    spool.close()
+    spools.close()
     return paths
 
 
@@ -97,7 +98,7 @@ def test_a_server_that_starts_on_a_folder_in_use_says_so_and_harms_nothing(tmp_p
         token = server.add_site()
         server.start()
         second = Server(tmp_path / "data")
-        with pytest.raises(AssertionError, match="another program has it open"):
+        with pytest.raises(AssertionError, match="Another Haru server runs on"):
             second.start()
         assert server.collect(token).status_code == 200
         assert httpx.get(f"{server.url}/health").status_code == 200

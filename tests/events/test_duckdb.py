@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, column, select, table
 from haru.events.duckdb import DuckStore
 from haru.events.event import Arrival, Origin
 from haru.events.loader import row
-from haru.events.store import StoreUnavailable
+from haru.events.store import Progress, StoreUnavailable
 from haru.events.visits import Visit
 from tests.events.made import MINUTE, NOON, event
 
@@ -27,10 +27,12 @@ def rows(*events, visit: int = 1):  # type: ignore[no-untyped-def]
 def test_rows_and_position_survive_closing(tmp_path: Path) -> None:
     store = DuckStore(tmp_path / "e.duckdb")
     odd = "a'b\"c\\ü😀\n"
-    store.load(rows(event(path=odd, props={odd: odd}, origin=Origin(city=-1)), event(interactive=False)), 2)
+    store.load(
+        rows(event(path=odd, props={odd: odd}, origin=Origin(city=-1)), event(interactive=False)), Progress(2, {"a": 7})
+    )
     store.close()
     store = DuckStore(tmp_path / "e.duckdb")
-    assert store.position() == 2
+    assert store.progress() == Progress(2, {"a": 7})
     found = store.fetch(
         select(column("path"), column("interactive"), column("occurred_at")).select_from(table("event"))
     )
@@ -42,16 +44,16 @@ def test_a_load_that_fails_leaves_neither_rows_nor_position(tmp_path: Path) -> N
     store = DuckStore(None)
     good = rows(event())
     bad = [(*good[0][:7], None, *good[0][8:])]  # a null where none may be
-    store.load(good, 1)
+    store.load(good, Progress(1))
     with pytest.raises(duckdb.ConstraintException):
-        store.load(bad, 2)
-    assert store.position() == 1
+        store.load(bad, Progress(2))
+    assert store.progress() == Progress(1)
     assert store.fetch(select(column("id")).select_from(table("event"))) == [(1,)]
 
 
 def test_values_are_bound_and_never_become_sql() -> None:
     store = DuckStore(None)
-    store.load(rows(event(path="'; DROP TABLE event; --")), 1)
+    store.load(rows(event(path="'; DROP TABLE event; --")), Progress(1))
     wanted = select(column("id")).select_from(table("event")).where(column("path") == bindparam("path"))
     assert store.fetch(wanted, {"path": "'; DROP TABLE event; --"}) == [(1,)]
     many = select(column("id")).select_from(table("event")).where(column("path").in_(["x", "'; DROP TABLE event; --"]))
@@ -64,7 +66,7 @@ def test_the_visits_of_some_visitors_come_whole() -> None:
     store.load(
         rows(event(NOON, visitor=5, origin=origin), event(NOON + 90 * MINUTE, visitor=5, origin=origin), visit=1)
         + rows(event(NOON, visitor=6), visit=7),
-        9,
+        Progress(9),
     )
     assert store.visits(1, [5], NOON + 60 * MINUTE, NOON + 100 * MINUTE) == [
         Visit(1, 1, 5, NOON, NOON + 90 * MINUTE, origin)
@@ -85,15 +87,19 @@ def test_a_file_that_another_process_has_open_is_refused_with_the_remedy(tmp_pat
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"open\n"
         with pytest.raises(StoreUnavailable, match="another program has it open"):
-            DuckStore(path)
+            DuckStore(path).open()
+        waiting = DuckStore(path)
+        with pytest.raises(StoreUnavailable):
+            waiting.progress()
     finally:
         holder.kill()
         holder.wait()
-    DuckStore(path).close()
+    assert waiting.progress() == Progress()  # the same object opens the file as soon as it can
+    waiting.close()
 
 
 def test_the_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
-    DuckStore(tmp_path / "e.duckdb")
+    DuckStore(tmp_path / "e.duckdb").open()
     assert stat.S_IMODE((tmp_path / "e.duckdb").stat().st_mode) == 0o600
 
 

@@ -7,11 +7,13 @@ import pytest
 from sqlalchemy import BigInteger, column, func, select, table
 
 from haru.events import loader as loader_module
+from haru.events.claims import Claims
 from haru.events.duckdb import DuckStore
 from haru.events.event import COLUMNS, ENGAGEMENT, Arrival, Origin
+from haru.events.ledger import Tally
 from haru.events.loader import Load, Loader, row
-from haru.events.spool import Spool
-from haru.events.store import StoreUnavailable
+from haru.events.spool import Spool, Spools
+from haru.events.store import Progress, StoreUnavailable
 from haru.events.visits import Visit
 from tests.events.made import MINUTE, NOON, event
 
@@ -32,43 +34,47 @@ def stored(store: DuckStore) -> list[tuple[int, int]]:
     return [tuple(r) for r in store.fetch(select(EVENT.c.id, EVENT.c.visit_id).order_by(EVENT.c.id))]  # type: ignore[misc]
 
 
+def loader_of(spool: Spool, store: DuckStore) -> Loader:
+    return Loader(Spools(spool.path.parent), store, Claims(spool.path.parent))
+
+
 def drain(loader: Loader, now: int = NOON) -> list[Load]:
     return list(loader.drain(now))
 
 
 def test_every_event_is_loaded_once_with_its_visit(spool: Spool, store: DuckStore) -> None:
     spool.append([event(NOON), event(NOON, visitor=2), event(NOON + MINUTE)])
-    (load,) = drain(Loader(spool, store))
+    (load,) = drain(loader_of(spool, store))
     assert stored(store) == [(1, 1), (2, 2), (3, 1)]
-    assert (load.events, load.position, load.sites) == (3, 3, frozenset({1}))
+    assert (load.events, load.taken, load.sites) == (3, 3, frozenset({1}))
     assert load.seen == ((1, 1, NOON), (1, 2, NOON), (1, 1, NOON + MINUTE))
     assert spool.depth() == 0
-    assert store.position() == 3
+    assert store.progress() == Progress(3, {spool.name: 1})
 
 
 def test_an_engagement_without_a_visit_is_counted_by_site_and_not_stored(spool: Spool, store: DuckStore) -> None:
     spool.append([event(name=ENGAGEMENT, site_id=4), event(site_id=5)])
-    (load,) = drain(Loader(spool, store))
-    assert load.unvisited == {4: 1}
+    (load,) = drain(loader_of(spool, store))
+    assert store.tallies(4, 0, NOON * 2) == [Tally(4, NOON, "no_visit_for_engagement", "", 1)]
     assert stored(store) == [(2, 2)]
-    assert store.position() == 2
+    assert (load.events, load.taken) == (1, 2)
 
 
 def test_a_batch_of_nothing_but_refused_events_still_moves_on(spool: Spool, store: DuckStore) -> None:
     spool.append([event(name=ENGAGEMENT)])
-    loader = Loader(spool, store)
+    loader = loader_of(spool, store)
     assert [load.events for load in drain(loader)] == [0]
-    assert store.position() == 1
+    assert store.progress() == Progress(1, {spool.name: 1})
     assert drain(loader) == []
 
 
 def test_a_visit_goes_on_after_a_restart(spool: Spool, store: DuckStore, tmp_path: Path) -> None:
     spool.append([event(NOON, origin=Origin(source="Google"))])
-    drain(Loader(spool, store))
+    drain(loader_of(spool, store))
     store.close()
     reopened = DuckStore(tmp_path / "events.duckdb")
     spool.append([event(NOON + 29 * MINUTE, origin=Origin(source="Bing"))])
-    loader = Loader(spool, reopened)
+    loader = loader_of(spool, reopened)
     assert [visit.id for visit in loader.start(NOON + 29 * MINUTE)] == [1]
     drain(loader, NOON + 29 * MINUTE)
     assert stored(reopened) == [(1, 1), (2, 1)]
@@ -83,10 +89,10 @@ class Failing(DuckStore):
 
     fail: Callable[[str], None] | None = None
 
-    def load(self, rows, position):  # type: ignore[no-untyped-def]
+    def load(self, rows, progress, tallies=()):  # type: ignore[no-untyped-def]
         if self.fail:
             self.fail("before")
-        super().load(rows, position)
+        super().load(rows, progress, tallies)
         if self.fail:
             self.fail("after")
 
@@ -105,7 +111,7 @@ def test_a_store_that_fails_before_or_after_its_commit_gets_each_event_once(
             raise StoreUnavailable("gone")
 
     spool.append([event(NOON), event(NOON + MINUTE)])
-    loader = Loader(spool, store)
+    loader = loader_of(spool, store)
     store.fail = fail
     if moment == "before":
         with pytest.raises(StoreUnavailable):
@@ -122,29 +128,71 @@ def test_a_store_that_fails_before_or_after_its_commit_gets_each_event_once(
 
 def test_a_loader_killed_between_commit_and_acknowledgement_loads_nothing_twice(spool: Spool, store: DuckStore) -> None:
     spool.append([event(NOON), event(NOON)])
-    never_acknowledged = Loader(spool, store, acknowledge=lambda _: None)
-    drain(never_acknowledged)
+    never_acknowledged = Spools(spool.path.parent)
+    never_acknowledged.acknowledge = lambda _: None  # type: ignore[method-assign]
+    drain(Loader(never_acknowledged, store, Claims(spool.path.parent)))
     assert spool.depth() == 2
     spool.append([event(NOON + MINUTE)])
-    drain(Loader(spool, store))
+    drain(loader_of(spool, store))
     assert stored(store) == [(1, 1), (2, 1), (3, 1)]
     assert spool.depth() == 0
 
 
 def test_batches_are_bounded(spool: Spool, store: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loader_module, "MOST_EVENTS", 4)
-    spool.append([event(NOON + n) for n in range(10)])
-    assert [load.events for load in drain(Loader(spool, store))] == [4, 4, 2]
+    for n in range(5):
+        spool.append([event(NOON + 2 * n), event(NOON + 2 * n + 1)])
+    assert [load.events for load in drain(loader_of(spool, store))] == [4, 4, 2]
     assert [visit for _, visit in stored(store)] == [1] * 10
 
 
 def test_deleting_a_site_removes_its_events_and_leaves_the_neighbours(spool: Spool, store: DuckStore) -> None:
-    loader = Loader(spool, store)
+    loader = loader_of(spool, store)
     spool.append([event(site_id=1), event(site_id=2)])
     drain(loader)
     spool.append([event(site_id=1), event(site_id=2)])  # still waiting
     loader.delete_site(1, NOON)
     assert stored(store) == [(2, 2), (4, 2)]
+
+
+def test_a_key_counts_once_over_all_spools_and_the_other_is_in_the_ledger(tmp_path: Path, store: DuckStore) -> None:
+    one, two = Spool(tmp_path / "spool-1.sqlite3"), Spool(tmp_path / "spool-2.sqlite3")
+    for spool in (one, two):
+        assert spool.write([event(), event()], ["order-1", ""]) == [True, True]
+    load = drain(loader_of(one, store))[0]
+    assert (load.events, load.taken) == (3, 4)
+    assert store.tallies(1, 0, NOON * 2) == [Tally(1, NOON, "duplicate", "", 1)]
+    # Again later, by way of the other spool, whose own memory of the key is gone.
+    two.forget_site(1)
+    two.write([event(NOON + MINUTE)], ["order-1"])
+    assert [load.events for load in drain(loader_of(one, store))] == [0]
+
+
+def test_a_batch_with_keys_that_is_read_again_after_a_crash_still_owns_them(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.sqlite3")
+    spool.write([event(), event()], ["order-1", "order-2"])
+    broken = Failing(tmp_path / "events.duckdb")
+
+    def fail(moment: str) -> None:
+        raise StoreUnavailable("gone")
+
+    broken.fail = fail
+    with pytest.raises(StoreUnavailable):
+        loader_of(spool, broken).step(NOON)
+    broken.fail = None
+    assert [load.events for load in drain(loader_of(spool, broken))] == [2]
+
+
+def test_the_ledger_adds_up_and_is_counted_once(spool: Spool, store: DuckStore) -> None:
+    for count in (2, 3):
+        spool.write([], [], [Tally(1, NOON, "bot", "", count), Tally(1, NOON, "bot", "GPTBot", 1)])
+    drain(loader_of(spool, store))
+    spool.write([], [], [Tally(1, NOON, "bot", "", 4)])
+    drain(loader_of(spool, store))
+    assert store.tallies(1, NOON, NOON + 1) == [Tally(1, NOON, "bot", "", 9), Tally(1, NOON, "bot", "GPTBot", 2)]
+    assert store.tallies(1, NOON + 1, NOON * 2) == []
+    store.delete_site(1)
+    assert store.tallies(1, 0, NOON * 2) == []
 
 
 def test_a_row_has_a_value_for_every_column_of_the_table() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from haru.events.duckdb import DuckStore
 from haru.events.event import COLUMNS
+from haru.events.store import Progress
 from haru.stats.query import parse
 from haru.stats.report import Answer, Reports, StatsSite
 from tests import reference
@@ -57,7 +58,9 @@ def filled(events: list[dict[str, Any]]) -> DuckStore:
     """A store in memory with these events, loaded in the order of their ids."""
     store = DuckStore(None, threads=1)
     rows = sorted(events, key=lambda event: event["id"])
-    store.load([tuple(event[name] for name, _ in COLUMNS) for event in rows], max([0, *(e["id"] for e in rows)]))
+    store.load(
+        [tuple(event[name] for name, _ in COLUMNS) for event in rows], Progress(max([0, *(e["id"] for e in rows)]))
+    )
     return store
 
 

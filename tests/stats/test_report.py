@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from haru.events.store import Progress
 from haru.stats.query import QueryError, parse
 from haru.stats.report import Reports, StatsSite
 from tests.stats.made import DAY, HOUR, MINUTE, ask, filled, journey, ms, rows
@@ -27,7 +28,7 @@ class Counting:
     def add(self, events: list[dict[str, Any]]) -> None:
         from haru.events.event import COLUMNS
 
-        self._store.load([tuple(event[name] for name, _ in COLUMNS) for event in events], 1)
+        self._store.load([tuple(event[name] for name, _ in COLUMNS) for event in events], Progress(1))
 
 
 def test_a_question_is_computed_once_and_again_when_events_came() -> None:

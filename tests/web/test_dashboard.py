@@ -11,6 +11,7 @@ import pytest
 
 from haru.events.duckdb import DuckStore
 from haru.events.event import COLUMNS
+from haru.events.store import Progress
 from haru.live import Live
 from haru.stats.report import Reports
 from haru.web import dashboard, plane
@@ -40,7 +41,7 @@ class Events:
         row = {name: _EMPTY[kind] for name, kind in COLUMNS}
         row |= {"id": self.count, "site_id": self.site_id, "occurred_at": _ms(when), "name": "pageview", "props": "{}"}
         row |= {"visitor_id": visitor, "visit_id": visitor, "path": "/", **values}
-        self.store.load([tuple(row.values())], self.count)
+        self.store.load([tuple(row.values())], Progress(self.count))
         self.reports.invalidate([self.site_id])
 
 

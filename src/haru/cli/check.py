@@ -93,14 +93,13 @@ def _accounts(_: Settings) -> str:
 
 
 def _spool(settings: Settings) -> str:
-    from haru.events.spool import Spool
-    from haru.events.stores import spool_path
+    from haru.events.spool import Spools
 
-    spool = Spool(spool_path(settings))
+    spools = Spools(settings.data_dir)
     try:
-        return f"{spool.depth()} events wait for the store."
+        return f"{spools.depth()} events wait for the store."
     finally:
-        spool.close()
+        spools.close()
 
 
 def _store(settings: Settings) -> str:
@@ -114,7 +113,7 @@ def _store(settings: Settings) -> str:
 
         store = event_store(settings)
         try:
-            return f"opens, up to event {store.position()}; no server runs."
+            return f"opens, up to event {store.progress().last_id}; no server runs."
         finally:
             store.close()
 

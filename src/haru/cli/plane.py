@@ -47,10 +47,12 @@ def database() -> None:
 class Loading:
     """Sees to it that events written to the spool reach the store: by the server when one runs, else here."""
 
-    def __init__(self, settings: Settings, spool: Spool) -> None:
+    def __init__(self, settings: Settings) -> None:
         """Find out who loads. Opens the store when no server does; raises `StoreUnavailable` when it cannot."""
         from haru.control import Client, NotRunning
+        from haru.events.claims import Claims
         from haru.events.loader import Loader
+        from haru.events.spool import Spools
         from haru.events.stores import event_store
 
         self._client: Client | None = Client(settings.data_dir, timeout=LOAD_SECONDS)
@@ -61,7 +63,10 @@ class Loading:
         except NotRunning:
             self._client = None
             self._store = event_store(settings)
-            self._loader = Loader(spool, self._store)
+            self._store.open()
+            self._spools = Spools(settings.data_dir)
+            self._claims = Claims(settings.data_dir)
+            self._loader = Loader(self._spools, self._store, self._claims)
 
     def wrote(self, events: int) -> None:
         """So many events were written: some are loaded now when many wait."""
@@ -82,6 +87,8 @@ class Loading:
         """Let go of the store."""
         if self._loader is not None:
             self._store.close()
+            self._spools.close()
+            self._claims.close()
 
 
 @contextlib.contextmanager
@@ -95,7 +102,7 @@ def writing(settings: Settings) -> Iterator[tuple[Spool, Loading]]:
 
     spool = Spool(spool_path(settings))
     try:
-        loading = Loading(settings, spool)
+        loading = Loading(settings)
         try:
             yield spool, loading
         finally:

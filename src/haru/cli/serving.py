@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
+import structlog
 import typer
 
 from haru.cli import plane
@@ -27,6 +28,10 @@ def serve(
     ] = False,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on, instead of HARU_HOST.")] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port to listen on, instead of HARU_PORT.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=0, max=64, help="Processes that only collect, instead of HARU_WORKERS."),
+    ] = None,
 ) -> None:
     """Serve the dashboard and collect events until Ctrl-C.
 
@@ -38,6 +43,7 @@ def serve(
       haru serve --dev
       HARU_BASE_URL=https://stats.example.com haru serve
       haru serve --port 8080
+      haru serve --workers 2
     """
     # Before the settings are first read: Django and collect read the same ones.
     if host is not None:
@@ -45,18 +51,20 @@ def serve(
     if port is not None:
         os.environ["HARU_PORT"] = str(port)
         os.environ.setdefault("HARU_BASE_URL", f"http://localhost:{port}")
+    if workers is not None:
+        os.environ["HARU_WORKERS"] = str(workers)
     from haru import asgi, logs
     from haru.settings import current
 
     settings = current()
     logs.configure(settings)
-    plane.database()
-    if dev:
-        settings = _develop(settings)
-    else:
-        from haru.development import refuse_known_password
+    if _accounts_answer():  # collecting needs no accounts: the server asks for them again until they answer
+        if dev:
+            settings = _develop(settings)
+        else:
+            from haru.development import refuse_known_password
 
-        refuse_known_password()
+            refuse_known_password()
     try:
         asgi.serve(settings)
     except OSError as error:
@@ -64,6 +72,23 @@ def serve(
             f"Port {settings.port} on {settings.host} cannot be had ({error.strerror}): stop the program that has it, "
             "or name another with --port."
         ) from None
+
+
+def _accounts_answer() -> bool:
+    """Whether the database of accounts can be used; when not, it is logged."""
+    from haru.web import setup
+
+    setup.configure()
+    from django.db import Error
+
+    try:
+        setup.prepare()
+    except Error as error:
+        structlog.get_logger().error(
+            "accounts_unavailable", error=str(error), outcome="pages answer 503, collecting goes on"
+        )
+        return False
+    return True
 
 
 def _develop(settings: Settings) -> Settings:

@@ -28,6 +28,12 @@ def _parsed(text: str) -> Address | None:
 
 
 @lru_cache(maxsize=16_384)
+def _plain(text: str) -> str:
+    address = _parsed(text)
+    return text if address is None else str(address)
+
+
+@lru_cache(maxsize=16_384)
 def grouped(address: str) -> bytes:
     """What visitors are told apart and limited by: a packed IPv4 address, or the /64 network of an IPv6 one.
 
@@ -45,6 +51,8 @@ def client_address(peer: str, forwarded_for: str, trusted: tuple[Network, ...]) 
     Everything left of that entry is the client's own word. An entry that is no address ends the chain of belief: the
     last proxy that was believed is then the client.
     """
+    if not trusted:
+        return _plain(peer)
     believed = _parsed(peer)
     if believed is None:
         return peer

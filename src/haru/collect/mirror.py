@@ -12,6 +12,7 @@ import structlog
 log = structlog.get_logger()
 
 FILE = "sites.json"
+UNSURE = "sites.unsure"  # lies beside it while the database of sites does not answer
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -36,11 +37,22 @@ def write(data_dir: Path, sites: Iterable[Site]) -> None:
     fresh.replace(path)
 
 
+def set_sure(data_dir: Path, sure: bool) -> None:
+    """Say whether the database of sites answers: while it does not, a token that the mirror lacks may be a new one."""
+    marker = data_dir / UNSURE
+    if sure:
+        marker.unlink(missing_ok=True)
+    else:
+        marker.touch(mode=0o600)
+
+
 class Mirror:
     """The sites in memory, read again whenever the file was replaced."""
 
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / FILE
+        self._unsure = data_dir / UNSURE
+        self.sure = False  # whether a token that is not here is no site's
         self._version: tuple[int, int, int] | None = None
         self._tokens: dict[str, Site] = {}
         self._domains: dict[str, Site] = {}
@@ -48,6 +60,7 @@ class Mirror:
 
     def refresh(self) -> bool:
         """Read the file if it was replaced since; true when it was. A damaged file leaves the sites known before."""
+        self.sure = self._version is not None and not self._unsure.exists()
         try:
             status = self._path.stat()
             version = (status.st_ino, status.st_mtime_ns, status.st_size)
@@ -63,6 +76,7 @@ class Mirror:
         self._tokens = {site.token: site for site in sites}
         self._domains = {site.domain: site for site in sites}
         self._version = version
+        self.sure = not self._unsure.exists()
         return True
 
     def by_token(self, token: str) -> Site | None:

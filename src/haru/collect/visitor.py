@@ -22,6 +22,7 @@ log = structlog.get_logger()
 FILE = "salts.json"
 DAY_MS = 24 * 60 * 60 * 1000
 SALT_BYTES = 32
+MOST_KNOWN = 16_384  # visitors whose ids are remembered: about 3 MB
 
 
 def visitor_id(salt: bytes, site_id: int, address: bytes, user_agent: str) -> int:
@@ -47,6 +48,8 @@ class Salts:
         self._salts: dict[int, bytes] = {}
         self._today = -1
         self._hashers: tuple[hashlib.blake2b, hashlib.blake2b | None] | None = None
+        # Visitors come again: their ids of today, under a hash of who they are that only this process can make.
+        self._known: dict[int, tuple[int, int]] = {}
 
     def rotate(self, now: int) -> None:
         """Make today's salt when it is missing and destroy every salt that has had its two days; `now` in ms.
@@ -70,17 +73,23 @@ class Salts:
             hashlib.blake2b(key=before, digest_size=8) if before else None,
         )
         self._today = today
+        self._known.clear()
 
     def ids(self, now: int, site_id: int, address: bytes, user_agent: str) -> tuple[int, int]:
         """The visitor's id under today's salt and under yesterday's; the same twice when there is none of yesterday."""
         if now // DAY_MS != self._today or self._hashers is None:
             self.rotate(now)  # once a day
         assert self._hashers is not None
-        today, before = self._hashers
-        id_today = _id(today.copy(), site_id, address, user_agent)
-        if before is None:
-            return id_today, id_today
-        return id_today, _id(before.copy(), site_id, address, user_agent)
+        who = hash((site_id, address, user_agent))
+        known = self._known.get(who)
+        if known is None:
+            today, before = self._hashers
+            id_today = _id(today.copy(), site_id, address, user_agent)
+            known = (id_today, id_today if before is None else _id(before.copy(), site_id, address, user_agent))
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[who] = known
+        return known
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

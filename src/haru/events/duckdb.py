@@ -15,14 +15,15 @@ from sqlalchemy.sql import ClauseElement
 
 from haru.events.event import COLUMNS, Origin
 from haru.events.ledger import Tally, merged
-from haru.events.store import Row, StoreUnavailable
+from haru.events.store import Progress, Row, StoreUnavailable
 from haru.events.visits import Visit
 
 _DIALECT = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS event (" + ", ".join(f"{name} {kind} NOT NULL" for name, kind in COLUMNS) + ")",
-    "CREATE TABLE IF NOT EXISTS loaded (position BIGINT NOT NULL)",
+    # One row for each spool, and one with the name "" that holds the last id.
+    "CREATE TABLE IF NOT EXISTS progress (spool VARCHAR PRIMARY KEY, position BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS refusal (site_id BIGINT, hour TIMESTAMP, reason VARCHAR, detail VARCHAR, "
     "count BIGINT NOT NULL, PRIMARY KEY (site_id, hour, reason, detail))",
 )
@@ -52,53 +53,51 @@ GROUP BY visit_id
 _VISITS_ORIGIN = ", ".join(f"any_value({name})" for name in _ORIGIN)
 
 
-@contextlib.contextmanager
-def _errors() -> Iterator[None]:
-    """The door to the library: its errors become ours."""
-    try:
-        yield
-    except (
-        duckdb.IOException,
-        duckdb.OutOfMemoryException,
-        duckdb.FatalException,
-        duckdb.ConnectionException,
-    ) as error:
-        text = str(error)
-        if "lock" in text.lower():
-            remedy = "another program has it open: stop it, or let it answer in your place."
-        elif "memory" in text.lower():
-            remedy = "raise HARU_EVENTS_MEMORY."
-        else:
-            remedy = "see that the data folder's disk has space and that this user may write there."
-        raise StoreUnavailable(f"The event store does not answer ({text.splitlines()[0]}): {remedy}") from error
+_PROGRESS = "INSERT INTO progress VALUES ($1, $2) ON CONFLICT DO UPDATE SET position = excluded.position"
+_LAST_ID = ""
+
+
+def _remedy(text: str) -> str:
+    lower = text.lower()
+    if "lock" in lower:
+        return "another program has it open: stop it, or let it answer in your place."
+    if "space" in lower or "too large" in lower or "could not write" in lower:
+        return "see that the disk has space; what was collected waits in the spool."
+    if "memory" in lower:
+        return "raise HARU_EVENTS_MEMORY."
+    return "see that the data folder's disk has space and that this user may write there."
 
 
 class DuckStore:
-    """`haru.events.store.Store` on DuckDB."""
+    """`haru.events.store.Store` on DuckDB.
+
+    The file is opened by the first call that needs it. A call that fails because of the disk, a lock or a fault in the
+    engine lets go of the file, and a later call opens it again: nothing needs a restart.
+    """
 
     def __init__(self, path: Path | None, memory: str = "512MB", threads: int = 2) -> None:
-        """Open or make the file; None is a store in memory. Raises `StoreUnavailable`."""
+        """`path` of the file; None is a store in memory."""
+        self._path = path
+        self._config: dict[str, Any] = {
+            "memory_limit": memory,
+            "threads": threads,
+            # Nothing is ever fetched, and order inside a result is always asked for.
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "preserve_insertion_order": False,
+        }
         self._writing = threading.Lock()
-        with _errors():
-            self._connection = duckdb.connect(
-                str(path) if path else ":memory:",
-                config={
-                    "memory_limit": memory,
-                    "threads": threads,
-                    # Nothing is ever fetched, and order inside a result is always asked for.
-                    "autoinstall_known_extensions": False,
-                    "autoload_known_extensions": False,
-                    "preserve_insertion_order": False,
-                },
-            )
-            for statement in _SCHEMA:
-                self._connection.execute(statement)
-        if path is not None:
-            path.chmod(0o600)
+        self._opening = threading.Lock()
+        self._database: duckdb.DuckDBPyConnection | None = None
 
-    def load(self, rows: Sequence[Row], position: int, tallies: Sequence[Tally] = ()) -> None:
+    def open(self) -> None:
+        """Open the file now. Raises `StoreUnavailable`."""
+        with self._errors():
+            self._opened()
+
+    def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:
         """See `Store.load`."""
-        with self._writing, _errors(), self._cursor() as cursor:
+        with self._writing, self._errors(), self._cursor() as cursor:
             cursor.execute("BEGIN")
             try:
                 if rows:
@@ -107,19 +106,19 @@ class DuckStore:
                     cursor.unregister("batch")
                 for tally in merged(tallies):
                     cursor.execute(_TALLY, [tally.site_id, tally.hour, tally.reason, tally.detail, tally.count])
-                cursor.execute("DELETE FROM loaded")
-                cursor.execute("INSERT INTO loaded VALUES ($1)", [position])
+                for spool, position in {_LAST_ID: progress.last_id, **progress.positions}.items():
+                    cursor.execute(_PROGRESS, [spool, position])
                 cursor.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(duckdb.Error):
                     cursor.execute("ROLLBACK")
                 raise
 
-    def position(self) -> int:
-        """See `Store.position`."""
-        with _errors(), self._cursor() as cursor:
-            row = cursor.execute("SELECT coalesce(max(position), 0) FROM loaded").fetchone()
-        return int(row[0]) if row else 0
+    def progress(self) -> Progress:
+        """See `Store.progress`."""
+        with self._errors(), self._cursor() as cursor:
+            positions = dict(cursor.execute("SELECT spool, position FROM progress").fetchall())
+        return Progress(positions.pop(_LAST_ID, 0), positions)
 
     def visits(self, site_id: int, visitors: Iterable[int], since: int, until: int) -> list[Visit]:
         """See `Store.visits`."""
@@ -135,13 +134,13 @@ class DuckStore:
 
     def _visits(self, whole: str, some: str, parameters: list[Any]) -> list[Visit]:
         query = _VISITS.format(origin=_VISITS_ORIGIN, whole=whole, some=some)
-        with _errors(), self._cursor() as cursor:
+        with self._errors(), self._cursor() as cursor:
             rows = cursor.execute(query, parameters).fetchall()
         return [_visit(row) for row in rows]
 
     def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
         """See `Store.tallies`."""
-        with _errors(), self._cursor() as cursor:
+        with self._errors(), self._cursor() as cursor:
             return [Tally(*row) for row in cursor.execute(_TALLIES, [site_id, since, until]).fetchall()]
 
     def fetch(self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
@@ -149,7 +148,7 @@ class DuckStore:
         compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
         values = compiled.construct_params(dict(parameters or {}))
         names = compiled.positiontup or []  # type: ignore[attr-defined]
-        with _errors(), self._cursor() as cursor:
+        with self._errors(), self._cursor() as cursor:
             return cursor.execute(compiled.string, [(values or {})[name] for name in names]).fetchall()
 
     def sql(self, statement: ClauseElement) -> str:
@@ -160,23 +159,63 @@ class DuckStore:
 
     def delete_site(self, site_id: int) -> None:
         """See `Store.delete_site`."""
-        with self._writing, _errors(), self._cursor() as cursor:
+        with self._writing, self._errors(), self._cursor() as cursor:
             cursor.execute("DELETE FROM event WHERE site_id = $1", [site_id])
             cursor.execute("DELETE FROM refusal WHERE site_id = $1", [site_id])
 
     def close(self) -> None:
         """See `Store.close`."""
-        with self._writing, _errors():
-            self._connection.close()
+        with self._writing, self._opening:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        with self._opening:
+            if self._database is None:
+                database = duckdb.connect(str(self._path) if self._path else ":memory:", config=self._config)
+                for statement in _SCHEMA:
+                    database.execute(statement)
+                if self._path is not None:
+                    self._path.chmod(0o600)
+                self._database = database
+            return self._database
 
     @contextlib.contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         # A cursor is a connection of its own to the same database: threads don't wait for each other's queries.
-        cursor = self._connection.cursor()
+        cursor = self._opened().cursor()
         try:
             yield cursor
         finally:
             cursor.close()
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """The door to the library: its errors become ours, and a database that it has given up on is let go."""
+        try:
+            yield
+        except (
+            duckdb.IOException,
+            duckdb.OutOfMemoryException,
+            duckdb.FatalException,
+            duckdb.InternalException,
+            duckdb.ConnectionException,
+            duckdb.TransactionException,
+        ) as error:
+            text = str(error)
+            if not isinstance(error, duckdb.OutOfMemoryException) and self._path is not None:
+                self._let_go()
+            raise StoreUnavailable(
+                f"The event store does not answer ({text.splitlines()[0]}): {_remedy(text)}"
+            ) from error
+
+    def _let_go(self) -> None:
+        """After a failed write the engine refuses everything until the file is opened anew."""
+        with self._opening, contextlib.suppress(duckdb.Error):
+            database, self._database = self._database, None
+            if database is not None:
+                database.close()
 
 
 def _visit(row: Row) -> Visit:

@@ -1,27 +1,33 @@
-"""The loader: from the spool into the event store, in batches, each event exactly once.
+"""The loader: from the spools into the event store, in batches, each event exactly once.
 
-A batch's rows and the spool position it ends at commit together in the store, so a batch that was cut short is read
-again from the spool, and one that was committed is never read again.
+A batch's rows and the positions in the spools that it ends at commit together in the store, so a batch that was cut
+short is read again from the spools, and one that was committed is never read again.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import structlog
 
-from haru.events.event import Arrival
-from haru.events.spool import Spool
-from haru.events.store import Row, Store, StoreUnavailable
+from haru.events.claims import Claim, Claims
+from haru.events.event import Arrival, Event
+from haru.events.ledger import HOUR_MS, Tally
+from haru.events.spool import Batch, Spools
+from haru.events.store import Progress, Row, Store, StoreUnavailable
 from haru.events.visits import KEPT_MS, Visit, Window
 
 log = structlog.get_logger()
 
 MOST_EVENTS = 10_000  # of a batch: a few milliseconds of commit, and a bound on memory
+
+# Reasons of the ledger that only the loader can know.
+NO_VISIT = "no_visit_for_engagement"
+DUPLICATE = "duplicate"
 
 _encode_props = msgspec.json.Encoder(order="sorted").encode
 
@@ -30,31 +36,34 @@ _encode_props = msgspec.json.Encoder(order="sorted").encode
 class Load:
     """What one batch brought: for the cache, the live view and the counters."""
 
-    events: int
-    position: int
+    events: int  # rows stored
+    taken: int  # events read from the spools
     sites: frozenset[int]
     seen: tuple[tuple[int, int, int], ...] = ()  # (site id, visitor id, moment in ms) of each event
-    unvisited: Counter[int] = field(default_factory=Counter)  # engagements without a live visit, by site
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    rows: list[Row]
+    tallies: list[Tally]
+    progress: Progress
+    load: Load
 
 
 class Loader:
-    """Reads the spool, finds each event's visit, hands rows to the store. One for a store."""
+    """Reads the spools, finds each event's visit, hands rows to the store. One for a store."""
 
     def __init__(
-        self,
-        spool: Spool,
-        store: Store,
-        acknowledge: Callable[[int], None] | None = None,
-        loaded: Callable[[Load], None] | None = None,
+        self, spools: Spools, store: Store, claims: Claims, loaded: Callable[[Load], None] | None = None
     ) -> None:
-        """`acknowledge` lets go of the spool's events up to an id; `loaded` hears of each batch after its commit."""
-        self._spool = spool
+        """`loaded` hears of each batch after its commit."""
+        self._spools = spools
         self._store = store
-        self._acknowledge = acknowledge or spool.acknowledge
+        self._claims = claims
         self._loaded = loaded
         self._window = Window(store.visits)
-        self._pending: tuple[list[Row], Load] | None = None
-        self._position: int | None = None
+        self._pending: _Pending | None = None
+        self._progress: Progress | None = None
         self._lock = threading.RLock()
 
     def start(self, now: int) -> list[Visit]:
@@ -62,12 +71,17 @@ class Loader:
         with self._lock:
             since = now - KEPT_MS
             recent = self._store.recent_visits(since)
-            position = self._store.position()
+            progress = self._store.progress()
             self._window.restore(recent, since)
-            self._spool.start_after(position)
-            self._acknowledge(position)
-            self._position = position
+            self._spools.start_after(progress.positions)
+            self._spools.acknowledge(progress.positions)
+            self._progress = progress
             return recent
+
+    @property
+    def started(self) -> bool:
+        """Whether `start` has been done."""
+        return self._progress is not None
 
     def step(self, now: int) -> Load | None:
         """Load one batch; None when nothing waits. `now` in ms decides which visits are let go.
@@ -75,57 +89,86 @@ class Loader:
         Raises `StoreUnavailable`: nothing is lost, and the next call tries the same batch again.
         """
         with self._lock:
-            if self._position is None:
+            if self._progress is None:
                 self.start(now)
+            progress = self._progress or Progress()
             if self._pending is None:
-                arrivals = self._spool.read(self._position or 0, MOST_EVENTS)
-                if not arrivals:
+                found = self._spools.read(progress.positions, MOST_EVENTS)
+                if not found:
                     return None
-                self._pending = self._batch(arrivals)
-            rows, load = self._pending
-            self._commit(rows, load)
+                self._pending = self._prepared(found, progress)
+            pending = self._pending
+            self._commit(pending)
             self._pending = None
-            self._position = load.position
-            self._acknowledge(load.position)
+            self._progress = pending.progress
+            self._spools.acknowledge(pending.progress.positions)
             self._window.forget(now)
             if self._loaded is not None:
-                self._loaded(load)
-            return load
+                self._loaded(pending.load)
+            return pending.load
 
     def drain(self, now: int) -> Iterator[Load]:
-        """Load batch after batch until the spool is empty."""
+        """Load batch after batch until the spools are empty."""
         while (load := self.step(now)) is not None:
             yield load
 
     def delete_site(self, site_id: int, now: int) -> None:
-        """Remove a site's events, those that still wait in the spool included."""
+        """Remove a site's events, those that still wait in the spools included."""
         with self._lock:
             for _ in self.drain(now):
                 pass
             self._store.delete_site(site_id)
             self._window.forget_site(site_id)
+            self._claims.forget_site(site_id)
 
-    def _commit(self, rows: list[Row], load: Load) -> None:
+    def _commit(self, pending: _Pending) -> None:
         try:
-            self._store.load(rows, load.position)
+            self._store.load(pending.rows, pending.progress, pending.tallies)
         except StoreUnavailable:
             # The commit may have reached the disk although its answer did not reach us.
-            if self._store.position() != load.position:
+            if self._store.progress() != pending.progress:
                 raise
-            log.warning("load_answer_lost", position=load.position)
+            log.warning("load_answer_lost", last_id=pending.progress.last_id)
 
-    def _batch(self, arrivals: list[Arrival]) -> tuple[list[Row], Load]:
+    def _prepared(self, found: Sequence[tuple[str, Batch]], progress: Progress) -> _Pending:
+        events, tallies = self._counted(found)
+        first = progress.last_id + 1
+        arrivals = [Arrival(id, event) for id, event in enumerate(events, first)]
         rows: list[Row] = []
         seen: list[tuple[int, int, int]] = []
-        unvisited: Counter[int] = Counter()
+        unvisited: Counter[tuple[int, int]] = Counter()
         for arrival, visit in zip(arrivals, self._window.assign(arrivals), strict=True):
             if visit is None:
-                unvisited[arrival.event.site_id] += 1
+                unvisited[arrival.event.site_id, arrival.event.at // HOUR_MS * HOUR_MS] += 1
                 continue
             rows.append(row(arrival, visit))
             seen.append((visit.site_id, visit.visitor_id, arrival.event.at))
+        tallies += [Tally(site_id, hour, NO_VISIT, "", count) for (site_id, hour), count in unvisited.items()]
         sites = frozenset(site for site, _, _ in seen)
-        return rows, Load(len(rows), arrivals[-1].id, sites, tuple(seen), unvisited)
+        positions = {**progress.positions, **{name: batch.id for name, batch in found}}
+        taken = sum(len(batch.body.events) for _, batch in found)
+        load = Load(len(rows), taken, sites, tuple(seen))
+        return _Pending(rows, tallies, Progress(progress.last_id + len(events), positions), load)
+
+    def _counted(self, found: Sequence[tuple[str, Batch]]) -> tuple[list[Event], list[Tally]]:
+        """The events that count, in order, and the refusals: those whose key another event has are among them."""
+        tallies = [tally for _, batch in found for tally in batch.body.tallies]
+        claims: list[Claim] = []
+        for name, batch in found:
+            for place, key in batch.body.keys:
+                event = batch.body.events[place]
+                claims.append((event.site_id, key, event.at, f"{name}/{batch.id}/{place}"))
+        duplicates = self._claims.duplicates(claims)
+        if not duplicates:
+            return [event for _, batch in found for event in batch.body.events], tallies
+        events = []
+        for name, batch in found:
+            for place, event in enumerate(batch.body.events):
+                if f"{name}/{batch.id}/{place}" in duplicates:
+                    tallies.append(Tally(event.site_id, event.at // HOUR_MS * HOUR_MS, DUPLICATE, "", 1))
+                else:
+                    events.append(event)
+        return events, tallies
 
 
 def row(arrival: Arrival, visit: Visit) -> Row:

@@ -1,7 +1,11 @@
 """The spool: accepted events on disk, in the order of arrival, until the store has them.
 
-SQLite in WAL mode with `synchronous=FULL`: a commit that returned survives a kill and a loss of power. `Spool` is the
-file; `Writer` is the one thread that writes to it for a server, many events with each commit.
+SQLite in WAL mode with `synchronous=FULL`: a commit that returned survives a kill and a loss of power. A row is what
+one commit brought, many events at once: the interpreter's lock, which pages that render compete for, is then taken a
+few times for each commit and not for each event.
+
+`Spool` is a file; `Writer` is the one thread that writes to it for a process that collects; `Spools` are all the files
+of a data folder, as the loader reads them: one for each process that collects.
 """
 
 from __future__ import annotations
@@ -10,22 +14,36 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections import deque
-from collections.abc import Iterator, Sequence
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from haru.events.event import Arrival, Event
+from haru.events.event import Event
+from haru.events.histogram import Histogram
+from haru.events.ledger import HOUR_MS, Tally
 
 log = structlog.get_logger()
 
 KEY_LIFETIME_MS = 24 * 60 * 60 * 1000  # an idempotency key is remembered this long
 BUSY_SECONDS = 10.0
+MOST_IN_BATCH = 2_000  # events of one row: bounds what a reader must hold at once
+MOST_WAITING = 20_000  # events that wait for a commit: more are refused, as memory is not a queue without end
+TALLY_SECONDS = 1.0  # how long a refusal may wait in memory: what a kill can cost the ledger, never an event
+SIZE_SECONDS = 1.0  # between looks at how large the file has grown
+CHECKPOINT_BYTES = 4 << 20  # of the write-ahead log: beyond it, it is copied into the file
+RESTART_BYTES = 64 << 20  # beyond it, writers are made to wait until it can begin again from its start
+FILE = "spool.sqlite3"
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS batch (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, written_at INTEGER NOT NULL, body BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS identity (name TEXT NOT NULL);
+INSERT INTO identity SELECT hex(randomblob(8)) WHERE NOT EXISTS (SELECT * FROM identity);
 CREATE TABLE IF NOT EXISTS mark (
     site_id INTEGER NOT NULL, lines INTEGER NOT NULL, digest BLOB NOT NULL,
     PRIMARY KEY (site_id, lines, digest)
@@ -37,12 +55,33 @@ CREATE TABLE IF NOT EXISTS key (
 CREATE INDEX IF NOT EXISTS key_at ON key (at);
 """
 
+
+class Body(msgspec.Struct, array_like=True, gc=False):
+    """What one commit brought. New fields go to the end, with a default."""
+
+    events: list[Event]
+    keys: list[tuple[int, str]] = []  # idempotency keys: (place in `events`, key)
+    tallies: list[Tally] = []  # refusals since the commit before
+
+
+class Batch(msgspec.Struct, frozen=True, gc=False):
+    """One row of a spool, as the loader gets it."""
+
+    id: int  # grows with each commit to the file
+    written_at: int  # ms
+    body: Body
+
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Event).decode
+_decode = msgspec.msgpack.Decoder(Body).decode
 
 
 class SpoolUnavailable(Exception):
     """The disk refuses the spool; nothing was written. The text says what to do."""
+
+
+class SpoolFull(SpoolUnavailable):
+    """The spool has grown to its limit, as the store has not taken events for long; nothing was written."""
 
 
 class Transaction:
@@ -53,27 +92,56 @@ class Transaction:
 
     def append(self, events: Sequence[Event]) -> None:
         """Add events at the end."""
-        self._connection.executemany("INSERT INTO event (body) VALUES (?)", [(_encode(event),) for event in events])
+        for start in range(0, len(events), MOST_IN_BATCH):
+            self.append_body(Body(list(events[start : start + MOST_IN_BATCH])))
+
+    def append_body(self, body: Body) -> None:
+        """Add one row."""
+        self._connection.execute(
+            "INSERT INTO batch (written_at, body) VALUES (?, ?)", (time.time_ns() // 1_000_000, _encode(body))
+        )
 
     def mark(self, site_id: int, digest: bytes, lines: int) -> None:
         """Remember that a log with this digest of its first lines is imported so far."""
         self._connection.execute("INSERT OR IGNORE INTO mark VALUES (?, ?, ?)", (site_id, lines, digest))
 
+    def first_use(self, site_id: int, key: str, at: int) -> bool:
+        """Remember an idempotency key; false when it was seen in the last 24 hours. `at` in ms."""
+        self._connection.execute("DELETE FROM key WHERE at < ?", (at - KEY_LIFETIME_MS,))
+        cursor = self._connection.execute("INSERT OR IGNORE INTO key VALUES (?, ?, ?)", (site_id, key, at))
+        return cursor.rowcount == 1
+
 
 class Spool:
-    """The file. One object belongs to one thread at a time; several processes may each have one."""
+    """One file. One object belongs to one thread at a time; several processes may each have one."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or make the file. Raises `SpoolUnavailable`."""
-        self._path = path
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
+        """Open or make the file. Raises `SpoolUnavailable`.
+
+        `durable` is what events need; a reader that only lets go of what the store has does without.
+        """
+        self.path = path
         with self._errors():
             path.touch(mode=0o600, exist_ok=True)
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
             self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.executescript(_SCHEMA)
+            self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            # Copying the write-ahead log into the file is left to `checkpoint`, off the path of an answer.
+            self._connection.execute("PRAGMA wal_autocheckpoint=0")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                for statement in _SCHEMA.split(";"):
+                    self._connection.execute(statement)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.rollback()
+                raise
+            # What the store remembers positions by: a file that was lost and made anew is another spool.
+            (self.name,) = self._connection.execute("SELECT name FROM identity").fetchone()
+            (self._page_bytes,) = self._connection.execute("PRAGMA page_size").fetchone()
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -81,7 +149,7 @@ class Spool:
             yield
         except (sqlite3.Error, OSError) as error:
             raise SpoolUnavailable(
-                f"The spool {self._path.name} cannot be used ({error}): see that the data folder's disk has space and "
+                f"The spool {self.path.name} cannot be used ({error}): see that the data folder's disk has space and "
                 "that this user may write there."
             ) from error
 
@@ -92,13 +160,10 @@ class Spool:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield Transaction(self._connection)
-            except BaseException:
-                self._connection.rollback()
-                raise
-            try:
                 self._connection.execute("COMMIT")
-            except sqlite3.Error:
-                self._connection.rollback()
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.rollback()
                 raise
 
     def append(self, events: Sequence[Event]) -> None:
@@ -106,68 +171,91 @@ class Spool:
         with self.transaction() as transaction:
             transaction.append(events)
 
-    def write(self, bodies: Sequence[tuple[int, str, int, bytes]], acknowledged: int) -> list[bool]:
-        """One commit of a server: encoded events as (site id, idempotency key or "", moment in ms, body).
+    def write(self, events: Sequence[Event], keys: Sequence[str], tallies: Sequence[Tally] = ()) -> list[bool] | None:
+        """One commit of a server: events with their idempotency keys ("" for none), and refusals.
 
-        Also lets go of the events up to `acknowledged`, which the store has. Answers which events were written: false
-        for one whose key was seen in the last 24 hours.
+        Answers which events were written, false for one whose key was seen in the last 24 hours; None for all.
         """
-        written: list[bool] = []
-        with self._errors():
-            connection = self._connection
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                if any(key for _, key, _, _ in bodies):
-                    written = [self._first_use(site_id, key, at) for site_id, key, at, _ in bodies]
-                    fresh = [(body,) for (*_, body), first in zip(bodies, written, strict=True) if first]
-                else:
-                    written = [True] * len(bodies)
-                    fresh = [(body,) for *_, body in bodies]
-                connection.executemany("INSERT INTO event (body) VALUES (?)", fresh)
-                if acknowledged:
-                    connection.execute("DELETE FROM event WHERE id <= ?", (acknowledged,))
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.rollback()
-                raise
-        return written
+        if not any(keys):
+            with self._errors():
+                # One statement is a transaction of its own: the interpreter's lock changes hands once.
+                try:
+                    Transaction(self._connection).append_body(Body(list(events), [], list(tallies)))
+                except BaseException:
+                    if self._connection.in_transaction:
+                        self._connection.rollback()
+                    raise
+            return None
+        with self.transaction() as transaction:
+            pairs = list(zip(events, keys, strict=True))
+            fresh = [not key or transaction.first_use(event.site_id, key, event.at) for event, key in pairs]
+            kept = [pair for pair, first in zip(pairs, fresh, strict=True) if first]
+            if kept or tallies:
+                places = [(place, key) for place, (_, key) in enumerate(kept) if key]
+                transaction.append_body(Body([event for event, _ in kept], places, list(tallies)))
+        return fresh
 
-    def _first_use(self, site_id: int, key: str, at: int) -> bool:
-        if not key:
-            return True
-        self._connection.execute("DELETE FROM key WHERE at < ?", (at - KEY_LIFETIME_MS,))
-        cursor = self._connection.execute("INSERT OR IGNORE INTO key VALUES (?, ?, ?)", (site_id, key, at))
-        return cursor.rowcount == 1
-
-    def read(self, after: int, most: int) -> list[Arrival]:
-        """Up to `most` events that arrived after the one with the id `after`, in order."""
+    def read(self, after: int, most: int) -> list[Batch]:
+        """The rows that follow the one with the id `after`, in order, until they hold `most` events or more."""
+        batches: list[Batch] = []
+        events = 0
         with self._errors():
-            rows = self._connection.execute(
-                "SELECT id, body FROM event WHERE id > ? ORDER BY id LIMIT ?", (after, most)
-            ).fetchall()
-        return [Arrival(id, _decode(body)) for id, body in rows]
+            cursor = self._connection.execute(
+                "SELECT id, written_at, body FROM batch WHERE id > ? ORDER BY id LIMIT ?", (after, most)
+            )
+            for id, written_at, body in cursor:
+                batches.append(Batch(id, written_at, _decode(body)))
+                events += len(batches[-1].body.events)
+                if events >= most:
+                    break
+            cursor.close()
+        return batches
 
     def acknowledge(self, position: int) -> None:
-        """Let go of the events up to this id: the store has them."""
-        with self.transaction():
-            self._connection.execute("DELETE FROM event WHERE id <= ?", (position,))
+        """Let go of the rows up to this id: the store has them."""
+        with self._errors():
+            self._connection.execute("DELETE FROM batch WHERE id <= ?", (position,))
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            size = self.path.with_name(f"{self.path.name}-wal").stat().st_size
+            if size > CHECKPOINT_BYTES:
+                mode = "RESTART" if size > RESTART_BYTES else "PASSIVE"
+                self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
 
     def start_after(self, position: int) -> None:
-        """Give ids above this one only. Keeps ids unique when a spool was lost and the store was not."""
+        """Give ids above this one only. Keeps positions growing when a spool was lost and the store was not."""
         with self.transaction():
             (last,) = self._connection.execute(
-                "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0)"
+                "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'batch'), 0)"
             ).fetchone()
             if last < position:
-                self._connection.execute("DELETE FROM sqlite_sequence WHERE name = 'event'")
-                self._connection.execute("INSERT INTO sqlite_sequence VALUES ('event', ?)", (position,))
+                self._connection.execute("DELETE FROM sqlite_sequence WHERE name = 'batch'")
+                self._connection.execute("INSERT INTO sqlite_sequence VALUES ('batch', ?)", (position,))
+
+    def events(self) -> list[Event]:
+        """All that wait for the store, in order: for people and tests."""
+        with self._errors():
+            bodies = self._connection.execute("SELECT body FROM batch ORDER BY id").fetchall()
+        return [event for (body,) in bodies for event in _decode(body).events]
+
+    def waiting(self) -> tuple[int, int | None]:
+        """How many rows wait for the store, and when the oldest was written (ms)."""
+        with self._errors():
+            count, oldest = self._connection.execute("SELECT count(*), min(written_at) FROM batch").fetchone()
+        return int(count), oldest
 
     def depth(self) -> int:
-        """How many events wait for the store."""
+        """How many events wait for the store. Reads them all: for people and tests."""
+        return len(self.events())
+
+    def size(self) -> int:
+        """Bytes that what waits takes in the file."""
         with self._errors():
-            (count,) = self._connection.execute("SELECT count(*) FROM event").fetchone()
-        return int(count)
+            (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+            (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        return int((pages - free) * self._page_bytes)
 
     def marks(self, site_id: int) -> dict[int, set[bytes]]:
         """For a site: the numbers of lines up to which logs were imported, each with the digests they had there."""
@@ -191,90 +279,213 @@ class Spool:
             self._connection.close()
 
 
-_Waiting = tuple[tuple[int, str, int, bytes], asyncio.Future[bool]]
+def spool_name(worker: int) -> str:
+    """The file of a collect process; 0 is the server's own and that of commands."""
+    return f"spool-{worker}.sqlite3" if worker else FILE
+
+
+class Spools:
+    """Every spool of a data folder, for the one who loads. Belongs to one thread at a time.
+
+    A spool that a process which is no more left behind is among them: what it holds was answered.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[Path, Spool] = {}
+
+    def refresh(self) -> list[Spool]:
+        """Those that have come since included. Raises `SpoolUnavailable`."""
+        for path in sorted(self._folder.glob("spool*.sqlite3")):
+            if path not in self._open:
+                self._open[path] = Spool(path, durable=False)
+        return list(self._open.values())
+
+    def read(self, positions: Mapping[str, int], most: int) -> list[tuple[str, Batch]]:
+        """What follows the positions: (spool, row), by the moment of writing, up to about `most` events of each."""
+        spools = self.refresh()
+        found = [(spool.name, batch) for spool in spools for batch in spool.read(positions.get(spool.name, 0), most)]
+        if len(spools) > 1:
+            found.sort(key=lambda entry: entry[1].written_at)  # stable: each file keeps its own order
+        return found
+
+    def acknowledge(self, positions: Mapping[str, int]) -> None:
+        """Let go of the rows up to these ids: the store has them."""
+        for spool in self._open.values():
+            if spool.name in positions:
+                spool.acknowledge(positions[spool.name])
+
+    def start_after(self, positions: Mapping[str, int]) -> None:
+        """See `Spool.start_after`."""
+        for spool in self.refresh():
+            spool.start_after(positions.get(spool.name, 0))
+
+    def waiting(self) -> tuple[int, int | None]:
+        """How many rows wait for the store, and when the oldest was written (ms)."""
+        counts = [spool.waiting() for spool in self.refresh()]
+        return sum(count for count, _ in counts), min((at for _, at in counts if at is not None), default=None)
+
+    def depth(self) -> int:
+        """How many events wait for the store. Reads them all: for people and tests."""
+        return sum(spool.depth() for spool in self.refresh())
+
+    def close(self) -> None:
+        """Close the files."""
+        for spool in self._open.values():
+            spool.close()
+        self._open.clear()
+
+
+# What is said to one who handed an event over: true, on disk; false, its key was counted already; or why not.
+Outcome = bool | SpoolUnavailable
+_Waiting = tuple[Event, str, Callable[[Outcome], None]]
 
 
 class Writer:
-    """The one thread that writes a server's events: what came while a commit ran goes into the next one."""
+    """The one thread that writes a process's events: what came while a commit ran goes into the next one."""
 
-    def __init__(self, spool: Spool, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, spool: Spool, loop: asyncio.AbstractEventLoop, most_bytes: int = 0) -> None:
+        """`most_bytes` is how large the spool may grow; 0 is no limit."""
         self._spool = spool
         self._loop = loop
+        self._most_bytes = most_bytes
         self._waiting: deque[_Waiting] = deque()  # its append and popleft are atomic, so it needs no lock
-        self._acknowledged = 0
+        self._counts: Counter[tuple[int, int, str, str]] = Counter()  # refusals; the event loop's only
+        self._tallies: deque[Tally] = deque()  # on their way into a commit
         self._wake = threading.Event()
+        self._kicked = False  # whether the thread is woken at the end of this turn of the loop
         self._closing = False
+        self._size_seen = 0.0
         self.committed = threading.Event()  # set after each commit; the loader waits for it
         self.refusing = False  # whether the disk refused the last commit
+        self.full = False  # whether the spool has grown to its limit
+        self.commits = 0
+        self.events = 0
+        self.commit_seconds = Histogram((0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0))
+        self.batch_events = Histogram((1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000))
+        self._look_at_size()
         self._thread = threading.Thread(target=self._run, name="haru-spool", daemon=True)
         self._thread.start()
 
-    def put(self, event: Event, key: str = "") -> asyncio.Future[bool]:
-        """Hand an event over; the future is done when it is on disk: true, or false for a key already counted.
+    def put(self, event: Event, key: str, done: Callable[[Outcome], None]) -> None:
+        """Hand an event over; `done` is called on the event loop when it is on disk, or was refused.
 
-        It raises `SpoolUnavailable` when the disk refuses. Call it on the event loop only.
+        Call it on the event loop only.
         """
-        future: asyncio.Future[bool] = self._loop.create_future()
-        self._waiting.append(((event.site_id, key, event.at, _encode(event)), future))
-        if not self._wake.is_set():  # under load it mostly is, and asking is cheaper than setting
-            self._wake.set()
-        return future
+        if self.full or len(self._waiting) >= MOST_WAITING:
+            sentence = "The spool is full: the event store has not taken events for long."
+            self._loop.call_soon(done, SpoolFull(sentence))
+            return
+        self._waiting.append((event, key, done))
+        if not self._kicked:
+            self._kicked = True
+            # After the other requests of this turn, so that they share the commit.
+            self._loop.call_soon(self._kick)
 
-    def acknowledge(self, position: int) -> None:
-        """The store has the events up to this id: they go with the next commit."""
-        self._acknowledged = max(self._acknowledged, position)
-        self._wake.set()
+    async def written(self, event: Event, key: str = "") -> bool:
+        """Hand an event over and wait: true when it is on disk, false for a key already counted.
+
+        Raises `SpoolUnavailable` when the disk refuses.
+        """
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        self.put(event, key, lambda outcome: None if future.done() else future.set_result(outcome))
+        outcome = await future
+        if isinstance(outcome, SpoolUnavailable):
+            raise outcome
+        return outcome
+
+    def refused(self, site_id: int, at: int, reason: str, detail: str = "") -> None:
+        """Count a refusal at `at` (ms) for the ledger: it is on disk within about a second. On the event loop only."""
+        if not self._counts:
+            self._loop.call_later(TALLY_SECONDS, self._hand_over)
+        self._counts[site_id, at - at % HOUR_MS, reason, detail] += 1
 
     def alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
+    def waiting(self) -> int:
+        """How many events wait for a commit."""
+        return len(self._waiting)
+
     def close(self) -> None:
-        """Write what waits, then end the thread."""
+        """Write what waits, then end the thread and close the file."""
+        self._hand_over()
         self._closing = True
         self._wake.set()
         self._thread.join(timeout=30)
+        self._spool.close()
+
+    def _kick(self) -> None:
+        self._kicked = False
+        self._wake.set()
+
+    def _hand_over(self) -> None:
+        self._tallies.extend(Tally(*key, count) for key, count in self._counts.items())
+        self._counts.clear()
+        self._wake.set()
 
     def _run(self) -> None:
-        done = 0
         while True:
-            self._wake.wait()
+            self._wake.wait(SIZE_SECONDS if self.full or self.refusing else None)
             self._wake.clear()
             closing = self._closing
-            waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            acknowledged = self._acknowledged
-            if (waiting or acknowledged > done) and self._commit(waiting, acknowledged if acknowledged > done else 0):
-                done = acknowledged
-            if closing and not self._waiting:
+            waiting = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_BATCH))]
+            tallies = [self._tallies.popleft() for _ in range(len(self._tallies))]
+            if waiting or tallies or self.refusing:  # a disk that refused is tried again, asked or not
+                self._commit(waiting, tallies)
+            if time.monotonic() - self._size_seen > SIZE_SECONDS:
+                self._look_at_size()
+            if self._waiting:
+                self._wake.set()
+            elif closing:
                 return
 
-    def _commit(self, waiting: list[_Waiting], acknowledged: int) -> bool:
-        outcome: list[bool] | Exception
+    def _commit(self, waiting: list[_Waiting], tallies: list[Tally]) -> None:
+        outcomes: list[bool] | None = None
+        failure: SpoolUnavailable | None = None
+        begun = time.perf_counter()
         try:
-            outcome = self._spool.write([entry for entry, _ in waiting], acknowledged)
+            outcomes = self._spool.write([entry[0] for entry in waiting], [entry[1] for entry in waiting], tallies)
             if self.refusing:
-                log.info("spool_recovered")
+                log.info("spool_recovered", spool=self._spool.path.name)
             self.refusing = False
         except Exception as error:
             # Whatever went wrong, those who wait must hear of it and the thread must go on.
             if not self.refusing:
-                log.error("spool_refused", error=str(error), waiting=len(waiting))
+                log.error("spool_refused", spool=self._spool.path.name, error=str(error), waiting=len(waiting))
             self.refusing = True
-            outcome = error if isinstance(error, SpoolUnavailable) else SpoolUnavailable(str(error))
+            failure = error if isinstance(error, SpoolUnavailable) else SpoolUnavailable(str(error))
+            self._tallies.extend(tallies)  # nobody waits for these: they go with the next commit
+        else:
+            self.commits += 1
+            self.events += len(waiting)
+            self.commit_seconds.observe(time.perf_counter() - begun)
+            self.batch_events.observe(len(waiting))
         if waiting:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(_settle, waiting, outcome)
-            self.committed.set()
-        return not self.refusing
+                self._loop.call_soon_threadsafe(_settle, waiting, outcomes, failure)
+        self.committed.set()
+
+    def _look_at_size(self) -> None:
+        self._size_seen = time.monotonic()
+        with contextlib.suppress(SpoolUnavailable):
+            full = bool(self._most_bytes) and self._spool.size() >= self._most_bytes
+            if full and not self.full:
+                log.error("spool_full", spool=self._spool.path.name, most_bytes=self._most_bytes)
+            elif self.full and not full:
+                log.info("spool_has_room_again", spool=self._spool.path.name)
+            self.full = full
 
 
-def _settle(waiting: list[_Waiting], outcome: list[bool] | Exception) -> None:
+def _settle(waiting: list[_Waiting], outcomes: list[bool] | None, failure: SpoolUnavailable | None) -> None:
     """Answer those who wait; runs on the event loop, once for each commit."""
-    if isinstance(outcome, Exception):
-        for _, future in waiting:
-            if not future.done():
-                future.set_exception(outcome)
-        return
-    for (_, future), written in zip(waiting, outcome, strict=True):
-        if not future.done():
-            future.set_result(written)
+    if failure is not None:
+        for _, _, done in waiting:
+            done(failure)
+    elif outcomes is None:
+        for _, _, done in waiting:
+            done(True)
+    else:
+        for (_, _, done), written in zip(waiting, outcomes, strict=True):
+            done(written)

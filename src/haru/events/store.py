@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+import msgspec
 from sqlalchemy.sql import ClauseElement
 
 from haru.events.ledger import Tally
@@ -17,17 +18,24 @@ class StoreUnavailable(Exception):
     """The store cannot be opened or does not answer; the text says what to do. Nothing was written."""
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """How far the store has taken events over."""
+
+    last_id: int = 0  # the last event's id; 0 when there is none
+    positions: dict[str, int] = {}  # spool → the last row of it that is in the store
+
+
 class Store(Protocol):
     """One event store. Every method may be called from any thread and blocks, so never from the event loop."""
 
-    def load(self, rows: Sequence[Row], position: int, tallies: Sequence[Tally] = ()) -> None:
-        """Append rows, add refusals to the ledger and remember the spool position they end at: all or nothing.
+    def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:
+        """Append rows, add refusals to the ledger and remember how far this brings the store: all or nothing.
 
         Raises `StoreUnavailable` when nothing was written and the same call may be made again.
         """
 
-    def position(self) -> int:
-        """Id of the last event of the spool that is in the store; 0 when there is none."""
+    def progress(self) -> Progress:
+        """How far the store is."""
 
     def visits(self, site_id: int, visitors: Iterable[int], since: int, until: int) -> list[Visit]:
         """The visits of these visitors with an event between two instants (ms, both included), whole."""
@@ -48,4 +56,4 @@ class Store(Protocol):
         """Remove every event of a site, and its ledger."""
 
     def close(self) -> None:
-        """Close the store; a later call opens nothing again."""
+        """Close the store; a later call opens it again."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from haru.events.duckdb import DuckStore
+from haru.events.spool import spool_name
 from haru.settings import Settings
 
 
 def event_store(settings: Settings) -> DuckStore:
-    """The event store that the settings name. Raises `StoreUnavailable`."""
+    """The event store that the settings name; it opens with the first question, or with `open`."""
     path = Path(settings.events_url.removeprefix("duckdb://")) if settings.events_url else None
     return DuckStore(path or settings.data_dir / "events.duckdb", settings.events_memory, settings.events_threads)
 
 
-def spool_path(settings: Settings) -> Path:
-    """Where the spool lies."""
-    return settings.data_dir / "spool.sqlite3"
+def spool_path(settings: Settings, worker: int = 0) -> Path:
+    """Where the spool of a collect process lies; 0 is the server's own and that of commands."""
+    return settings.data_dir / spool_name(worker)

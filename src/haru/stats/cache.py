@@ -43,6 +43,8 @@ class Cache:
         self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
         self._flights: dict[Hashable, _Flight] = {}
         self._generations: dict[int, int] = {}
+        self.hits = 0
+        self.misses = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -67,12 +69,14 @@ class Cache:
                 entry = self._entries.get(key)
                 if entry is not None and self._may_serve(entry, now_ms, fresh):
                     self._entries.move_to_end(key)
+                    self.hits += 1
                     return entry
                 flight = self._flights.get(key)
                 mine = flight is None
                 if flight is None:
                     flight = _Flight(self._generations.get(site_id, 0), Future())
                     self._flights[key] = flight
+                    self.misses += 1
             if mine:
                 return self._compute(key, site_id, now_ms, compute, flight)
             entry = flight.future.result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
@@ -11,6 +12,9 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.sql import ClauseElement
+
+from haru.events.histogram import Histogram
 from haru.events.store import Store
 from haru.stats import dimensions, filters, periods, statement
 from haru.stats.cache import MOST_ENTRIES, Cache
@@ -79,7 +83,8 @@ class Reports:
     def __init__(self, store: Store) -> None:
         """`store` is asked; it is not closed."""
         self._store = store
-        self._cache = Cache()
+        self.cache = Cache()
+        self.query_seconds = Histogram((0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0))
         self._hot: OrderedDict[tuple[StatsSite, Query], int] = OrderedDict()  # when each was asked last, ms
         self._hot_lock = threading.Lock()
 
@@ -97,7 +102,7 @@ class Reports:
 
     def invalidate(self, site_ids: Iterable[int]) -> None:
         """Events of these sites were loaded or removed: answers about them are stale."""
-        self._cache.invalidate(site_ids)
+        self.cache.invalidate(site_ids)
 
     def refresh_hot(self, now_ms: int) -> None:
         """Answer again what was asked in the last five minutes, where the answer is stale or a minute old."""
@@ -113,11 +118,18 @@ class Reports:
         """The moment (ms) of the site's first event; None when it has none."""
 
         def compute() -> int | None:
-            ((first,),) = self._store.fetch(statement.first_event(site_id))
+            ((first,),) = self._fetch(statement.first_event(site_id))
             return None if first is None else periods.milliseconds(first)
 
-        first: int | None = self._cache.get(("first event", site_id), site_id, now_ms, compute, fresh=True).value
+        first: int | None = self.cache.get(("first event", site_id), site_id, now_ms, compute, fresh=True).value
         return first
+
+    def _fetch(self, asked: ClauseElement) -> list[Any]:
+        begun = time.perf_counter()
+        try:
+            return self._store.fetch(asked)
+        finally:
+            self.query_seconds.observe(time.perf_counter() - begun)
 
     def _answer(self, site: StatsSite, query: Query, now_ms: int, fresh: bool) -> Answer:
         zone = ZoneInfo(site.timezone)
@@ -136,7 +148,7 @@ class Reports:
 
     def _cached(self, site: StatsSite, query: Query, span: _Span, now_ms: int, fresh: bool) -> Answer:
         key = (site, replace(query, date_range=""), span.key)
-        entry = self._cache.get(key, site.id, now_ms, lambda: self._compute(site, query, span, now_ms), fresh=fresh)
+        entry = self.cache.get(key, site.id, now_ms, lambda: self._compute(site, query, span, now_ms), fresh=fresh)
         answer: Answer = entry.value
         return replace(answer, computed_at_ms=entry.computed_at_ms, cost_ms=entry.cost_ms)
 
@@ -146,7 +158,7 @@ class Reports:
         question = self._question(site, query, period, span.unit, now_ms)
         labels = _labels(zone, question) if query.include.time_labels else None
         whole = self._whole(site, query, span, now_ms) if "percentage" in query.metrics else 0
-        found = self._store.fetch(statement.build(question, paged=paged))
+        found = self._fetch(statement.build(question, paged=paged))
         first = periods.wall(zone, period.start_ms)
         rows = [_row(question, values, whole, first) for values in found]
         total = None
@@ -166,7 +178,7 @@ class Reports:
         return Question(site.id, query, period, reach, unit, stretches, values)
 
     def _accepted(self, site: StatsSite, leaf: Leaf, reach: Period) -> frozenset[str]:
-        found = self._store.fetch(statement.values(site.id, DIMENSIONS[leaf.dimension], reach))
+        found = self._fetch(statement.values(site.id, DIMENSIONS[leaf.dimension], reach))
         # A visit without a pageview has no entry page, which no event shows.
         return frozenset(value for value in {"", *(text for (text,) in found)} if filters.accepts(leaf, value))
 
@@ -180,10 +192,10 @@ class Reports:
 
     def _edge(self, site: StatsSite, at_ms: int, now_ms: int) -> tuple[int, int]:
         def compute() -> tuple[int, int]:
-            ((first, last),) = self._store.fetch(statement.edge(site.id, at_ms))
+            ((first, last),) = self._fetch(statement.edge(site.id, at_ms))
             return (at_ms, at_ms - 1) if first is None else (periods.milliseconds(first), periods.milliseconds(last))
 
-        edge: tuple[int, int] = self._cache.get(("edge", site.id, at_ms), site.id, now_ms, compute, fresh=True).value
+        edge: tuple[int, int] = self.cache.get(("edge", site.id, at_ms), site.id, now_ms, compute, fresh=True).value
         return edge
 
     def _whole(self, site: StatsSite, query: Query, span: _Span, now_ms: int) -> int:
@@ -194,7 +206,7 @@ class Reports:
     def _count(self, question: Question) -> int:
         """How many rows there are when the page lies behind the last."""
         first = replace(question, query=replace(question.query, limit=1, offset=0))
-        found = self._store.fetch(statement.build(first))
+        found = self._fetch(statement.build(first))
         return int(found[0][-1]) if found else 0
 
 

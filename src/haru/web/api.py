@@ -50,7 +50,7 @@ def query(request: HttpRequest) -> HttpResponse:
             raise _Refused(HTTPStatus.METHOD_NOT_ALLOWED, "Send the query with POST.", Allow="POST")
         now_ms = time.time_ns() // 1_000_000
         key = _key(request)
-        _within_limit(key, now_ms)
+        _within_limit(key)
         data = _body(request)
         asked = _parsed(data)
         site = _site(key, data["site_id"])
@@ -74,9 +74,9 @@ def _key(request: HttpRequest) -> ApiKey:
     return key
 
 
-def _within_limit(key: ApiKey, now_ms: int) -> None:
+def _within_limit(key: ApiKey) -> None:
     with _limit_lock:
-        wait = _limit.hit(0, str(key.pk).encode(), now_ms / 1000, None)
+        wait = _limit.hit(0, str(key.pk).encode(), None)
     if wait:
         sentence = f"This key has asked more than {REQUESTS_A_MINUTE} times in a minute: wait {wait} seconds."
         raise _Refused(HTTPStatus.TOO_MANY_REQUESTS, sentence, **{"Retry-After": str(wait)})

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from http import HTTPStatus
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
+
+from haru.events.store import StoreUnavailable
 
 _LAST_RESORT = "<!doctype html><html lang=en><title>Haru</title><h1>Something broke here</h1><p>Please try again.</p>"
 
@@ -49,13 +53,28 @@ def too_many(request: HttpRequest, exception: Exception | None = None) -> HttpRe
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500. The page asks nothing of the database, which may be what broke."""
+    """500, or 503 when a database does not answer. The page asks nothing of it."""
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError | StoreUnavailable):
+        return _unavailable(request)
     if request.path.startswith("/api/"):
         return JsonResponse({"error": _("Something broke here. Please try again.")}, status=500)
     try:
         return HttpResponse(render_to_string("500.html"), status=500)
     except Exception:  # whatever broke the page may have broken the template too
         return HttpResponse(_LAST_RESORT, status=500)
+
+
+def _unavailable(request: HttpRequest) -> HttpResponse:
+    sentence = _("The numbers are not to be had just now. Visits are being counted; please try again in a moment.")
+    try:
+        if request.path.startswith("/api/"):
+            response: HttpResponse = JsonResponse({"error": sentence}, status=503)
+        else:
+            response = HttpResponse(render_to_string("503.html", {"sentence": sentence}), status=503)
+    except Exception:
+        response = HttpResponse(_LAST_RESORT, status=503)
+    response.headers["Retry-After"] = "10"
+    return response
 
 
 def _answer(request: HttpRequest, status: HTTPStatus, sentence: str) -> HttpResponse:

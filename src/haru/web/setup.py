@@ -9,19 +9,35 @@ from pathlib import Path
 import django
 
 
+def configure() -> None:
+    """Set Django up; asks no database. Raises `haru.settings.BadSetting`."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "haru.web.config")
+    django.setup()
+
+
 def prepare() -> None:
     """Set Django up, apply what migrations are missing, and write collect's mirror of the sites.
 
     For the server, the command line and the tests; harmless when called twice. Raises `haru.settings.BadSetting` for a
     setting that cannot be used and `django.db.Error` when the database cannot be reached.
     """
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "haru.web.config")
-    django.setup()
+    configure()
     migrate()
 
     from haru.sites import mirror
 
     mirror.rewrite()
+
+
+def check() -> None:
+    """Ask the database something. Raises `django.db.Error` when it does not answer."""
+    from django.db import connection
+
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM django_migrations LIMIT 1")
+    finally:
+        connection.close()
 
 
 def migrate() -> bool:

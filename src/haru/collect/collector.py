@@ -1,0 +1,92 @@
+"""Collector: everything that one process needs to collect. The server has one, and so has each worker.
+
+It needs the data folder only: the mirror of sites, the salts, a spool of its own. No database, no event store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import msgspec
+
+from haru.collect import useragent
+from haru.collect.endpoint import Endpoint
+from haru.collect.geo import Geo
+from haru.collect.mirror import Mirror
+from haru.collect.pipeline import Pipeline
+from haru.collect.ratelimit import RateLimit
+from haru.collect.senders import SenderTable, Shared
+from haru.collect.visitor import Salts
+from haru.events.spool import Spool, Writer
+from haru.events.stores import spool_path
+from haru.settings import Settings
+
+HOUSEKEEPING_SECONDS = 1.0
+
+
+class Counts(msgspec.Struct):
+    """What a collector counted since it started: for /metrics, and across processes."""
+
+    answers: dict[int, int] = {}
+    refusals: dict[str, int] = {}
+    accepted: int = 0
+    commits: int = 0
+    waiting: int = 0  # events that wait for a commit right now
+    refusing: bool = False  # whether the disk refused the last commit
+    full: bool = False  # whether the spool has grown to its limit
+    alive: bool = True  # whether the thread that writes runs
+    seconds: tuple[list[int], float] = ([], 0.0)  # of answers: a histogram's counts and sum
+    commit_seconds: tuple[list[int], float] = ([], 0.0)
+    batch_events: tuple[list[int], float] = ([], 0.0)
+
+
+class Collector:
+    """Opens what collecting needs, keeps it fresh, closes it in order. Lives on one event loop."""
+
+    def __init__(self, settings: Settings, worker: int = 0, senders: Shared | None = None) -> None:
+        """`worker` names the spool; `senders` is the table that several processes limit by.
+
+        Raises `SpoolUnavailable`.
+        """
+        self.salts = Salts(settings.data_dir)
+        self.salts.rotate(now_ms())
+        self.mirror = Mirror(settings.data_dir)
+        self.writer = Writer(Spool(spool_path(settings, worker)), asyncio.get_running_loop(), settings.spool_limit)
+        self.pipeline = Pipeline(self.salts.ids, Geo(settings.geoip_db))
+        limit = RateLimit(settings.rate_limit, SenderTable(senders))
+        self.endpoint = Endpoint(settings, self.mirror, self.pipeline, limit, self.writer)
+        useragent.warm()
+
+    async def housekeep(self) -> None:
+        """For ever: follow the mirror and destroy salts on time."""
+        while True:
+            self.mirror.refresh()
+            await asyncio.to_thread(self.salts.rotate, now_ms())
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+    def counts(self) -> Counts:
+        """The counters as they stand."""
+        writer, endpoint = self.writer, self.endpoint
+        return Counts(
+            answers=dict(endpoint.answers),
+            refusals=dict(endpoint.refusals),
+            accepted=endpoint.accepted,
+            commits=writer.commits,
+            waiting=writer.waiting(),
+            refusing=writer.refusing,
+            full=writer.full,
+            alive=writer.alive(),
+            seconds=(endpoint.seconds.counts, endpoint.seconds.total),
+            commit_seconds=(writer.commit_seconds.counts, writer.commit_seconds.total),
+            batch_events=(writer.batch_events.counts, writer.batch_events.total),
+        )
+
+    async def close(self) -> None:
+        """Write what waits and close the spool."""
+        await asyncio.to_thread(self.writer.close)
+
+
+def now_ms() -> int:
+    """This moment in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000

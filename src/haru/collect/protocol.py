@@ -1,0 +1,182 @@
+"""uvicorn's HTTP protocol with a short way for the collect door.
+
+An ASGI call costs a task, a cycle and a dozen messages for each request; here the parsed request goes to the door as it
+is and the answer is written to the connection after the commit. All else (pages, pipelined requests, websockets) takes
+uvicorn's own way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from haru.collect import payload
+from haru.collect.endpoint import COUNTED, PATH, Answer, Endpoint, Headers
+
+LINGER_SECONDS = 1.0  # how long the rest of a body that is not wanted is taken in before the connection is closed
+
+_QUESTION = PATH + b"?"
+_CLOSE = (b"connection", b"close")
+
+
+class _NoEvent:
+    """What uvicorn wakes a waiting application by; nobody waits here."""
+
+    def set(self) -> None:
+        """Nothing to wake."""
+
+
+_NO_EVENT = _NoEvent()
+
+
+class Exchange:
+    """One request at the collect door and its answer, in the place of uvicorn's request-response cycle."""
+
+    __slots__ = ("_protocol", "body", "disconnected", "keep_alive", "method", "more_body", "response_complete", "taken")
+
+    message_event = _NO_EVENT
+
+    def __init__(self, protocol: CollectProtocol, method: str, keep_alive: bool) -> None:
+        self._protocol = protocol
+        self.method = method
+        self.keep_alive = keep_alive
+        self.body = b""
+        self.more_body = True
+        self.disconnected = False
+        self.response_complete = False
+        self.taken = False  # handed to the door: what still comes of the body is of no use
+
+    def answer(self, answer: Answer) -> None:
+        """Write the answer, if there is still someone to read it."""
+        protocol = self._protocol
+        self.response_complete = True
+        transport = protocol.transport
+        if self.disconnected or transport.is_closing():
+            return
+        if self.more_body or _CLOSE in answer.headers:
+            self.keep_alive = False
+        if answer is COUNTED and self.keep_alive:
+            transport.write(protocol.counted())
+        else:
+            written = encoded(answer, protocol.server_state.default_headers, self.keep_alive)
+            transport.write(written.removesuffix(answer.body) if self.method == "HEAD" else written)
+            if not self.keep_alive:
+                if self.more_body:
+                    # Closing while the sender still sends would take the answer away from under its hands.
+                    protocol.loop.call_later(LINGER_SECONDS, transport.close)
+                else:
+                    transport.close()
+        protocol.on_response_complete()
+
+
+def encoded(answer: Answer, default_headers: Headers, keep_alive: bool) -> bytes:
+    """The bytes of an answer."""
+    lines = [name + b": " + value + b"\r\n" for name, value in (*default_headers, *answer.headers)]
+    if not keep_alive and _CLOSE not in answer.headers:
+        lines.append(b"connection: close\r\n")
+    return b"".join((STATUS_LINE[answer.status], *lines, b"\r\n", answer.body))
+
+
+class CollectProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    _counted: tuple[Headers, bytes] = ([], b"")  # of all connections: the default headers hold the time, to the second
+
+    def __init__(
+        self,
+        door: Callable[[], Endpoint | None],
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._door = door
+
+    def counted(self) -> bytes:
+        """The bytes of the commonest answer."""
+        default_headers = self.server_state.default_headers
+        if CollectProtocol._counted[0] is not default_headers:
+            CollectProtocol._counted = (default_headers, encoded(COUNTED, default_headers, True))
+        return CollectProtocol._counted[1]
+
+    def on_message_begin(self) -> None:
+        """See uvicorn. What only an ASGI application needs is made when one is asked."""
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+
+    def on_headers_complete(self) -> None:
+        """See uvicorn."""
+        url = self.url
+        if (url == PATH or url.startswith(_QUESTION)) and (self.cycle is None or self.cycle.response_complete):
+            keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+            exchange = Exchange(self, self.parser.get_method().decode("latin-1"), keep_alive)
+            self.cycle = exchange  # type: ignore[assignment]  # it has what the rest of the protocol asks of a cycle
+            declared = next((value for name, value in self.headers if name == b"content-length"), b"0")
+            if declared.isdigit() and int(declared) > payload.MOST_BYTES:
+                self._take(exchange, None)
+            elif self.expect_100_continue:
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            return
+        expect, headers = self.expect_100_continue, self.headers
+        super().on_message_begin()
+        self.url, self.expect_100_continue, self.headers = url, expect, headers
+        self.scope["headers"] = headers
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """See uvicorn."""
+        exchange = self.cycle
+        if not isinstance(exchange, Exchange):
+            super().on_body(body)
+        elif not exchange.taken:
+            exchange.body = exchange.body + body if exchange.body else body
+            if len(exchange.body) > payload.MOST_BYTES:
+                self._take(exchange, None)
+
+    def on_message_complete(self) -> None:
+        """See uvicorn."""
+        exchange = self.cycle
+        if not isinstance(exchange, Exchange):
+            super().on_message_complete()
+            return
+        exchange.more_body = False
+        if not exchange.taken:
+            self._take(exchange, exchange.body)
+        elif exchange.response_complete and not exchange.keep_alive:
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """See uvicorn. One who asks and asks but doesn't read the answers is not read from either."""
+        super().on_response_complete()
+        if self.flow.write_paused:
+            self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        """See uvicorn."""
+        super().resume_writing()
+        if not self.pipeline:
+            self.flow.resume_reading()
+
+    def _take(self, exchange: Exchange, body: bytes | None) -> None:
+        exchange.taken = True
+        exchange.body = b""
+        door = self._door()
+        if door is None:  # the server is about to start or has ended
+            self.transport.close()
+            return
+        _, _, query = self.url.partition(b"?")
+        peer = self.client[0] if self.client else ""
+        door.take(exchange.method, query, self.headers, peer, body, exchange.answer)
+
+
+def protocol(door: Callable[[], Endpoint | None]) -> Callable[..., CollectProtocol]:
+    """What uvicorn calls to make the protocol of a connection; `door` is asked for the endpoint of each request."""
+    return partial(CollectProtocol, door)
