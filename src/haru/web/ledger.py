@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from haru.events.ledger import HOUR_MS, Tally
@@ -95,18 +96,36 @@ def read(site: StatsSite, found: Found, interval: str, now_ms: int) -> Ledger:
     query = Query(("events",), range_, (f"time:{unit}",), include=Include(time_labels=True))
     answer = plane.get().reports.answer(site, query, now_ms)
     accepted = {str(row.dimensions[0]): int(row.metrics[0]) for row in answer.rows}
-    first = periods.wall(zone, found.period.start_ms)
-
-    def label(at_ms: int) -> str:
-        return periods.label(periods.floor(periods.wall(zone, at_ms), unit), unit, first)
-
-    called = {hour: label(hour) for hour in {tally.hour for tally in found.tallies}}
+    counts = _summed(zone, found, unit)
     refused: dict[str, Counter[str]] = {}
+    for (label, reason, _), count in counts.items():
+        refused.setdefault(label, Counter())[reason] += count
+    labels = answer.labels or []
+    now = _label(periods.wall(zone, now_ms), unit, periods.wall(zone, found.period.start_ms))
+    buckets = [Bucket(label, accepted.get(label, 0), dict(refused.get(label, {}))) for label in labels if label <= now]
+    return Ledger(found.period, unit, _reasons(counts), tuple(buckets), tuple(labels[len(buckets) :]))
+
+
+def _summed(zone: ZoneInfo, found: Found, unit: str) -> dict[tuple[str, str, str], int]:
+    """(label of the bucket, reason, detail) → requests. A year may have hundreds of thousands of tallies: one pass."""
+    first = periods.wall(zone, found.period.start_ms)
+    hours = {tally.hour for tally in found.tallies}
+    called = {
+        hour: _label(periods.moment(hour + stretch.offset_ms), unit, first)
+        for stretch in periods.stretches(zone, found.period)
+        for hour in hours
+        if stretch.start_ms <= hour < stretch.end_ms
+    }
+    counts: dict[tuple[str, str, str], int] = {}
     for tally in found.tallies:
-        refused.setdefault(called[tally.hour], Counter())[tally.reason] += tally.count
-    labels, now = answer.labels or [], label(now_ms)
-    buckets = [Bucket(name, accepted.get(name, 0), dict(refused.get(name, {}))) for name in labels if name <= now]
-    return Ledger(found.period, unit, _reasons(found.tallies), tuple(buckets), tuple(labels[len(buckets) :]))
+        key = (called[tally.hour], tally.reason, tally.detail)
+        counts[key] = counts.get(key, 0) + tally.count
+    return counts
+
+
+def _label(local: datetime, unit: str, first: datetime) -> str:
+    """How stats calls the bucket of what the zone's clocks show; `first` is what they show at the period's start."""
+    return periods.label(periods.floor(local, unit), unit, first)
 
 
 def _exact(period: Period) -> DateRange:
@@ -118,16 +137,16 @@ def _hour(at_ms: int) -> int:
     return at_ms - at_ms % HOUR_MS
 
 
-def _reasons(tallies: list[Tally]) -> tuple[Reason, ...]:
-    counts: Counter[str] = Counter()
+def _reasons(counts: dict[tuple[str, str, str], int]) -> tuple[Reason, ...]:
+    reasons: Counter[str] = Counter()
     details: dict[str, Counter[str]] = {}
-    for tally in tallies:
-        counts[tally.reason] += tally.count
-        if tally.detail:
-            details.setdefault(tally.reason, Counter())[tally.detail] += tally.count
+    for (_, reason, detail), count in counts.items():
+        reasons[reason] += count
+        if detail:
+            details.setdefault(reason, Counter())[detail] += count
     return tuple(
         Reason(name, count, tuple(_largest_first(details.get(name, Counter()))))
-        for name, count in _largest_first(counts)
+        for name, count in _largest_first(reasons)
     )
 
 
