@@ -71,10 +71,8 @@ EXPLANATIONS: dict[str, Explanation] = {
     Refusal.RATE_LIMITED: Explanation(
         title="Too many requests",
         meaning="One address sent more requests in a minute than it may.",
-        remedy="Raise the limit of the site in its settings, or HARU_RATE_LIMIT for all sites. Behind a reverse proxy "
-        "set HARU_TRUSTED_PROXIES: without it all visitors have the proxy's address.",
-        page=SETTINGS,
-        link="Site settings",
+        remedy="Raise HARU_RATE_LIMIT. Behind a reverse proxy set HARU_TRUSTED_PROXIES: without it all visitors have "
+        "the proxy's address.",
     ),
     Refusal.EXCLUDED_ADDRESS: Explanation(
         title="Excluded address",
