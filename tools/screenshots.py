@@ -18,6 +18,7 @@ DEMO = "demo.haru.local"
 PAGES = {
     "dashboard": f"/sites/{DEMO}?period=30d&compare=previous",
     "today": f"/sites/{DEMO}?period=day",
+    "refusals": f"/sites/{DEMO}/refusals?period=30d",
     "sites": "/sites",
     "new-site": "/sites/new",
     "settings": f"/sites/{DEMO}/settings",

@@ -64,6 +64,7 @@ class HaruChart extends HTMLElement {
       texts: [texts(1), texts(2)],
       names: [this.dataset.name, this.dataset.beforeName],
       unfinished: rows.findIndex((row) => "unfinished" in row.dataset),
+      parts: this.dataset.pair === "parts", // the second series is of the same time, not what the first is compared with
       format: this.dataset.format,
     };
   }
@@ -94,7 +95,7 @@ class HaruChart extends HTMLElement {
     const style = getComputedStyle(this);
     const colour = (name) => style.getPropertyValue(name).trim();
     return {
-      line: colour("--color-primary"), base: colour("--color-base-100"), text: colour("--color-base-content"),
+      line: colour("--color-primary"), other: colour("--color-secondary"), base: colour("--color-base-100"), text: colour("--color-base-content"),
       muted: colour("--muted"), grid: colour("--grid"), border: colour("--color-base-300"),
     };
   }
@@ -104,21 +105,22 @@ function number(cell) {
   return cell && "value" in cell.dataset ? Number(cell.dataset.value) : null;
 }
 
-function datasets({ labels, series, unfinished }, colours) {
+function datasets({ labels, series, unfinished, parts }, colours) {
   const dot = { pointRadius: labels.length === 1 ? 3 : 0, pointHoverRadius: 4, pointHoverBorderWidth: 1.5, pointHoverBorderColor: colours.base };
   const line = { cubicInterpolationMode: "monotone", spanGaps: false, ...dot };
+  const segment = { borderDash: ({ p1DataIndex }) => (p1DataIndex === unfinished ? [4, 4] : undefined) };
+  const second = parts
+    ? { borderColor: colours.other, pointBackgroundColor: colours.other, borderWidth: 2, segment }
+    : { borderColor: `${colours.muted}a0`, pointBackgroundColor: colours.muted, borderWidth: 1.5, borderDash: [3, 3] };
   return {
     labels,
     datasets: [
       {
         ...line, data: series[0], borderColor: colours.line, pointBackgroundColor: colours.line, borderWidth: 2, fill: "origin",
         backgroundColor: ({ chart: { ctx, chartArea } }) => gradient(ctx, chartArea, colours.line), order: 1,
-        segment: { borderDash: ({ p1DataIndex }) => (p1DataIndex === unfinished ? [4, 4] : undefined) },
+        segment,
       },
-      {
-        ...line, data: series[1], borderColor: `${colours.muted}a0`, pointBackgroundColor: colours.muted, borderWidth: 1.5,
-        borderDash: [3, 3], order: 2,
-      },
+      { ...line, ...second, data: series[1], order: 2 },
     ],
   };
 }

@@ -47,6 +47,7 @@ ROUTES = (
     Route("revoke-key", "post", (HIDDEN, HIDDEN, HIDDEN, HIDDEN, SIGN_IN), of_site=False, extra="pk"),
     Route("dashboard", "get", READERS),
     Route("panel", "get", READERS, extra="panel"),
+    Route("refusals", "get", READERS),
     Route("snippet", "get", MANAGERS),
     Route("site-settings", "get", MANAGERS),
     Route("site-settings", "post", MANAGERS),
@@ -56,7 +57,7 @@ ROUTES = (
     Route("delete-site", "post", OWNER),
 )
 #: Routes that judge by a key instead of a session; `tests/web` of the API has their access tests.
-BY_KEY = {"query"}
+BY_KEY = {"query", "refusals-api"}
 EXTRA = {"pk": 1, "panel": "pages", "user_id": 999_999}
 
 

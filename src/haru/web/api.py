@@ -1,4 +1,4 @@
-"""The API that programs read numbers from: `POST /api/v2/query`."""
+"""The API that programs read numbers from: `POST /api/v2/query` and `GET /api/v1/refusals`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ from haru.sites import access
 from haru.sites.domain import normalise
 from haru.sites.models import Site
 from haru.stats import filters, metrics, periods, statement
+from haru.stats.periods import DateRange, Dates
 from haru.stats.query import Query, QueryError, parse
 from haru.stats.report import Answer, Row, StatsSite
-from haru.web import plane
+from haru.web import ledger, plane
+from haru.web import refusals as explained
+from haru.web.ledger import Ledger
 
 # One sentence for both, so that a key cannot be used to find out which sites exist.
 NO_ACCESS = (
@@ -59,11 +62,38 @@ def query(request: HttpRequest) -> HttpResponse:
         except QueryError as error:
             raise _Refused(HTTPStatus.BAD_REQUEST, _sentence(error)) from None
         except StoreUnavailable:
-            sentence = "The event store does not answer just now: try again."
-            raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, sentence, **{"Retry-After": "5"}) from None
+            raise _unavailable() from None
     except _Refused as refused:
         return refused.response
     return JsonResponse(written(site.domain, ZoneInfo(site.timezone), asked, answer))
+
+
+@csrf_exempt
+def refusals(request: HttpRequest) -> HttpResponse:
+    """What was counted on a site in a period, and what was not and why; the key is in the `Authorization` header."""
+    try:
+        if request.method not in {"GET", "HEAD"}:
+            raise _Refused(HTTPStatus.METHOD_NOT_ALLOWED, "Ask with GET.", Allow="GET, HEAD")
+        now_ms = time.time_ns() // 1_000_000
+        key = _key(request)
+        _within_limit(key, now_ms)
+        parameters = request.GET.dict()
+        date_range = _date_range(parameters)
+        site = _site(key, parameters["site_id"])
+        stats_site = StatsSite(site.pk, site.timezone)
+        try:
+            found = ledger.find(stats_site, date_range, now_ms)
+            counted = ledger.read(stats_site, found, "", now_ms)
+        except StoreUnavailable:
+            raise _unavailable() from None
+    except _Refused as refused:
+        return refused.response
+    return JsonResponse(_written_ledger(ZoneInfo(site.timezone), counted))
+
+
+def _unavailable() -> _Refused:
+    sentence = "The event store does not answer just now: try again."
+    return _Refused(HTTPStatus.SERVICE_UNAVAILABLE, sentence, **{"Retry-After": "5"})
 
 
 def _key(request: HttpRequest) -> ApiKey:
@@ -101,6 +131,34 @@ def _parsed(data: Any) -> Query:
     if faults:
         raise _Refused(HTTPStatus.BAD_REQUEST, _sentence(QueryError(faults)))
     return asked
+
+
+def _date_range(parameters: dict[str, str]) -> DateRange:
+    """The period that `period` and `date` mean; every fault of the parameters is named at once."""
+    known = ("site_id", "period", "date")
+    faults = [f"#/{name}: Unknown parameter; known are {', '.join(known)}" for name in parameters if name not in known]
+    if not parameters.get("site_id"):
+        faults.append("#/site_id: This parameter is required: give the site's domain")
+    period, dates = parameters.get("period", explained.USUAL), parameters.get("date", "")
+    date_range: DateRange = period
+    if period == "custom" or (period == "day" and dates):
+        first, _, last = dates.partition(",")
+        custom = [first, last if period == "custom" else first]
+        try:
+            date_range = parse({"metrics": ["events"], "date_range": custom}).date_range
+        except QueryError as error:
+            faults += [fault.replace("#/date_range", "#/date", 1) for fault in error.faults]
+        else:
+            if not isinstance(date_range, Dates):
+                faults.append("#/date: Give dates such as 2026-01-31, without a time of day")
+    elif not periods.is_name(period):
+        names = ", ".join(periods.NAMES)
+        faults.append(f'#/period: Invalid period "{period[:100]}": give one of {names}, custom, <n>d or <n>mo')
+    elif dates:
+        faults.append("#/date: Only the periods day and custom take a date")
+    if faults:
+        raise _Refused(HTTPStatus.BAD_REQUEST, _sentence(QueryError(faults)))
+    return date_range
 
 
 def _site(key: ApiKey, domain: str) -> Site:
@@ -170,3 +228,25 @@ def _ends(zone: ZoneInfo, period: tuple[int, int]) -> list[str]:
     """Both ends, the last one included: read back, they mean the same period."""
     start, end = period
     return [periods.iso(zone, start), periods.iso(zone, end - 1000 if end % 1000 == 0 else end - 1)]
+
+
+def _written_ledger(zone: ZoneInfo, counted: Ledger) -> dict[str, Any]:
+    return {
+        "accepted": counted.accepted,
+        "refused": counted.refused,
+        "reasons": [
+            {
+                "reason": reason.name,
+                "title": explained.title(reason.name),
+                "count": reason.count,
+                "details": [{"detail": detail, "count": count} for detail, count in reason.details],
+            }
+            for reason in counted.reasons
+        ],
+        "period": _ends(zone, (counted.period.start_ms, counted.period.end_ms)),
+        "interval": counted.interval,
+        "series": [
+            {"time": bucket.label.replace(" ", "T"), "accepted": bucket.accepted, "refused": bucket.refused}
+            for bucket in counted.buckets
+        ],
+    }

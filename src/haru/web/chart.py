@@ -68,8 +68,8 @@ def chart(reports: Reports, site: StatsSite, state: State, period: Period, now_m
         FORMATS.get(state.metric, "count"),
         unit,
         tuple(dict.fromkeys((*choices, unit))),
-        _named(zone, answer.period, today),
-        _named(zone, before.period, today) if before else "",
+        named(zone, answer.period, today),
+        named(zone, before.period, today) if before else "",
         _points(zone, answer, state.metric, unit, now_ms),
         cost(answer),
         answer.computed_at_ms,
@@ -97,14 +97,14 @@ def _points(zone: ZoneInfo, answer: Answer, metric: str, unit: str, now_ms: int)
     for place, label in enumerate(labels):
         value = None if running and label > now else values.get(label, 0)
         before = befores.get(pairs[place], 0) if place < len(pairs) else None
-        short, title = _spoken(label, unit, len(labels))
+        short, title = spoken(label, unit, len(labels))
         text = "" if value is None else exact_value_of(value, metric)
         before_text = "" if before is None else exact_value_of(before, metric)
         points.append(Point(short, title, value, text, before, before_text, running and label == now))
     return tuple(points)
 
 
-def _spoken(label: str, unit: str, count: int) -> tuple[str, str]:
+def spoken(label: str, unit: str, count: int) -> tuple[str, str]:
     """A label of the store as the axis and as the title have it."""
     at = datetime.fromisoformat(label)
     date_text = day(at.date(), today=at.date())
@@ -116,7 +116,8 @@ def _spoken(label: str, unit: str, count: int) -> tuple[str, str]:
     return date_text, f"Week of {date_text}, {at.year}" if unit == "week" else f"{at:%a}, {date_text}, {at.year}"
 
 
-def _named(zone: ZoneInfo, period: tuple[int, int], today: date) -> str:
+def named(zone: ZoneInfo, period: tuple[int, int], today: date) -> str:
+    """A period (ms, the end not included) as the legend has it."""
     first, last = (periods.wall(zone, at) for at in (period[0], period[1] - 1))
     if period[1] - period[0] <= periods.DAY_MS + 1 and first.time() != datetime.min.time():
         return f"{day(first.date(), today=today)}, {first:%H:%M} – {last:%H:%M}"

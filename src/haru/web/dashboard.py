@@ -32,7 +32,7 @@ NEW_MS = 2 * DAY_MS  # a site younger than this is watched by the day, an older 
 def dashboard(request: HttpRequest, domain: str) -> HttpResponse:
     """The page: every panel, or one of them in detail. It works without JavaScript."""
     site = access.readable(request.user, domain)
-    view = _View(site, request)
+    view = View(site, request)
     manages = access.role_of(request.user, site) in access.MANAGERS
     if view.first_event is None:
         # The snippet holds the token, so it is for those who manage the site.
@@ -51,7 +51,7 @@ def dashboard(request: HttpRequest, domain: str) -> HttpResponse:
 @login_required
 def panel(request: HttpRequest, domain: str, panel: str) -> HttpResponse:
     """One panel alone: `top`, `chart`, or a breakdown."""
-    view = _View(access.readable(request.user, domain), request)
+    view = View(access.readable(request.user, domain), request)
     if panel == "top":
         return render(request, "dashboard/_top.html", view.frame() | view.top())
     if panel == "chart":
@@ -61,17 +61,18 @@ def panel(request: HttpRequest, domain: str, panel: str) -> HttpResponse:
     return render(request, "dashboard/_panel.html", view.frame() | {"panel": view.panel(panel)})
 
 
-class _View:
+class View:
     """One request for numbers of a site."""
 
-    def __init__(self, site: Site, request: HttpRequest) -> None:
+    def __init__(self, site: Site, request: HttpRequest, usual: str = "") -> None:
+        """`usual` is the period when the address names none; "" for what suits the age of the site."""
         self.site = site
         self.now_ms = int(time.time() * 1000)
         self.reports = plane.get().reports
         self.stats_site = StatsSite(site.pk, site.timezone)
         self.zone = ZoneInfo(site.timezone)
         self.first_event = self.reports.first_event(site.pk, self.now_ms)
-        self.state: State = state.read(request.GET.dict(), self.usual())
+        self.state: State = state.read(request.GET.dict(), usual or self.usual())
 
     def usual(self) -> str:
         """The period of a site when none was chosen; on a new site the first visits are to be seen."""
@@ -93,7 +94,7 @@ class _View:
             "many_days": period.end_ms - period.start_ms > DAY_MS * 1.5,
             "many_visitors": panels.MANY_VISITORS,
             "now_ms": self.now_ms,
-            **self._choices(),
+            **self.choices(),
         }
 
     def top(self) -> dict[str, Any]:
@@ -112,7 +113,7 @@ class _View:
             "back": self.state.address(details=""),
         }
 
-    def _choices(self) -> dict[str, Any]:
+    def choices(self) -> dict[str, Any]:
         """The pickers: address and label of each choice."""
         here = self.state
         today = periods.wall(self.zone, self.now_ms).date()

@@ -7,7 +7,7 @@ from django.urls import include, path
 
 from haru.accounts import views as accounts
 from haru.sites import views as sites
-from haru.web import api, dashboard
+from haru.web import api, dashboard, refusals
 from haru.web.home import home
 
 urlpatterns = [
@@ -19,12 +19,14 @@ urlpatterns = [
     path("sites/new", sites.new, name="new-site"),
     path("sites/<str:domain>", dashboard.dashboard, name="dashboard"),
     path("sites/<str:domain>/panels/<str:panel>", dashboard.panel, name="panel"),
+    path("sites/<str:domain>/refusals", refusals.page, name="refusals"),
     path("sites/<str:domain>/snippet", sites.snippet, name="snippet"),
     path("sites/<str:domain>/settings", sites.edit, name="site-settings"),
     path("sites/<str:domain>/settings/token", sites.rotate_token, name="rotate-token"),
     path("sites/<str:domain>/settings/people", sites.add_person, name="add-person"),
     path("sites/<str:domain>/settings/people/<int:user_id>/remove", sites.remove_person, name="remove-person"),
     path("sites/<str:domain>/settings/delete", sites.delete, name="delete-site"),
+    path("api/v1/refusals", api.refusals, name="refusals-api"),
     path("api/v2/query", api.query, name="query"),
 ]
 
