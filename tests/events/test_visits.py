@@ -3,8 +3,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from haru.events.event import ENGAGEMENT, Arrival, Origin
 from haru.events.visits import VISIT_GAP_MS, Visit, Window
@@ -119,89 +117,3 @@ def test_visits_of_a_deleted_site_are_forgotten() -> None:
     given_window.assign(arrivals(event(site_id=1), event(site_id=2)))
     given_window.forget_site(1)
     assert visit_ids(given_window, arrivals(event(site_id=1), event(site_id=2), first=10)) == [10, 2]
-
-
-# A second implementation, by the rules alone: all visits of all time, no window, no store.
-class Everything:
-    def __init__(self) -> None:
-        self.visits: list[dict[str, int]] = []
-
-    def place(self, arrival: Arrival) -> int | None:
-        e = arrival.event
-        for visitor in (e.visitor_id, e.visitor_before):
-            fitting = [
-                v
-                for v in self.visits
-                if v["site"] == e.site_id
-                and v["visitor"] == visitor
-                and v["first"] - 30 * MINUTE <= e.at <= v["last"] + 30 * MINUTE
-            ]
-            if fitting:
-                best = sorted(fitting, key=lambda v: (v["last"], v["id"]))[-1]
-                best["first"], best["last"] = min(best["first"], e.at), max(best["last"], e.at)
-                return best["id"]
-        if e.name == ENGAGEMENT:
-            return None
-        self.visits.append({"id": arrival.id, "site": e.site_id, "visitor": e.visitor_id, "first": e.at, "last": e.at})
-        return arrival.id
-
-
-class Rows:
-    """A store as the window sees one: visits worked out from stored events."""
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[int, Arrival, int]] = []  # visit id, arrival, visitor id of the visit
-
-    def visits(self, site_id: int, visitors: Iterable[int], since: int, until: int) -> list[Visit]:
-        wanted = set(visitors)
-        ids = {
-            visit_id
-            for visit_id, a, visitor in self.rows
-            if a.event.site_id == site_id and visitor in wanted and since <= a.event.at <= until
-        }
-        found = []
-        for visit_id in ids:
-            events = [(a.event.at, visitor) for v, a, visitor in self.rows if v == visit_id]
-            times = [at for at, _ in events]
-            found.append(Visit(visit_id, site_id, events[0][1], min(times), max(times), Origin()))
-        return found
-
-
-moments = st.integers(0, 40).map(lambda n: NOON + n * 10 * MINUTE) | st.sampled_from(
-    [NOON + 30 * MINUTE - 1, NOON + 30 * MINUTE, NOON + 30 * MINUTE + 1, NOON + 60 * MINUTE + 1]
-)
-streams = st.lists(
-    st.builds(
-        lambda at, visitor, before, site, name: event(
-            at, visitor=visitor, visitor_before=before or visitor, site_id=site, name=name
-        ),
-        moments,
-        st.integers(1, 3),
-        st.sampled_from([0, 0, 11, 12]),
-        st.integers(1, 2),
-        st.sampled_from(["pageview", "pageview", "Signup", ENGAGEMENT]),
-    ),
-    max_size=40,
-)
-
-
-@settings(max_examples=150, deadline=None)
-@given(stream=streams, size=st.integers(1, 7), drift=st.integers(-60, 400))
-def test_the_window_agrees_with_the_rules_applied_to_everything(stream: list, size: int, drift: int) -> None:
-    reference, rows = Everything(), Rows()
-    given_window = Window(rows.visits)
-    batch_of = arrivals(*stream)
-    for start in range(0, len(batch_of), size):
-        batch = batch_of[start : start + size]
-        if drift % 3 == 0:  # a restart: only what the store has is known
-            since = NOON + drift * MINUTE
-            given_window = Window(rows.visits)
-            ids = {v for v, a, _ in rows.rows if a.event.at >= since}
-            recent = [
-                visit for site in (1, 2) for visit in rows.visits(site, range(20), 0, NOON * 2) if visit.id in ids
-            ]
-            given_window.restore(recent, since)
-        assigned = given_window.assign(batch)
-        assert [visit.id if visit else None for visit in assigned] == [reference.place(each) for each in batch]
-        rows.rows += [(v.id, a, v.visitor_id) for a, v in zip(batch, assigned, strict=True) if v]
-        given_window.forget(NOON + drift * MINUTE + start * MINUTE)

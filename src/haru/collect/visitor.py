@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import structlog
@@ -45,6 +46,7 @@ class Salts:
     def __init__(self, folder: Path) -> None:
         """Read the salts of a data folder; `rotate` must follow before the first id."""
         self._path = folder / FILE
+        self._fresh = self._path.with_suffix(".new")
         self._salts: dict[int, bytes] = {}
         self._today = -1
         self._hashers: tuple[hashlib.blake2b, hashlib.blake2b | None] | None = None
@@ -54,14 +56,19 @@ class Salts:
     def rotate(self, now: int) -> None:
         """Make today's salt when it is missing and destroy every salt that has had its two days; `now` in ms.
 
-        A clock that jumped back destroys nothing that is newer.
+        A clock that jumped back destroys nothing that is newer, until it has gone on over a midnight.
         """
         today = now // DAY_MS
         if today == self._today:
             return
         with self._locked():
+            self._wipe_unfinished()
             salts = self._read()
             kept = {day: salt for day, salt in salts.items() if day >= today - 1}
+            # An older salt beside a newer one was made after it, for a newer one ends all that is older: the clock that
+            # made the newer one was ahead, and would keep it alive for as long.
+            if any(day < today for day in salts):
+                kept = {day: salt for day, salt in kept.items() if day <= today}
             if today not in kept:
                 kept[today] = secrets.token_bytes(SALT_BYTES)
             if kept != salts:
@@ -113,16 +120,42 @@ class Salts:
         return {day: salt for day, salt in kept.items() if len(salt) == SALT_BYTES}
 
     def _write(self, salts: dict[int, bytes]) -> None:
-        fresh = self._path.with_suffix(".new")
+        fresh = self._fresh
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(msgspec.json.encode(salts))
             file.flush()
             os.fsync(file.fileno())
-        # What is destroyed shall not be found in the old file's blocks.
-        if self._path.exists():
-            with self._path.open("r+b") as old:
-                old.write(b"\0" * self._path.stat().st_size)
-                old.flush()
-                os.fsync(old.fileno())
-        fresh.replace(self._path)
+        try:
+            old = self._path.open("r+b")
+        except FileNotFoundError:
+            fresh.replace(self._path)
+            return
+        # A kill at any point leaves one whole file: the old one is overwritten when the new one has its name for good.
+        with old:
+            fresh.replace(self._path)
+            self._sync_folder()
+            _overwrite(old)
+
+    def _wipe_unfinished(self) -> None:
+        """A process that was killed while it wrote left its salts behind."""
+        try:
+            with self._fresh.open("r+b") as left:
+                _overwrite(left)
+        except FileNotFoundError:
+            return
+        self._fresh.unlink()
+
+    def _sync_folder(self) -> None:
+        descriptor = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _overwrite(file: BinaryIO) -> None:
+    """Write zeros over all of a file, on the disk: what is destroyed shall not be found in its blocks."""
+    file.write(b"\0" * os.fstat(file.fileno()).st_size)
+    file.flush()
+    os.fsync(file.fileno())

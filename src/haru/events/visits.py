@@ -97,9 +97,7 @@ class Window:
 
     def _place(self, arrival: Arrival) -> Visit | None:
         event = arrival.event
-        visit = self._alive(event.site_id, event.visitor_id, event.at)
-        if visit is None and event.visitor_before != event.visitor_id:
-            visit = self._alive(event.site_id, event.visitor_before, event.at)
+        visit = self._alive(event)
         if visit is not None:
             visit.first = min(visit.first, event.at)
             visit.last = max(visit.last, event.at)
@@ -110,11 +108,15 @@ class Window:
         self._visits.setdefault((event.site_id, event.visitor_id), []).append(visit)
         return visit
 
-    def _alive(self, site_id: int, visitor_id: int, at: int) -> Visit | None:
-        """The visit that an event at this moment continues; of several the one that lasted longest, then the newest."""
-        visits = self._visits.get((site_id, visitor_id))
+    def _alive(self, event: Event) -> Visit | None:
+        """The visit that an event continues; of several the one that lasted longest, then the newest."""
+        visits = self._visits.get((event.site_id, event.visitor_id))
+        if event.visitor_before != event.visitor_id:
+            before = self._visits.get((event.site_id, event.visitor_before))
+            if before:
+                visits = visits + before if visits else before
         if not visits:
             return None
         if len(visits) == 1:
-            return visits[0] if visits[0].reaches(at) else None
-        return max((v for v in visits if v.reaches(at)), key=lambda v: (v.last, v.id), default=None)
+            return visits[0] if visits[0].reaches(event.at) else None
+        return max((v for v in visits if v.reaches(event.at)), key=lambda v: (v.last, v.id), default=None)
