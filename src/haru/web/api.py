@@ -76,7 +76,7 @@ def refusals(request: HttpRequest) -> HttpResponse:
             raise _Refused(HTTPStatus.METHOD_NOT_ALLOWED, "Ask with GET.", Allow="GET, HEAD")
         now_ms = time.time_ns() // 1_000_000
         key = _key(request)
-        _within_limit(key, now_ms)
+        _within_limit(key)
         parameters = request.GET.dict()
         date_range = _date_range(parameters)
         site = _site(key, parameters["site_id"])
