@@ -44,7 +44,7 @@ class Filled:
     def load(self, events: list[dict[str, object]], tallies: list[Tally]) -> None:
         self.count += 1
         rows = [tuple(event[name] for name, _ in COLUMNS) for event in events]
-        self.store.load(rows, self.count, tallies=tallies)
+        self.store.load(rows, Progress(self.count), tallies=tallies)
         self.reports.invalidate([self.site_id])
 
     def accept(self, when: datetime = NOW, count: int = 1, **columns: object) -> None:
