@@ -15,7 +15,7 @@ from haru.collect.refusals import Refusal
 from haru.events.duckdb import DuckStore
 from haru.events.event import COLUMNS
 from haru.events.ledger import HOUR_MS, Tally
-from haru.events.store import StoreUnavailable
+from haru.events.store import Progress, StoreUnavailable
 from haru.live import Live
 from haru.sites import registry
 from haru.stats.periods import Dates
