@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
-from haru.collect.bots import kind
+from haru.collect.bots import MOST_NAME, _name_of, crawler, crawlers, kind
 
 PEOPLE = [
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
@@ -56,3 +56,46 @@ def test_every_robot_of_the_maintained_list_is_one() -> None:
     instances = [instance for row in CRAWLER_USER_AGENTS_DATA for instance in row.get("instances", ())]
     assert len(instances) > 1000
     assert [instance for instance in instances if not kind(instance)] == []
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [
+        ("Mozilla/5.0 (compatible; GPTBot/1.2; +https://openai.com/gptbot)", "GPTBot"),
+        ("claudebot", "ClaudeBot"),
+        ("Mozilla/5.0 (compatible; ClaudeBot/1.0; +claudebot@anthropic.com)", "ClaudeBot"),
+        ("Mozilla/5.0 (compatible; PerplexityBot/1.0; +https://perplexity.ai/bot)", "PerplexityBot"),
+        ("cohere-training-data-crawler (+crawler@cohere.ai)", "cohere-training-data-crawler"),
+        ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", ""),
+        ("curl/8.5.0", ""),
+        (PEOPLE[0], ""),
+        ("", ""),
+    ],
+)
+def test_a_crawler_of_an_ai_company_has_a_name(user_agent: str, name: str) -> None:
+    assert crawler(user_agent) == name
+
+
+def test_every_ai_crawler_of_the_maintained_list_has_a_name_from_a_bounded_list() -> None:
+    rows = [row for row in CRAWLER_USER_AGENTS_DATA if "ai-crawler" in row.get("tags", ())]
+    instances = [instance for row in rows for instance in row.get("instances", ())]
+    assert len(instances) > 50
+    assert [instance for instance in instances if crawler(instance) not in crawlers()] == []
+    assert len(crawlers()) <= len(rows)
+    assert all(name and len(name) <= MOST_NAME and not set(name) & set("[]\\()^$") for name in crawlers())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        ("PerplexityBot/", "PerplexityBot"),
+        ("[cC]laude[bB]ot", "ClaudeBot"),
+        (r"bigsur\.ai", "bigsur.ai"),
+        (r"Spider[\s\S]*spider\.com", "Spider"),
+        ("Kangaroo Bot", "Kangaroo Bot"),
+        (r"^Nova Act", "Nova Act"),
+        (r"(foo|bar)bot", "AI crawler"),
+    ],
+)
+def test_a_crawlers_name_is_what_its_pattern_says_plainly(pattern: str, name: str) -> None:
+    assert _name_of(pattern) == name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache, lru_cache
 from importlib.util import find_spec
@@ -33,6 +34,8 @@ _PEOPLE = (r"(?i)cubot",)
 
 MATCHER_BYTES = 64 * 1024 * 1024  # the most the matcher may use; it uses what the user agents it sees make it use
 
+MOST_NAME = 40  # characters of a crawler's name
+
 _KIND_OF_TAG: dict[str, Kind] = {"ai-crawler": "ai-crawler", "http-library": "library"}
 
 
@@ -56,13 +59,25 @@ def _kind_of(tags: Iterable[str]) -> Kind:
     return next((_KIND_OF_TAG[tag] for tag in tags if tag in _KIND_OF_TAG), "bot")
 
 
+def _name_of(pattern: str) -> str:
+    """What a crawler is called, by its pattern: `[cC]laude[bB]ot` → ClaudeBot, `bigsur\\.ai` → bigsur.ai.
+
+    Of letters to choose from the capital is taken, and an expression ends the name; where nothing is left of it, it is
+    an "AI crawler".
+    """
+    plain = re.sub(r"\[([a-zA-Z]+)\]", lambda choice: min(choice[1]), pattern)
+    plain = re.sub(r"\\(\W)", r"\1", plain)
+    return re.split(r"[\[(^$|?*+\\]", plain.lstrip("^"))[0].strip(" /")[:MOST_NAME] or "AI crawler"
+
+
 @cache
-def _patterns() -> tuple[re2.Set, tuple[Kind, ...], re2.Set]:
-    """One automaton over all patterns, the kind of each, and one for the people among them."""
+def _patterns() -> tuple[re2.Set, tuple[Kind, ...], tuple[str, ...], re2.Set]:
+    """One automaton over all patterns, the kind and the name of each, and one for the people among them."""
     options = re2.Options()
     options.max_mem = MATCHER_BYTES
     options.log_errors = False
     kinds: list[Kind] = []
+    names: list[str] = []
     robots = re2.Set.SearchSet(options)
     listed = [(row.pattern.replace("\\/", "/"), _kind_of(row.tags)) for row in _listed()]
     for pattern, kind in [*_OURS, *listed]:
@@ -71,12 +86,13 @@ def _patterns() -> tuple[re2.Set, tuple[Kind, ...], re2.Set]:
         except re2.error:
             continue  # a list that is renewed may hold a pattern that RE2 does not know; the others still hold
         kinds.append(kind)
+        names.append(_name_of(pattern) if kind == "ai-crawler" else "")
     robots.Compile()
     people = re2.Set.SearchSet()
     for pattern in _PEOPLE:
         people.Add(pattern)
     people.Compile()
-    return robots, tuple(kinds), people
+    return robots, tuple(kinds), tuple(names), people
 
 
 @lru_cache(maxsize=8192)
@@ -87,7 +103,7 @@ def kind(user_agent: str) -> Kind:
     """
     if not user_agent.strip():
         return "library"
-    robots, kinds, people = _patterns()
+    robots, kinds, _, people = _patterns()
     found = {kinds[number] for number in robots.Match(user_agent) or ()}
     if not found or (people.Match(user_agent) and "(compatible" not in user_agent):
         return ""
@@ -95,6 +111,23 @@ def kind(user_agent: str) -> Kind:
         if strongest in found:
             return strongest
     return "library"
+
+
+@lru_cache(maxsize=1024)
+def crawler(user_agent: str) -> str:
+    """The name of an AI company's crawler, such as GPTBot; "" for everything else. Always one of `crawlers()`."""
+    if kind(user_agent) != "ai-crawler":
+        return ""
+    robots, _, names, _ = _patterns()
+    # Of several the longest says most: "Google-Extended" rather than a part of it.
+    found: list[str] = [names[number] for number in robots.Match(user_agent) or ()]
+    return max(found, key=lambda name: (len(name), name))
+
+
+@cache
+def crawlers() -> frozenset[str]:
+    """The names of all AI companies' crawlers that are known."""
+    return frozenset(filter(None, _patterns()[2]))
 
 
 def warm() -> None:
