@@ -337,3 +337,43 @@ async def test_the_host_comes_from_the_body_then_the_page_then_the_origin(door: 
     await door.ask({"p": "/a"}, headers={"origin": "https://o.example:8443"})
     await door.ask({"p": "/a"}, headers={"origin": "null"})
     assert [event.hostname for event in door.events()] == ["given.example", "shop.example.com", "o.example", ""]
+
+
+@pytest.mark.parametrize(
+    ("headers", "dropped"),
+    [
+        ({"dnt": "1"}, "opted_out"),
+        ({"sec-gpc": "1"}, "opted_out"),
+        ({"dnt": "0", "sec-gpc": "1"}, "opted_out"),
+        ({"dnt": "0"}, None),
+        ({"dnt": "unspecified", "sec-gpc": "0"}, None),
+        ({}, None),
+    ],
+)
+async def test_a_signal_to_opt_out_is_honoured_where_the_site_says_so(
+    door: Door, tmp_path: Path, headers: dict[str, str], dropped: str | None
+) -> None:
+    assert "x-haru-dropped" not in (await door.ask(headers=headers))[1]
+    mirror.write(tmp_path, [Site(id=1, domain="example.com", token="t-one", honour_opt_out=True)])
+    door.endpoint._mirror.refresh()
+    status, answered, _ = await door.ask(headers=headers)
+    assert (status, answered.get("x-haru-dropped")) == (200, dropped)
+    assert len(door.events()) == (1 if dropped else 2)
+
+
+async def test_a_rule_is_in_force_from_the_refresh_of_the_mirror_until_it_is_taken_away(
+    door: Door, tmp_path: Path
+) -> None:
+    for rules, dropped in [
+        ({}, None),
+        ({"excluded_addresses": ("203.0.113.0/24",)}, "excluded_address"),
+        ({"excluded_pages": ("/a*",)}, "excluded_page"),
+        ({"allowed_hostnames": ("www.example.com",)}, "excluded_hostname"),
+        ({"excluded_countries": ("DE",)}, "excluded_country"),
+        ({}, None),
+    ]:
+        mirror.write(tmp_path, [Site(id=1, domain="example.com", token="t-one", **rules)])
+        door.endpoint._mirror.refresh()
+        answered = (await door.ask({"p": "/ab", "tz": "Europe/Berlin"}, headers={"origin": "https://example.com"}))[1]
+        assert answered.get("x-haru-dropped") == dropped
+    assert len(door.events()) == 2

@@ -123,6 +123,20 @@ def test_no_address_of_the_log_is_on_disk(spool: Spool, tmp_path: Path) -> None:
     assert [address for address in addresses if address in on_disk] == []
 
 
+def test_what_the_site_excludes_is_not_imported_and_named(spool: Spool) -> None:
+    site = Site(
+        id=1,
+        domain="semicomplete.com",
+        token="t",
+        excluded_addresses=("203.0.113.0/28",),
+        excluded_pages=("/page/2*",),
+        honour_opt_out=True,
+    )
+    summary = run(spool, lines(40), site)  # from the addresses 203.0.113.0 to .39, each for the page of its number
+    assert summary.refused == {"excluded_address": 16, "excluded_page": 10}
+    assert summary.imported == 14
+
+
 @pytest.mark.parametrize(
     ("path", "asset"),
     [

@@ -95,6 +95,64 @@ def test_what_is_not_counted_is_refused_by_name(values: dict[str, Any], reason: 
     assert refusal(**values) is reason
 
 
+def site(**rules: Any) -> Site:
+    return Site(id=3, domain="example.com", token="token", **rules)
+
+
+@pytest.mark.parametrize(
+    ("rules", "counted", "refused", "reason"),
+    [
+        ({"excluded_addresses": ("203.0.113.0/24",)}, {"address": "198.51.100.1"}, {}, Refusal.EXCLUDED_ADDRESS),
+        (
+            {"excluded_countries": ("DE",)},
+            {"timezone": "Europe/Paris"},
+            {"country_hint": "de"},
+            Refusal.EXCLUDED_COUNTRY,
+        ),
+        ({"excluded_countries": ("DE",)}, {}, {"timezone": "Europe/Berlin"}, Refusal.EXCLUDED_COUNTRY),
+        ({"excluded_pages": ("/admin/**",)}, {"url": "/a?/admin/x"}, {"url": "/admin/x?y"}, Refusal.EXCLUDED_PAGE),
+        (
+            {"allowed_hostnames": ("example.com",)},
+            {"url": "https://example.com/"},
+            {"url": "https://copy.example/"},
+            Refusal.EXCLUDED_HOSTNAME,
+        ),
+        (
+            {"allowed_hostnames": ("example.com",)},
+            {"url": "/"},
+            {"hostname": "copy.example"},
+            Refusal.EXCLUDED_HOSTNAME,
+        ),
+        ({"honour_opt_out": True}, {}, {"opted_out": True}, Refusal.OPTED_OUT),
+    ],
+)
+def test_what_a_site_excludes_is_refused_and_only_there(
+    rules: dict[str, Any], counted: dict[str, Any], refused: dict[str, Any], reason: Refusal
+) -> None:
+    assert run(site=site(**rules), **counted).name == "pageview"
+    assert refusal(site=site(**rules), **refused) is reason
+    assert run(**refused).name == "pageview"  # a site without the rule
+
+
+def test_the_rules_of_a_site_are_compiled_once() -> None:
+    one = site(excluded_pages=("/admin",))
+    refusal(site=one, url="/admin")
+    compiled = one.exclusions
+    refusal(site=one, url="/admin")
+    assert one.exclusions is compiled
+
+
+def test_of_a_robot_the_crawlers_name_is_told_where_an_ai_company_runs_it() -> None:
+    for user_agent, detail in [
+        ("Mozilla/5.0 (compatible; GPTBot/1.2; +https://openai.com/gptbot)", "GPTBot"),
+        ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", ""),
+        ("curl/8.5.0", ""),
+    ]:
+        with pytest.raises(Refused) as refused:
+            run(user_agent=user_agent, site=site(honour_opt_out=True), opted_out=True)
+        assert (refused.value.reason, refused.value.detail) == (Refusal.BOT, detail)
+
+
 def test_a_program_with_the_sites_key_counts_but_a_robot_with_it_does_not() -> None:
     assert run(user_agent="curl/8.5.0", by_key=True).name == "pageview"
     assert run(user_agent="", by_key=True).name == "pageview"

@@ -11,7 +11,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @lru_cache(maxsize=16_384)
-def _parsed(text: str) -> Address | None:
+def parsed(text: str) -> Address | None:
     """The address in a text, with brackets, port or zone id taken off; IPv6 that wraps IPv4 becomes IPv4."""
     text = text.strip().strip('"')
     if text.startswith("["):
@@ -29,7 +29,7 @@ def _parsed(text: str) -> Address | None:
 
 @lru_cache(maxsize=16_384)
 def _plain(text: str) -> str:
-    address = _parsed(text)
+    address = parsed(text)
     return text if address is None else str(address)
 
 
@@ -39,10 +39,10 @@ def grouped(address: str) -> bytes:
 
     Privacy extensions change the other half of an IPv6 address daily or faster. b"" when the text is no address.
     """
-    parsed = _parsed(address)
-    if parsed is None:
+    found = parsed(address)
+    if found is None:
         return b""
-    return parsed.packed if parsed.version == 4 else parsed.packed[:8]
+    return found.packed if found.version == 4 else found.packed[:8]
 
 
 def client_address(peer: str, forwarded_for: str, trusted: tuple[Network, ...]) -> str:
@@ -53,12 +53,12 @@ def client_address(peer: str, forwarded_for: str, trusted: tuple[Network, ...]) 
     """
     if not trusted:
         return _plain(peer)
-    believed = _parsed(peer)
+    believed = parsed(peer)
     if believed is None:
         return peer
     entries = forwarded_for.split(",") if forwarded_for else []
     while entries and _is_trusted(believed, trusted):
-        entry = _parsed(entries.pop())
+        entry = parsed(entries.pop())
         if entry is None:
             break
         believed = entry

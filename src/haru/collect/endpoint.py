@@ -254,6 +254,7 @@ class Endpoint:
             language=headers.get(b"accept-language", b"").decode("latin-1"),
             country_hint=headers.get(self._country_header, b"").decode("latin-1") if self._country_header else "",
             prefetch=not _PREFETCH_HEADERS.isdisjoint(headers) and _is_prefetch(headers),
+            opted_out=headers.get(b"dnt") == b"1" or headers.get(b"sec-gpc") == b"1",
             by_key=by_key,
         )
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
 import structlog
+
+from haru.collect.exclusions import Exclusions
 
 log = structlog.get_logger()
 
@@ -15,14 +18,35 @@ FILE = "sites.json"
 UNSURE = "sites.unsure"  # lies beside it while the database of sites does not answer
 
 
-class Site(msgspec.Struct, frozen=True):
-    """What collect must know of a site."""
+class Site(msgspec.Struct, frozen=True, dict=True):
+    """What collect must know of a site. New fields come last and have a default: older files are read as well."""
 
     id: int
     domain: str
     token: str
     timezone: str = "UTC"
     rate_limit: int | None = None  # requests a minute and address; None is the installation's setting
+    excluded_addresses: tuple[str, ...] = ()  # these five as `haru.collect.exclusions` reads them
+    excluded_countries: tuple[str, ...] = ()
+    excluded_pages: tuple[str, ...] = ()
+    allowed_hostnames: tuple[str, ...] = ()  # none: any
+    honour_opt_out: bool = False
+
+    @cached_property
+    def exclusions(self) -> Exclusions:
+        """The rules of the site, compiled on first use: once after each change of the mirror."""
+        return Exclusions(
+            self.excluded_addresses,
+            self.excluded_countries,
+            self.excluded_pages,
+            self.allowed_hostnames,
+            self.honour_opt_out,
+        )
+
+    @cached_property
+    def excludes(self) -> bool:
+        """Whether there is any rule at all; most sites have none."""
+        return bool(self.exclusions)
 
 
 def write(data_dir: Path, sites: Iterable[Site]) -> None:

@@ -45,6 +45,7 @@ class Hit(msgspec.Struct):
     language: str = ""  # the Accept-Language header
     country_hint: str = ""  # what a trusted CDN says
     prefetch: bool = False
+    opted_out: bool = False  # the browser says so, by DNT: 1 or Sec-GPC: 1
     by_key: bool = False  # the token came in the Authorization header: the sender is a program its owner wrote
 
 
@@ -77,7 +78,7 @@ class Pipeline:
     def run(self, hit: Hit) -> Event:
         """The event of a hit; raises `Refused` when it is not to be counted."""
         draft = Draft()
-        for step in STEPS:
+        for step in STEPS if hit.site.excludes else _WITHOUT_EXCLUSIONS:
             step(self, hit, draft)
         return _event(hit, draft)
 
@@ -92,7 +93,19 @@ def refuse_bot(_: Pipeline, hit: Hit, __: Draft) -> None:
     """Robots are not visitors. A program with the site's key is its owner's own and may count."""
     kind = bots.kind(hit.user_agent)
     if kind and not (kind == "library" and hit.by_key):
-        raise Refused(Refusal.BOT)
+        raise Refused(Refusal.BOT, detail=bots.crawler(hit.user_agent))
+
+
+def refuse_opted_out(_: Pipeline, hit: Hit, __: Draft) -> None:
+    """Who asked not to be tracked is not counted where the site honours it."""
+    if hit.opted_out and hit.site.exclusions.honour_opt_out:
+        raise Refused(Refusal.OPTED_OUT)
+
+
+def refuse_excluded_address(_: Pipeline, hit: Hit, __: Draft) -> None:
+    """Addresses and networks that the site leaves out, such as its owner's own."""
+    if hit.site.exclusions.has_address(hit.address):
+        raise Refused(Refusal.EXCLUDED_ADDRESS)
 
 
 def read_page(_: Pipeline, hit: Hit, draft: Draft) -> None:
@@ -101,6 +114,18 @@ def read_page(_: Pipeline, hit: Hit, draft: Draft) -> None:
     if len(page.path) > MOST_PATH_BYTES // 4 and len(page.path.encode()) > MOST_PATH_BYTES:
         raise Refused(Refusal.INVALID, f"p: the path is longer than {MOST_PATH_BYTES:,} bytes")
     draft.page = page
+
+
+def refuse_excluded_hostname(_: Pipeline, hit: Hit, draft: Draft) -> None:
+    """Hosts that are not among those the site allows, such as a copy of it elsewhere. No host at all counts."""
+    if hit.site.exclusions.has_hostname(hit.hostname or draft.page.hostname):
+        raise Refused(Refusal.EXCLUDED_HOSTNAME)
+
+
+def refuse_excluded_page(_: Pipeline, hit: Hit, draft: Draft) -> None:
+    """Pages that the site leaves out, such as its administration."""
+    if hit.site.exclusions.has_page(draft.page.path):
+        raise Refused(Refusal.EXCLUDED_PAGE)
 
 
 def read_referrer(_: Pipeline, hit: Hit, draft: Draft) -> None:
@@ -127,6 +152,12 @@ def locate(pipeline: Pipeline, hit: Hit, draft: Draft) -> None:
     draft.place = place
 
 
+def refuse_excluded_country(_: Pipeline, hit: Hit, draft: Draft) -> None:
+    """Countries that the site leaves out. A hit whose country is not known counts."""
+    if draft.place.country in hit.site.exclusions.countries:
+        raise Refused(Refusal.EXCLUDED_COUNTRY)
+
+
 def identify(pipeline: Pipeline, hit: Hit, draft: Draft) -> None:
     """The visitor's ids. From here on nothing needs the address."""
     draft.visitor_id, draft.visitor_before = pipeline.identify(
@@ -139,12 +170,27 @@ Step = Callable[[Pipeline, Hit, Draft], None]
 STEPS: tuple[Step, ...] = (
     refuse_prefetch,
     refuse_bot,
+    refuse_opted_out,
+    refuse_excluded_address,
     read_page,
+    refuse_excluded_hostname,
+    refuse_excluded_page,
     read_referrer,
     read_agent,
     locate,
+    refuse_excluded_country,
     identify,
 )
+
+# What a site without any rule of its own goes through: most of them, so they don't pay for the others.
+_OF_EXCLUSIONS = {
+    refuse_opted_out,
+    refuse_excluded_address,
+    refuse_excluded_hostname,
+    refuse_excluded_page,
+    refuse_excluded_country,
+}
+_WITHOUT_EXCLUSIONS = tuple(step for step in STEPS if step not in _OF_EXCLUSIONS)
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
