@@ -22,6 +22,7 @@ PAGES = {
     "sites": "/sites",
     "new-site": "/sites/new",
     "settings": f"/sites/{DEMO}/settings",
+    "counting": f"/sites/{DEMO}/settings/counting",
 }
 SIZES = {1280: 900, 390: 844}
 

@@ -70,6 +70,19 @@ class Copy extends HTMLElement {
   }
 }
 
+// Adds a line to a text area, once.
+class AddLine extends HTMLElement {
+  connectedCallback() {
+    this.querySelector("button").addEventListener("click", () => this.add(document.getElementById(this.dataset.to)));
+  }
+
+  add(area) {
+    const lines = area.value.split("\n").filter((line) => line.trim());
+    if (!lines.includes(this.dataset.line)) area.value = [...lines, this.dataset.line].join("\n");
+    area.focus();
+  }
+}
+
 let refreshed = Date.now();
 document.addEventListener("htmx:after:swap", () => (refreshed = Date.now()));
 
@@ -90,4 +103,5 @@ class Age extends HTMLElement {
 
 customElements.define("haru-theme", Theme);
 customElements.define("haru-copy", Copy);
+customElements.define("haru-add-line", AddLine);
 customElements.define("haru-age", Age);

@@ -26,6 +26,8 @@ def test_help_teaches_and_is_quick_to_come(server: Server) -> None:
         ["serve"],
         ["import", "log"],
         ["site", "add"],
+        ["site", "set"],
+        ["site", "show"],
         ["key", "add"],
         ["user", "add"],
         ["demo"],
@@ -58,6 +60,10 @@ def test_from_nothing_to_a_site_with_a_key(server: Server) -> None:
         (["site", "add", "not a domain"], 1, "haru: "),
         (["site", "add", "example.com", "--owner", "nobody@example.com"], 1, "no account for nobody@example.com"),
         (["site", "add", "example.com"], 1, "haru user add"),
+        (["site", "show", "example.com"], 1, "There is no site example.com"),
+        (["site", "set", "example.com", "--honour-opt-out"], 1, "There is no site example.com"),
+        (["site", "set", "example.com"], 2, "say what to change"),
+        (["site", "set", "example.com", "--rate-limit", "many"], 2, "is no whole number"),
         (["user", "add", "no address", "--password-stdin"], 1, "is not an email address"),
         (["import", "log", "/no/such/file", "--site", "example.com"], 1, "There is no site example.com"),
         (["import", "log"], 2, "Missing argument"),
@@ -183,3 +189,31 @@ def test_demo_fills_a_site_once(server: Server) -> None:
     again = server.haru("demo", "--days", "3", check=False)
     assert again.returncode == 1
     assert "demo traffic already" in again.stderr
+
+
+def test_what_a_site_counts_is_set_and_shown_and_holds_in_the_running_server(server: Server) -> None:
+    token = server.add_site()
+    with server:
+        server.start()
+        assert "x-haru-dropped" not in server.collect(token, "/admin/users").headers
+        shown = server.haru(
+            *("site", "set", "example.com", "--exclude-page", "/admin/**", "--exclude-page", "/*/preview"),
+            *("--exclude-country", "se", "--honour-opt-out", "--rate-limit", "50", "--timezone", "Asia/Tokyo"),
+        ).stdout
+        assert "/admin/**, /*/preview" in shown
+        deadline = time.monotonic() + 10
+        while server.collect(token, "/admin/users").headers.get("x-haru-dropped") != "excluded_page":
+            assert time.monotonic() < deadline, "the running server did not hear of it"
+            time.sleep(0.1)
+        assert server.collect(token, "/", tz="Europe/Stockholm").headers["x-haru-dropped"] == "excluded_country"
+        assert "x-haru-dropped" not in server.collect(token, "/").headers
+        server.haru("site", "set", "example.com", "--exclude-country", "none", "--rate-limit", "default")
+        assert server.stop() == 0
+    site = json.loads(server.haru("site", "show", "example.com", "--json").stdout)
+    assert (site["excluded_countries"], site["excluded_pages"]) == ([], ["/admin/**", "/*/preview"])
+    assert (site["honour_opt_out"], site["rate_limit"], site["timezone"]) == (True, None, "Asia/Tokyo")
+    assert site["token"] == token
+    bad = server.haru("site", "set", "example.com", "--exclude-address", "office", "--timezone", "UTC", check=False)
+    assert bad.returncode == 1
+    assert '"office" is neither an address nor a network' in bad.stderr
+    assert json.loads(server.haru("site", "show", "example.com", "--json").stdout) == site

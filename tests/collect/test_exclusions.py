@@ -12,10 +12,10 @@ from haru.collect.exclusions import (
     hostname,
     network_of,
     read_address,
-    read_all,
     read_country,
     read_hostname,
     read_page,
+    read_rules,
 )
 
 
@@ -154,12 +154,12 @@ def test_a_rule_is_kept_in_one_form(read, text: str, kept: str) -> None:  # type
 
 
 def test_rules_are_read_once_each_and_every_bad_one_is_named() -> None:
-    assert read_all(read_address, ["", " 10.1.0.0/8 ", "10.0.0.0/8", "::1"], 9) == ["10.0.0.0/8", "::1"]
+    assert read_rules("excluded_addresses", ["", " 10.1.0.0/8 ", "10.0.0.0/8", "::1"]) == ["10.0.0.0/8", "::1"]
     with pytest.raises(BadRules) as bad:
-        read_all(read_address, ["10.0.0.1", "one", "two"], 9)
+        read_rules("excluded_addresses", ["10.0.0.1", "one", "two"])
     assert [sentence.split(" ")[0] for sentence in bad.value.sentences] == ['"one"', '"two"']
     with pytest.raises(BadRules, match=r"^These are 101: at most 100 are possible\.$"):
-        read_all(read_page, [f"/{n}" for n in range(MOST_PAGES + 1)], MOST_PAGES)
+        read_rules("excluded_pages", [f"/{n}" for n in range(MOST_PAGES + 1)])
 
 
 @given(st.text(max_size=80))

@@ -51,6 +51,8 @@ ROUTES = (
     Route("snippet", "get", MANAGERS),
     Route("site-settings", "get", MANAGERS),
     Route("site-settings", "post", MANAGERS),
+    Route("site-counting", "get", MANAGERS),
+    Route("site-counting", "post", MANAGERS),
     Route("rotate-token", "post", MANAGERS),
     Route("add-person", "post", MANAGERS),
     Route("remove-person", "post", MANAGERS, extra="user_id"),

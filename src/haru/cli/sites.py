@@ -85,6 +85,154 @@ def list_(
             typer.echo(f"{site.name:{domain}}  {site.timezone:{zone}}  {site.token}")
 
 
+NONE = "none"  # empties a list
+DEFAULT = "default"  # the installation's rate limit
+
+
+@app.command("show")
+def show(
+    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="The site's domain.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """Show a site: its zone, its token and what of it is counted.
+
+    \b
+    Examples:
+      haru site show example.com
+      haru site show example.com --json
+    """
+    plane.settings()
+    plane.database()
+    from haru.sites import registry
+
+    _show(registry.find_site(domain), as_json)
+
+
+@app.command("set")
+def set_(
+    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="The site's domain.")],
+    timezone: Annotated[
+        str | None, typer.Option("--timezone", metavar="ZONE", help="The zone in which the site's days begin and end.")
+    ] = None,
+    addresses: Annotated[
+        list[str] | None,
+        typer.Option("--exclude-address", metavar="ADDRESS", help="An address or network that is not counted."),
+    ] = None,
+    countries: Annotated[
+        list[str] | None,
+        typer.Option("--exclude-country", metavar="CODE", help="A country that is not counted, such as DE."),
+    ] = None,
+    pages: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude-page",
+            metavar="PATTERN",
+            help="Paths that are not counted: * within a part of the path, ** across parts.",
+        ),
+    ] = None,
+    hostnames: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-hostname", metavar="HOST", help="A host that is counted, or *.HOST; then no other host is."
+        ),
+    ] = None,
+    honour_opt_out: Annotated[
+        bool | None,
+        typer.Option(
+            "--honour-opt-out/--no-honour-opt-out", help="Whether visitors who send DNT or GPC are not counted."
+        ),
+    ] = None,
+    rate_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--rate-limit",
+            metavar="N",
+            help=f"Requests a minute from one address; 0 for no limit, {DEFAULT} for HARU_RATE_LIMIT.",
+        ),
+    ] = None,
+) -> None:
+    """Change the time zone of a site and what of it is counted, from the next visit on.
+
+    The options for addresses, countries, pages and hosts may be repeated. Together they replace the list there was;
+    the word none empties it. What is not named stays.
+
+    \b
+    Examples:
+      haru site set example.com --timezone Europe/Berlin
+      haru site set example.com --exclude-address 203.0.113.9 --exclude-address 2001:db8:1:2::/64
+      haru site set example.com --exclude-page '/admin/**' --allow-hostname example.com --allow-hostname '*.example.com'
+      haru site set example.com --exclude-country none --honour-opt-out --rate-limit 300
+    """
+    if rate_limit is not None and rate_limit != DEFAULT and not (rate_limit.isascii() and rate_limit.isdigit()):
+        raise typer.BadParameter(f'"{rate_limit}" is no whole number and not {DEFAULT}.', param_hint="--rate-limit")
+    plane.settings()
+    plane.database()
+    from django.db import transaction
+
+    from haru.sites import registry
+
+    changes = registry.Counting()
+    if addresses:
+        changes["excluded_addresses"] = _unless_none(addresses)
+    if countries:
+        changes["excluded_countries"] = _unless_none(countries)
+    if pages:
+        changes["excluded_pages"] = _unless_none(pages)
+    if hostnames:
+        changes["allowed_hostnames"] = _unless_none(hostnames)
+    if honour_opt_out is not None:
+        changes["honour_opt_out"] = honour_opt_out
+    if rate_limit is not None:
+        changes["rate_limit"] = None if rate_limit == DEFAULT else int(rate_limit)
+    if not changes and timezone is None:
+        raise typer.BadParameter("say what to change: haru site set --help lists it.", param_hint="DOMAIN")
+    site = registry.find_site(domain)
+    with transaction.atomic():
+        if timezone is not None:
+            registry.set_timezone(site, timezone)
+        if changes:
+            registry.set_counting(site, **changes)
+    _show(site)
+
+
+def _unless_none(rules: list[str]) -> list[str]:
+    return [] if rules == [NONE] else rules
+
+
+def _show(site: Site, as_json: bool = False) -> None:
+    row = {
+        "domain": site.domain,
+        "timezone": site.timezone,
+        "token": site.token,
+        "created_at": site.created_at.isoformat(timespec="seconds"),
+        "excluded_addresses": site.excluded_addresses,
+        "excluded_countries": site.excluded_countries,
+        "excluded_pages": site.excluded_pages,
+        "allowed_hostnames": site.allowed_hostnames,
+        "honour_opt_out": site.honour_opt_out,
+        "rate_limit": site.rate_limit,
+    }
+    if as_json:
+        typer.echo(json.dumps(row, indent=2, ensure_ascii=False))
+        return
+    lines = {
+        "domain": site.name,
+        "time zone": site.timezone,
+        "token": site.token,
+        "excluded addresses": ", ".join(site.excluded_addresses) or NONE,
+        "excluded countries": ", ".join(site.excluded_countries) or NONE,
+        "excluded pages": ", ".join(site.excluded_pages) or NONE,
+        "allowed host names": ", ".join(site.allowed_hostnames) or "any",
+        "opt-out signals": "honoured" if site.honour_opt_out else "not honoured",
+        "rate limit": "as HARU_RATE_LIMIT" if site.rate_limit is None else f"{site.rate_limit:,} a minute",
+    }
+    if site.rate_limit == 0:
+        lines["rate limit"] = NONE
+    width = max(map(len, lines))
+    for name, value in lines.items():
+        typer.echo(f"{name:{width}}  {value}")
+
+
 def _cells(sites: list[Site]) -> list[tuple[str, str]]:
     return [(site.name, site.timezone) for site in sites]
 

@@ -23,6 +23,7 @@ from haru.settings import Network
 log = structlog.get_logger()
 
 MOST_ADDRESSES = 500
+MOST_COUNTRIES = 300  # more than there are
 MOST_PAGES = 100
 MOST_HOSTNAMES = 100
 MOST_PATTERN = 500  # characters
@@ -84,8 +85,18 @@ def read_hostname(text: str) -> str:
     return host
 
 
-def read_all(read: Callable[[str], str], rules: Iterable[str], most: int) -> list[str]:
-    """The canonical forms of all rules, each once, in the order given; empty ones are left out. Raises `BadRules`."""
+# For each list of rules, by its name as a field of a site: how one is read, and how many there may be.
+RULES: dict[str, tuple[Callable[[str], str], int]] = {
+    "excluded_addresses": (read_address, MOST_ADDRESSES),
+    "excluded_countries": (read_country, MOST_COUNTRIES),
+    "excluded_pages": (read_page, MOST_PAGES),
+    "allowed_hostnames": (read_hostname, MOST_HOSTNAMES),
+}
+
+
+def read_rules(name: str, rules: Iterable[str]) -> list[str]:
+    """A list of `RULES` in canonical form, each once, in the order given, without empty ones. Raises `BadRules`."""
+    read, most = RULES[name]
     found: dict[str, None] = {}
     sentences: list[str] = []
     for text in filter(None, map(str.strip, rules)):

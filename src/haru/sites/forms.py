@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from haru.collect import exclusions
+from haru.collect.geo import countries
 from haru.sites import registry
 from haru.sites.domain import DomainError, normalise
 from haru.sites.models import Role, Site
@@ -36,6 +41,91 @@ class SiteForm(TimezoneForm):
         ),
     )
     field_order = ["domain", "timezone"]
+
+
+class RulesField(forms.CharField):
+    """Rules of a site, one a line. Each that cannot be used is named in an error."""
+
+    def __init__(self, rules: str, rows: int, **options: Any) -> None:
+        """`rules` is the list of `haru.collect.exclusions.RULES` that this is."""
+        plain = {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false", "rows": rows}
+        super().__init__(required=False, widget=forms.Textarea(attrs=plain), **options)
+        self.rules = rules
+
+    def prepare_value(self, value: Any) -> Any:
+        """The rules as lines; what was typed stays as it was typed."""
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> Any:
+        """The rules as a list."""
+        try:
+            return exclusions.read_rules(self.rules, super().clean(value).splitlines())
+        except exclusions.BadRules as error:
+            raise forms.ValidationError(error.sentences) from None
+
+
+def _country_choices() -> Iterable[tuple[str, str]]:
+    return countries().items()  # the template puts them in the order of the names it shows
+
+
+class CountingForm(forms.Form):
+    """What of a site is counted. Its fields are those of the site."""
+
+    excluded_addresses = RulesField(
+        "excluded_addresses",
+        4,
+        label=_("Addresses that are not counted"),
+        help_text=_("Your own or your office's, one a line: 203.0.113.9, or a network such as 2001:db8:1:2::/64."),
+    )
+    excluded_countries = forms.MultipleChoiceField(
+        required=False,
+        label=_("Countries that are not counted"),
+        choices=_country_choices,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("A visit whose country is not known counts."),
+    )
+    honour_opt_out = forms.BooleanField(
+        required=False,
+        label=_("Do not count visitors who ask not to be tracked"),
+        help_text=_(
+            "Their browser says so: Do Not Track (DNT) or Global Privacy Control (GPC). Some browsers always do."
+        ),
+    )
+    excluded_pages = RulesField(
+        "excluded_pages",
+        4,
+        label=_("Pages that are not counted"),
+        help_text=_(
+            "Whole paths, one a line, capitals matter. * stands for anything within a part of the path, ** for "
+            "anything at all: /admin/** or /*/preview."
+        ),
+    )
+    allowed_hostnames = RulesField(
+        "allowed_hostnames",
+        3,
+        label=_("Only these host names are counted"),
+        help_text=_(
+            "One a line, such as www.example.com, or *.example.com for all below it. Empty: every host counts. A visit "
+            "that names no host always does."
+        ),
+    )
+    rate_limit = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=registry.MOST_REQUESTS,
+        label=_("Requests a minute from one address"),
+        help_text=_("More are refused. 0: no limit."),
+    )
+
+    def __init__(self, site: Site, installation_limit: int, data: QueryDict | None = None) -> None:
+        """`installation_limit` is the rate limit of a site that has none of its own."""
+        super().__init__(data, initial={name: getattr(site, name) for name in self.base_fields})
+        self.fields["rate_limit"].help_text = (
+            _("More are refused. Empty: %(limit)s, as the installation is set. 0: no limit.")
+            % {"limit": f"{installation_limit:,}"}
+            if installation_limit
+            else _("More are refused. Empty or 0: no limit, as the installation is set.")
+        )
 
 
 class PersonForm(forms.Form):

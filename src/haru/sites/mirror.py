@@ -23,7 +23,18 @@ def rewrite() -> None:
         mirror.write(
             settings.current().data_dir,
             [
-                mirror.Site(id=site.pk, domain=site.domain, token=site.token, timezone=site.timezone)
+                mirror.Site(
+                    id=site.pk,
+                    domain=site.domain,
+                    token=site.token,
+                    timezone=site.timezone,
+                    rate_limit=site.rate_limit,
+                    excluded_addresses=tuple(site.excluded_addresses),
+                    excluded_countries=tuple(site.excluded_countries),
+                    excluded_pages=tuple(site.excluded_pages),
+                    allowed_hostnames=tuple(site.allowed_hostnames),
+                    honour_opt_out=site.honour_opt_out,
+                )
                 for site in Site.objects.all()
             ],
         )

@@ -40,6 +40,13 @@ class Site(models.Model):
     timezone = models.CharField(_("time zone"), max_length=64, default="UTC")
     token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)
+    # What is counted. The lists are of texts as `haru.collect.exclusions` reads them.
+    excluded_addresses = models.JSONField(_("excluded addresses"), default=list, blank=True)
+    excluded_countries = models.JSONField(_("excluded countries"), default=list, blank=True)
+    excluded_pages = models.JSONField(_("excluded pages"), default=list, blank=True)
+    allowed_hostnames = models.JSONField(_("allowed host names"), default=list, blank=True)
+    honour_opt_out = models.BooleanField(_("honours opt-out signals"), default=False)
+    rate_limit = models.PositiveIntegerField(_("rate limit"), null=True, blank=True)  # a minute; None: HARU_RATE_LIMIT
     people: models.ManyToManyField[Any, Membership] = models.ManyToManyField(
         settings.AUTH_USER_MODEL, through="Membership", related_name="sites"
     )

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
+from typing import Any, TypedDict, Unpack
 from zoneinfo import available_timezones
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
 
+from haru.collect import exclusions
 from haru.sites.domain import DomainError, normalise
 from haru.sites.models import Membership, Role, Site, new_token
 
 
 class SiteError(ValueError):
     """A site cannot be made or changed as asked; the text is a sentence for the person who asked."""
+
+
+MOST_REQUESTS = 1_000_000  # a minute and address, as a site's own rate limit
+
+
+class Counting(TypedDict, total=False):
+    """What of a site is counted. Lists are of texts as people write them."""
+
+    excluded_addresses: Iterable[str]
+    excluded_countries: Iterable[str]
+    excluded_pages: Iterable[str]
+    allowed_hostnames: Iterable[str]
+    honour_opt_out: bool
+    rate_limit: int | None  # requests a minute and address; None: the installation's, 0: no limit
 
 
 @cache
@@ -53,6 +70,25 @@ def set_timezone(site: Site, timezone: str) -> None:
     _check_timezone(timezone)
     site.timezone = timezone
     site.save(update_fields=["timezone"])
+
+
+def set_counting(site: Site, **changes: Unpack[Counting]) -> None:
+    """Change what is named of what the site counts; a list replaces the one before. In force from the next request.
+
+    Raises `SiteError` with a sentence for each rule that cannot be used, and changes nothing then.
+    """
+    values: dict[str, Any] = dict(changes)
+    try:
+        for name in exclusions.RULES.keys() & values.keys():
+            values[name] = exclusions.read_rules(name, values[name])
+    except exclusions.BadRules as error:
+        raise SiteError(str(error)) from None
+    limit = values.get("rate_limit")
+    if limit is not None and not 0 <= limit <= MOST_REQUESTS:
+        raise SiteError(f"The rate limit is a number from 0 to {MOST_REQUESTS:,}; 0 switches it off.")
+    for name, value in values.items():
+        setattr(site, name, value)
+    site.save(update_fields=list(values))
 
 
 def rotate_token(site: Site) -> str:

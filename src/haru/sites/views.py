@@ -14,8 +14,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from haru import settings
+from haru.collect.address import client_address, parsed
+from haru.collect.exclusions import Exclusions, network_of
 from haru.sites import access, people, registry
-from haru.sites.forms import DeleteForm, PersonForm, SiteForm, TimezoneForm
+from haru.sites.forms import CountingForm, DeleteForm, PersonForm, SiteForm, TimezoneForm
 from haru.sites.models import Role, Site
 from haru.sites.registry import SiteError
 
@@ -73,6 +75,21 @@ def edit(request: SignedIn, domain: str) -> HttpResponse:
     registry.set_timezone(site, form.cleaned_data["timezone"])
     messages.success(request, _("The time zone is now %(zone)s.") % {"zone": site.timezone})
     return redirect("site-settings", site.domain)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def counting(request: SignedIn, domain: str) -> HttpResponse:
+    """What of a site is counted: addresses, countries, pages, hosts and the rate limit."""
+    site = access.manageable(request.user, domain)
+    form = CountingForm(site, settings.current().rate_limit, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        registry.set_counting(site, **form.cleaned_data)
+        messages.success(request, _("Saved. It holds from the next visit on; what was counted before stays."))
+        return redirect("site-counting", site.domain)
+    context = {"site": site, "form": form, "own": _own_address(request, site)}
+    return render(request, "sites/counting.html", context, status=_UNPROCESSABLE if form.errors else 200)
 
 
 @require_POST
@@ -145,6 +162,24 @@ def _settings(request: SignedIn, site: Site, **forms: Any) -> HttpResponse:
         **forms,
     }
     return render(request, "sites/settings.html", context, status=_UNPROCESSABLE if forms else 200)
+
+
+def _own_address(request: HttpRequest, site: Site) -> dict[str, Any]:
+    """The address of the person who looks, as collect would see it, and what to exclude for it; {} when none is known.
+
+    It is shown to that person only and kept nowhere.
+    """
+    meta = request.META
+    trusted = settings.current().trusted_proxies
+    address = parsed(client_address(meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", ""), trusted))
+    if address is None:
+        return {}
+    return {
+        "address": str(address),
+        "rule": network_of(address),
+        "is_local": not address.is_global and not trusted,  # perhaps that of a proxy nobody told Haru of
+        "is_excluded": Exclusions(site.excluded_addresses).has_address(str(address)),
+    }
 
 
 def installation(site: Site) -> dict[str, Any]:

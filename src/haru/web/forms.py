@@ -13,6 +13,7 @@ from django.forms.widgets import Input
 _LOOKS: tuple[tuple[type[forms.Widget], str, str], ...] = (
     (forms.CheckboxSelectMultiple, "d-checkbox d-checkbox-sm", ""),
     (forms.CheckboxInput, "d-checkbox d-checkbox-sm", ""),
+    (forms.Textarea, "d-textarea w-full", "d-textarea-error"),
     (forms.Select, "d-select w-full", "d-select-error"),
     (forms.HiddenInput, "", ""),
     (Input, "d-input w-full", "d-input-error"),

@@ -71,8 +71,10 @@ EXPLANATIONS: dict[str, Explanation] = {
     Refusal.RATE_LIMITED: Explanation(
         title="Too many requests",
         meaning="One address sent more requests in a minute than it may.",
-        remedy="Raise HARU_RATE_LIMIT. Behind a reverse proxy set HARU_TRUSTED_PROXIES: without it all visitors have "
-        "the proxy's address.",
+        remedy="Raise the site's rate limit, or HARU_RATE_LIMIT for all sites. Behind a reverse proxy set "
+        "HARU_TRUSTED_PROXIES: without it all visitors have the proxy's address.",
+        page=COUNTING,
+        link="What is counted",
     ),
     Refusal.EXCLUDED_ADDRESS: Explanation(
         title="Excluded address",

@@ -22,6 +22,7 @@ urlpatterns = [
     path("sites/<str:domain>/refusals", refusals.page, name="refusals"),
     path("sites/<str:domain>/snippet", sites.snippet, name="snippet"),
     path("sites/<str:domain>/settings", sites.edit, name="site-settings"),
+    path("sites/<str:domain>/settings/counting", sites.counting, name="site-counting"),
     path("sites/<str:domain>/settings/token", sites.rotate_token, name="rotate-token"),
     path("sites/<str:domain>/settings/people", sites.add_person, name="add-person"),
     path("sites/<str:domain>/settings/people/<int:user_id>/remove", sites.remove_person, name="remove-person"),

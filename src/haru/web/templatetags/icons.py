@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from django import template
+from django.forms.boundfield import BoundField, BoundWidget
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -54,6 +56,14 @@ def flag(code: str) -> SafeString:
 def country_name(code: str) -> str:
     """`DE` → Germany; a code without a name is shown as it is."""
     return str(built("countries.json").get(code, code))
+
+
+@register.filter
+def by_country_name(field: BoundField) -> list[tuple[BoundWidget, str]]:
+    """The choices of a field of countries, each with the name that the dashboard shows, in the order of names."""
+    names = built("countries.json")
+    choices = [(choice, str(names.get(choice.data["value"], choice.choice_label))) for choice in field]
+    return sorted(choices, key=lambda pair: unicodedata.normalize("NFD", pair[1]).encode("ascii", "ignore").lower())
 
 
 @cache
