@@ -7,7 +7,7 @@ FRONTEND := $(shell find frontend -type f -not -path 'frontend/node_modules/*' 2
             $(shell find src/haru/web/templates -type f) $(wildcard src/haru/web/*.py src/haru/web/templatetags/*.py)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test check bench build reset clean pins chromium
+.PHONY: help run demo test check bench fuzz soak build reset clean pins chromium
 
 help:  ## What can be made.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,12 @@ check: $(VENV)/dev.stamp  ## Lint, format, types, and the direction of imports.
 
 bench: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Measure speed and memory; prints tables.
 	$(BIN)/python -m bench
+
+fuzz: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Send 100,000 faulty requests; prints a table.
+	$(BIN)/python -m tests.fuzz.fuzzer 100000
+
+soak: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Kill a server 100 times under load and look for lost events; prints a table.
+	$(BIN)/python -m tests.crash.soak 100
 
 build: $(BUILD)/.stamp  ## Build the front end.
 

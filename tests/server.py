@@ -40,6 +40,7 @@ class Server:
             "HARU_PORT": str(self.port),
             "HARU_BASE_URL": self.url,
             "HARU_RATE_LIMIT": "0",
+            "PYTHONPATH": str(Path(__file__).parent.parent),
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
@@ -76,10 +77,11 @@ class Server:
         """Ask the running server over its control socket."""
         return Client(self.data_dir).call(name)
 
-    def start(self, *arguments: str) -> Server:
+    def start(self, *arguments: str, module: str = "haru") -> Server:
+        """Start it and wait until it answers; `module` is what `python -m` runs in the place of `haru`."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "haru", "serve", *arguments],
+                [sys.executable, "-m", module, "serve", *arguments],
                 env=self.environment,
                 stdout=log,
                 stderr=log,

@@ -8,6 +8,7 @@ uvicorn's own way.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,7 +20,10 @@ from uvicorn.server import ServerState
 from haru.collect import payload
 from haru.collect.endpoint import COUNTED, PATH, Answer, Endpoint, Headers
 
+NARROW_BYTES = 8 * 1024
 LINGER_SECONDS = 1.0  # how long the rest of a body that is not wanted is taken in before the connection is closed
+
+CONNECTION = "haru.connection"  # extension of an ASGI scope: its `Connection`
 
 _QUESTION = PATH + b"?"
 _CLOSE = (b"connection", b"close")
@@ -33,6 +37,26 @@ class _NoEvent:
 
 
 _NO_EVENT = _NoEvent()
+
+
+class Connection:
+    """What a long answer may ask of its connection beyond ASGI."""
+
+    __slots__ = ("_transport",)
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def narrow(self) -> None:
+        """Keep little for one who doesn't read: `send` waits as soon as the system's small buffer is full."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW_BYTES)
+        self._transport.set_write_buffer_limits(high=0)
+
+    def abort(self) -> None:
+        """Close at once; what was not read is dropped."""
+        self._transport.abort()
 
 
 class Exchange:
@@ -129,6 +153,7 @@ class CollectProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.expect_100_continue, self.headers = url, expect, headers
         self.scope["headers"] = headers
+        self.scope["extensions"] = {CONNECTION: Connection(self.transport)}  # type: ignore[typeddict-item]
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterable
 
+COUNT_MS = 250  # how long a count may hold while nobody comes or goes: all who watch a site share one
 CURRENT_MS = 5 * 60 * 1000  # a visitor is current for this long after an event
 
 
@@ -38,6 +39,7 @@ class Live:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen: dict[int, dict[int, int]] = {}  # site id → visitor id → moment of the last event, oldest first
+        self._counted: dict[int, tuple[int, int, int]] = {}  # site id → (from, until, current visitors)
         self._watchers: dict[int, set[Subscription]] = {}
 
     def seen(self, entries: Iterable[tuple[int, int, int]], now: int) -> None:
@@ -47,6 +49,7 @@ class Live:
             for site_id, visitor_id, at in entries:
                 if at <= oldest:
                     continue
+                self._counted.pop(site_id, None)
                 visitors = self._seen.setdefault(site_id, {})
                 latest = max(at, visitors.pop(visitor_id, 0))
                 visitors[visitor_id] = latest
@@ -55,6 +58,9 @@ class Live:
         """Distinct visitors with an event in the five minutes up to `now` (ms)."""
         oldest = now - CURRENT_MS
         with self._lock:
+            since, until, count = self._counted.get(site_id, (0, 0, 0))
+            if since <= now < until:
+                return count
             visitors = self._seen.get(site_id)
             if visitors is None:
                 return 0
@@ -62,7 +68,11 @@ class Live:
                 del visitors[visitor_id]
             if not visitors:
                 del self._seen[site_id]
-            return sum(1 for at in visitors.values() if at <= now + CURRENT_MS)
+                self._counted.pop(site_id, None)
+                return 0
+            count = sum(1 for at in visitors.values() if at <= now + CURRENT_MS)
+            self._counted[site_id] = now, min(now + COUNT_MS, min(visitors.values()) + CURRENT_MS), count
+            return count
 
     def prune(self, now: int) -> None:
         """Let go of visitors who left; keeps memory bounded on sites that nobody watches."""

@@ -24,15 +24,21 @@ from django.db import close_old_connections
 from django.http import Http404, HttpRequest
 from django.http.request import split_domain_port, validate_host
 
+from haru.collect.protocol import CONNECTION
 from haru.live import Live
 from haru.sites.access import readable
 
 TICK_SECONDS = 1.0
+READ_SECONDS = 10.0  # a watcher who has not taken a message for so long is let go: nothing is queued for anyone
 HEARTBEAT_SECONDS = 15.0
 CHECK_SECONDS = 30.0
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+
+class Idle(Exception):
+    """The watcher does not read."""
 
 
 class Stream:
@@ -69,15 +75,21 @@ class Stream:
                 ],
             }
         )
+        connection = scope.get("extensions", {}).get(CONNECTION)
+        if connection is not None:
+            connection.narrow()
         gone = asyncio.create_task(_disconnected(receive))
-        stream = asyncio.create_task(self._ticks(site_id, cookie, domain, send))
+        stream = asyncio.create_task(self._ticks(site_id, cookie, domain, _reading(send)))
         closing = asyncio.create_task(self._closing.wait())
         try:
             await asyncio.wait({gone, stream, closing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (gone, stream, closing):
                 task.cancel()
-            await asyncio.gather(gone, stream, closing, return_exceptions=True)
+            _, ended, _ = await asyncio.gather(gone, stream, closing, return_exceptions=True)
+        if isinstance(ended, Idle) and connection is not None:
+            connection.abort()
+            return
         with contextlib.suppress(Exception):  # the watcher has gone: there is nobody to tell
             await send({"type": "http.response.body", "body": b""})
 
@@ -139,6 +151,19 @@ def _known_host(host: str) -> bool:
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _reading(send: Send) -> Send:
+    """`send` that raises `Idle` when the other side does not take what is sent."""
+
+    async def sent(message: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                await send(message)
+        except TimeoutError:
+            raise Idle from None
+
+    return sent
 
 
 async def _event(send: Send, name: str, data: dict[str, Any]) -> None:

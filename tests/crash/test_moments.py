@@ -1,0 +1,20 @@
+"""A kill at each moment at which something is half done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.killed import MOMENTS
+from tests.crash.soak import soak
+
+pytestmark = pytest.mark.crash
+
+
+def test_a_kill_at_each_moment_neither_loses_nor_doubles_an_event(tmp_path: Path) -> None:
+    table = soak(tmp_path, len(MOMENTS) + 2, seed=1)
+    assert set(table) >= set(MOMENTS)
+    assert {moment: (row.lost, row.doubled) for moment, row in table.items()} == dict.fromkeys(table, (0, 0))
+    assert sum(len(row.answered) for row in table.values()) > 1_000
+    assert all(row.unanswered for row in table.values())  # each was killed while requests were under way

@@ -1,0 +1,78 @@
+"""Five thousand faulty requests, and what the description of the door promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from haru.collect.openapi import document
+from tests.fuzz.fuzzer import _faults, run
+from tests.server import FIREFOX, Server
+
+pytestmark = pytest.mark.crash
+
+GROWTH = 60e6  # bytes of memory that caches may fill on the way
+
+schema = schemathesis.openapi.from_dict(document())
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+    with Server(tmp_path_factory.mktemp("fuzz") / "data", HARU_LOG_LEVEL="warning") as server:
+        token = server.add_site()
+        server.start()
+        yield server, token
+        assert server.stop() == 0
+        assert "Traceback" not in server.log.read_text()
+
+
+def test_no_faulty_request_breaks_anything(tmp_path: Path) -> None:
+    report, rows = run(tmp_path, 5_000, seed=1)
+    assert report.faults == []
+    assert sum(report.requests.values()) >= 5_000
+    assert {200, 204, 400, 401, 405, 413} <= set(report.answers)
+    assert min(rows, report.dropped["invalid"], report.dropped["too_large"], report.dropped["bot"]) > 20
+    assert report.memory[-1] - report.memory[2] < GROWTH
+
+
+@schema.parametrize()
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+def test_the_door_keeps_to_its_description(case: schemathesis.Case, served: tuple[Server, str]) -> None:
+    server, token = served
+    headers = {"Authorization": f"Bearer {token}", "User-Agent": FIREFOX}
+    answer = case.call(base_url=server.url, headers=headers)
+    case.validate_response(
+        answer,
+        checks=[
+            not_a_server_error,
+            status_code_conformance,
+            content_type_conformance,
+            response_headers_conformance,
+            response_schema_conformance,
+        ],
+    )
+
+
+def test_a_row_against_the_schema_would_be_found() -> None:
+    row = {
+        "id": 2, "visit_id": 1, "ms": 5, "name": "pageview", "path": "/", "country": "DE", "device": "Desktop", "screen": "1x1",
+        "language": "de", "scroll_depth": -1, "engaged_ms": 0, "props": "{}", "revenue_amount": "", "referrer": "a.example/x",
+    }  # fmt: skip
+    assert _faults(row, 0, 10) == []
+    for change in (
+        {"path": "no-slash"}, {"path": "/" + "a" * 2_000}, {"path": "/\0"}, {"path": "/\ud800"}, {"country": "Germany"}, {"ms": 11},
+        {"visit_id": 3}, {"scroll_depth": 101}, {"engaged_ms": -1}, {"props": '{"a": 1}'}, {"revenue_amount": "NaN"},
+        {"referrer": "user:secret@a.example"}, {"device": "Toaster"}, {"source": None},
+    ):  # fmt: skip
+        assert len(_faults({**row, **change}, 0, 10)) == 1, change

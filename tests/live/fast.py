@@ -1,0 +1,21 @@
+"""`haru serve` whose live streams tick and lose patience many times faster, so that a test need not wait for hours."""
+
+from __future__ import annotations
+
+import os
+
+from haru import cli
+from haru.live import live
+from haru.web import setup
+
+setup.configure()
+
+from haru.web import stream  # noqa: E402  # models: Django must be set up first
+
+stream.TICK_SECONDS = float(os.environ["FAST_STREAM_TICK"])
+stream.HEARTBEAT_SECONDS = stream.TICK_SECONDS
+stream.READ_SECONDS = float(os.environ["FAST_STREAM_READ"])
+live.COUNT_MS = 0
+
+if __name__ == "__main__":
+    cli.main()
