@@ -19,8 +19,8 @@ import httpx
 import psutil
 from tests.server import FIREFOX, Server, free_port
 
-from bench import load
 from bench.table import table
+from haru import loadtest as load
 
 CONNECTIONS = 64
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))

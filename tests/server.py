@@ -77,8 +77,8 @@ class Server:
         """Ask the running server over its control socket."""
         return Client(self.data_dir).call(name)
 
-    def start(self, *arguments: str, module: str = "haru") -> Server:
-        """Start it and wait until it answers; `module` is what `python -m` runs in the place of `haru`."""
+    def start(self, *arguments: str, module: str = "haru", ready: str = "/health") -> Server:
+        """Start it and wait until `ready` answers 200; `module` is what `python -m` runs in the place of `haru`."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", module, "serve", *arguments],
@@ -92,7 +92,7 @@ class Server:
             if self.process.poll() is not None:
                 raise AssertionError(f"the server ended at once:\n{self.log.read_text()}")
             try:
-                if httpx.get(f"{self.url}/health", timeout=2).status_code == 200:
+                if httpx.get(f"{self.url}{ready}", timeout=2).status_code == 200:
                     return self
             except httpx.TransportError:
                 pass

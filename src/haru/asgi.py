@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import resource
 import socket
 import sys
 import time
@@ -454,12 +455,20 @@ def _name_peer(scope: Scope) -> None:
     scope["client"] = (peer.decode("latin-1"), 0) if peer else None
 
 
+def allow_many_connections() -> None:
+    """Raise the number of files this process and its workers may hold open as far as the system lets anyone."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def serve(settings: Settings, started: Callable[[], None] | None = None) -> None:
     """Serve until SIGINT or SIGTERM. Raises `OSError` when the port is taken and `FolderInUse`."""
     logs.configure(settings)
     # A page that is being rendered gives the interpreter up after half a millisecond instead of five: the event loop,
     # which answers collect, waits that long at most for each thread that computes.
     sys.setswitchinterval(0.0005)
+    allow_many_connections()
     with contextlib.ExitStack() as held:
         held.enter_context(lock_folder(settings.data_dir))
         listener = held.enter_context(server.listener(settings.host, settings.port))

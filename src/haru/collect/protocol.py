@@ -153,7 +153,7 @@ class CollectProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.expect_100_continue, self.headers = url, expect, headers
         self.scope["headers"] = headers
-        self.scope["extensions"] = {CONNECTION: Connection(self.transport)}  # type: ignore[typeddict-item]
+        self.scope["extensions"] = {CONNECTION: Connection(self.transport)}  # type: ignore[dict-item]
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -1,0 +1,248 @@
+"""What the machine does to a server: a full disk, a store that another has open, a clock that jumps, no accounts."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import duckdb
+import httpx
+import psutil
+import pytest
+
+from tests.server import Server
+
+pytestmark = pytest.mark.crash
+
+MEGABYTE = 1 << 20
+BULK = {"d": {f"key{n}": "x" * 1_900 for n in range(8)}}  # 15 kB
+
+
+def until(true: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def health(server: Server) -> dict[str, object]:
+    return dict(httpx.get(f"{server.url}/health").json())
+
+
+def is_well(server: Server) -> bool:
+    return httpx.get(f"{server.url}/health").status_code == 200
+
+
+def stored(data_dir: Path) -> Counter[str]:
+    with closing(duckdb.connect(str(data_dir / "events.duckdb"), read_only=True)) as store:
+        return Counter(path for (path,) in store.execute("SELECT path FROM event").fetchall())
+
+
+def finish(server: Server, answered: list[str]) -> None:
+    """Load what waits and end; each answered event must be in the store, once, and nothing else."""
+    server.call("load")
+    assert server.stop() == 0
+    assert stored(server.data_dir) == Counter(answered)
+
+
+def refused(answer: httpx.Response) -> bool:
+    if answer.status_code == 200:
+        return False
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert answer.json()["error"].startswith("server: ")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    return True
+
+
+def test_a_disk_that_refuses_is_told_and_when_it_takes_again_nothing_is_lost(tmp_path: Path) -> None:
+    answered: list[str] = []
+    with Server(tmp_path / "data") as server:
+        token = server.add_site()
+        server.start()
+        assert server.process is not None
+        process = psutil.Process(server.process.pid)
+        assert server.collect(token, "/before").status_code == 200
+        server.call("load")
+        largest = max(path.stat().st_size for path in server.data_dir.iterdir() if path.is_file())
+        process.rlimit(resource.RLIMIT_FSIZE, (largest + MEGABYTE, -1))
+        answered.append("/before")
+        refusals = 0
+        for number in range(2_000):
+            answer = server.collect(token, f"/{number}", **BULK)
+            if refused(answer):
+                refusals += 1
+                if refusals == 20:
+                    break
+            else:
+                answered.append(f"/{number}")
+        assert refusals == 20
+        assert health(server)["spool"] == "refusing"
+        assert httpx.get(f"{server.url}/health").status_code == 503
+        log = server.log.read_text()
+        assert "spool_refused" in log
+        assert log.count("spool_refused") < 5  # told when it begins, not for each event
+        process.rlimit(resource.RLIMIT_FSIZE, (-1, -1))
+        until(lambda: is_well(server), "it recovers by itself")
+        assert "spool_recovered" in server.log.read_text()
+        assert server.collect(token, "/after").status_code == 200
+        answered.append("/after")
+        finish(server, answered)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Another program has the store open."""
+    program = f"import duckdb, sys; c = duckdb.connect({str(path)!r}); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == "held\n"
+        yield
+        other.stdin.close()
+        other.wait(timeout=20)
+
+
+def test_a_store_that_another_program_has_open_is_waited_for(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as server:
+        token = server.add_site()
+        server.start()
+        assert server.collect(token, "/first").status_code == 200
+        server.call("load")
+        assert server.stop() == 0
+        with held(server.data_dir / "events.duckdb"):
+            server.start(ready="/health/live")
+            for number in range(50):
+                assert server.collect(token, f"/{number}").status_code == 200
+            found = health(server)
+            assert "another program has it open" in str(found["store"])
+            assert found["spool"] == found["accounts"] == "ok"
+            until(lambda: bool(dict(health(server)["restarts"]).get("loader")), "the loader tries again")  # type: ignore[call-overload]
+            assert httpx.get(f"{server.url}/account/login/").status_code == 200
+        until(lambda: is_well(server), "it takes the store up by itself")
+        assert server.collect(token, "/last").status_code == 200
+        finish(server, ["/first", *(f"/{number}" for number in range(50)), "/last"])
+
+
+@pytest.mark.parametrize("jump", [-3_600, 3_600, -3 * 86_400], ids=["an hour back", "an hour on", "three days back"])
+def test_a_clock_that_jumps_costs_no_event(tmp_path: Path, jump: int) -> None:
+    offset = tmp_path / "offset"
+    offset.write_text("0")
+    answered: list[str] = []
+    with Server(tmp_path / "data", CLOCK_OFFSET=str(offset)) as server:
+        token = server.add_site()
+        server.start(module="tests.crash.jumping")
+
+        def send(name: str) -> None:
+            for number in range(30):
+                path = f"/{name}/{number}"
+                keyed = {"id": path} if number % 2 else {}
+                assert server.collect(token, path, **keyed).status_code == 200
+                answered.append(path)
+
+        send("before")
+        later = offset.with_suffix(".new")
+        later.write_text(str(jump))
+        later.replace(offset)
+        send("after")
+        again = server.collect(token, "/after/1", id="/after/1")
+        assert again.headers["x-haru-dropped"] == "duplicate"
+        server.kill()
+        server.start(module="tests.crash.jumping")
+        again = server.collect(token, "/after/3", id="/after/3")
+        assert again.headers["x-haru-dropped"] == "duplicate"
+        send("restarted")
+        finish(server, answered)
+
+
+def test_without_accounts_collecting_goes_on_and_pages_say_so(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as server:
+        token = server.add_site()
+        server.start()
+        accounts = server.data_dir / "accounts.sqlite3"
+        aside = {path: path.with_name(f"aside{path.suffix}") for path in server.data_dir.glob("accounts.sqlite3*")}
+        for path, to in aside.items():
+            path.rename(to)
+        accounts.mkdir()  # no file by this name can be opened or made
+        until(lambda: health(server)["accounts"] != "ok", "it sees that the accounts are gone")
+        assert server.collect(token, "/meanwhile").status_code == 200
+        page = httpx.get(f"{server.url}/sites/example.com", cookies={"haru_session": "a" * 32})
+        assert page.status_code == 503
+        unknown = server.collect("no-such-token", "/unknown")
+        assert unknown.status_code == 503  # perhaps a site that was added and is not known here yet
+        assert "retry-after" in unknown.headers
+        accounts.rmdir()
+        for path, to in aside.items():
+            to.rename(path)
+        until(lambda: is_well(server), "it takes the accounts up by itself")
+        page = httpx.get(f"{server.url}/sites/example.com", cookies={"haru_session": "a" * 32})
+        assert page.status_code == 302  # to the sign-in
+        assert server.collect("no-such-token", "/unknown").status_code == 401
+        finish(server, ["/meanwhile"])
+
+
+def test_a_spool_at_its_limit_refuses_until_the_store_takes_events_again(tmp_path: Path) -> None:
+    answered: list[str] = []
+    with Server(tmp_path / "data", HARU_SPOOL_LIMIT="1MB") as server:
+        token = server.add_site()
+        server.start()
+        assert server.stop() == 0
+        with held(server.data_dir / "events.duckdb"):
+            server.start(ready="/health/live")
+            for number in range(3_000):
+                answer = server.collect(token, f"/{number}", **BULK)
+                if refused(answer):
+                    assert "full" in answer.json()["error"]
+                    break
+                answered.append(f"/{number}")
+            else:
+                raise AssertionError("there is no limit")
+            assert health(server)["spool"] == "full"
+            assert len(answered) > 20
+        until(lambda: is_well(server), "there is room again")
+        assert server.collect(token, "/after").status_code == 200
+        finish(server, [*answered, "/after"])
+
+
+def test_a_spool_whose_last_bytes_never_reached_the_disk_is_read_up_to_them(tmp_path: Path) -> None:
+    """As a loss of power leaves it: the tail of the write-ahead log is cut, or is other bytes."""
+    with Server(tmp_path / "data") as server:
+        token = server.add_site()
+        server.start()
+        assert server.stop() == 0
+        with held(server.data_dir / "events.duckdb"):  # so that all rests in the spool
+            server.start(ready="/health/live")
+            for number in range(40):
+                assert server.collect(token, f"/{number}").status_code == 200
+            server.kill()
+        log = server.data_dir / "spool.sqlite3-wal"
+        whole = log.read_bytes()
+        log.write_bytes(whole[:-3_000] + b"\xa5" * 1_000)
+        server.start()
+        assert server.collect(token, "/after").status_code == 200
+        server.call("load")
+        assert server.stop() == 0
+    found = stored(server.data_dir)
+    assert found.pop("/after") == 1
+    kept = sorted(int(path[1:]) for path in found)
+    assert kept == list(range(len(kept)))  # all up to the torn commit, and none from behind it
+    assert 30 < len(kept) < 40
+    assert set(found.values()) == {1}
+
+
+def test_json_of_health_names_every_part(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as server:
+        server.start()
+        found = json.loads(httpx.get(f"{server.url}/health").text)
+        assert found["status"] == "ok"
+        assert set(found["tasks"]) == {"loader", "refresh", "collector", "visitors", "accounts"}
+        assert server.stop() == 0
