@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import collect, log, query
+from bench import collect, live, loading, log, memory, query
 
-for benchmark in (collect, log, query):
+for benchmark in (collect, loading, live, log, query, memory):
     benchmark.main()

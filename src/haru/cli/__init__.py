@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from haru.cli import check, demo, failure, importing, keys, people, serving, sites, storage
+from haru.cli import bench, check, demo, failure, importing, keys, people, serving, sites, storage
 
 app = typer.Typer(
     name="haru",
@@ -62,6 +62,7 @@ def version() -> None:
 
 
 serving.add_to(app)
+bench.add_to(app)
 storage.add_to(app)
 check.add_to(app)
 demo.add_to(app)
