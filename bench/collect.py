@@ -130,12 +130,9 @@ def history(path: Path, events: int) -> None:
     """Give site 1 a past of so many events, the last of them now."""
     size = traffic(path, visits=events // 3)
     with closing(duckdb.connect(str(path))) as store:
-        store.execute(
-            "UPDATE event SET occurred_at = occurred_at + (now()::TIMESTAMP - (SELECT max(occurred_at) FROM event))"
-        )
-        store.execute(
-            "INSERT INTO progress VALUES ('', $1) ON CONFLICT DO UPDATE SET position = excluded.position", [size]
-        )
+        store.execute("CREATE TEMP TABLE last AS SELECT now()::TIMESTAMP - max(occurred_at) AS since FROM event")
+        store.execute("UPDATE event SET occurred_at = occurred_at + (SELECT since FROM last)")
+        store.execute("INSERT INTO progress VALUES ('', $1)", [size])
 
 
 def latency(folder: Path, workers: int = 0) -> list[list[str]]:
@@ -161,13 +158,10 @@ def latency(folder: Path, workers: int = 0) -> list[list[str]]:
         watcher.join()
         assert set(outcome.statuses) == {200}, outcome.statuses
         assert views
-        how = f"{workers} collect process" if workers else "one process"
+        past = f"a dashboard of {PAST / 1e6:.0f} M events each second"
+        how = f"{workers} collect process, {past}" if workers else f"one process, {past}"
         return [
-            [
-                f"p50 at {RATE:,}/s, {how}, a dashboard of a site with {PAST / 1e6:.0f} M events each second",
-                f"{outcome.percentile(0.5):.1f} ms",
-                "",
-            ],
+            [f"p50 at {RATE:,}/s, {how}", f"{outcome.percentile(0.5):.1f} ms", ""],
             ["p99", f"{outcome.percentile(0.99):.1f} ms", "under 8 ms"],
             ["the dashboard's whole page meanwhile, median", f"{statistics.median(views) * 1000:.0f} ms", ""],
             ["event to dashboard, median of 20", *delay(server, dashboard, token)],

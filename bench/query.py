@@ -98,7 +98,9 @@ def traffic(path: Path, visits: int = VISITS, days: int = DAYS, seed: int = 1) -
         if name not in columns:
             columns[name] = np.full(size, "", object) if kind == "VARCHAR" else np.zeros(size, np.int64)
     select = ", ".join(f"make_timestamp_ms({n})" if kind == "TIMESTAMP" else n for n, kind in COLUMNS)
-    DuckStore(path).close()
+    store = DuckStore(path)
+    store.open()  # makes the tables
+    store.close()
     with duckdb.connect(str(path)) as connection:
         connection.register("batch", {name: columns[name] for name, _ in COLUMNS})
         connection.execute(f"INSERT INTO event SELECT {select} FROM batch")

@@ -82,9 +82,8 @@ def request(url: str, token: str, body: bytes, user_agent: str) -> bytes:
 async def _connect(url: str, count: int, outcome: Outcome) -> list[Connection]:
     parts = urlsplit(url)
     loop = asyncio.get_running_loop()
-    pairs = [
-        await loop.create_connection(lambda: Connection(outcome), parts.hostname, parts.port) for _ in range(count)
-    ]
+    host, port = parts.hostname or "127.0.0.1", parts.port or 80
+    pairs = [await loop.create_connection(lambda: Connection(outcome), host, port) for _ in range(count)]
     return [protocol for _, protocol in pairs]
 
 

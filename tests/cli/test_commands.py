@@ -32,6 +32,7 @@ def test_help_teaches_and_is_quick_to_come(server: Server) -> None:
         ["user", "add"],
         ["demo"],
         ["check"],
+        ["bench"],
     ):
         text = server.haru(*words, "--help").stdout
         assert "haru " in text
@@ -217,3 +218,11 @@ def test_what_a_site_counts_is_set_and_shown_and_holds_in_the_running_server(ser
     assert bad.returncode == 1
     assert '"office" is neither an address nor a network' in bad.stderr
     assert json.loads(server.haru("site", "show", "example.com", "--json").stdout) == site
+
+
+def test_bench_says_what_the_machine_carries_and_leaves_nothing(server: Server) -> None:
+    found = json.loads(server.haru("bench", "--seconds", "0.5", "--json").stdout)
+    assert found["events_per_second"] > 100
+    assert 0 < found["p50_ms"] <= found["p99_ms"]
+    assert list(server.data_dir.glob("bench-*")) == []
+    assert "events a day" in server.haru("bench", "--seconds", "0.5").stdout

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import schemathesis
@@ -16,13 +18,15 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from haru.collect.endpoint import TOO_LARGE, Answer, Endpoint
 from haru.collect.openapi import document
+from haru.events.histogram import Histogram
 from tests.fuzz.fuzzer import _faults, run
 from tests.server import FIREFOX, Server
 
 pytestmark = pytest.mark.crash
 
-GROWTH = 60e6  # bytes of memory that caches may fill on the way
+GROWTH = 40e6  # bytes of memory that caches may fill on the way
 
 schema = schemathesis.openapi.from_dict(document())
 
@@ -62,6 +66,19 @@ def test_the_door_keeps_to_its_description(case: schemathesis.Case, served: tupl
             response_schema_conformance,
         ],
     )
+
+
+def test_what_is_refused_is_let_go_of() -> None:
+    """An answer that is raised again and again must not keep the frames of all the times before."""
+    door = object.__new__(Endpoint)
+    door.answers, door.refusals, door.seconds = Counter(), Counter(), Histogram((1.0,))
+    given: list[Answer] = []
+    with patch.object(door, "_take", side_effect=TOO_LARGE):
+        for _ in range(3):
+            door.take("POST", b"", [], "", None, given.append)
+    assert given == [TOO_LARGE] * 3
+    assert TOO_LARGE.__traceback__ is None
+    assert TOO_LARGE.__context__ is None
 
 
 def test_a_row_against_the_schema_would_be_found() -> None:

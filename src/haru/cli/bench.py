@@ -63,9 +63,10 @@ def bench(
     width = max(map(len, lines))
     for name, value in lines.items():
         typer.echo(f"{name:{width}}  {value}")
+    a_day = _rounded(found["events_per_second"] * DAY_SECONDS / PEAK)
     typer.echo(
-        f"\nThis machine carries about {_rounded(found['events_per_second'] * DAY_SECONDS / PEAK)} events a day: the busiest "
-        f"minutes have about {PEAK} times the average. The sender of the load ran on it too."
+        f"\nThis machine carries about {a_day} events a day: the busiest minutes have about {PEAK} times the average. "
+        "The sender of the load ran on it too."
     )
 
 
