@@ -130,8 +130,8 @@ class Endpoint:
         try:
             self._take(method, query, headers, peer, body, answered)
         except Answer as answer:
-            # Most of them live as long as the process: each would keep the frames, and the bodies in them, of every time
-            # that it was raised.
+            # Most of them live as long as the process: each would keep the frames, and the bodies in them, of every
+            # time that it was raised.
             answer.__traceback__ = answer.__context__ = None
             answered(answer)
         except Exception:
