@@ -208,12 +208,12 @@ class Node:
             if load is None:
                 return
             self.load_seconds.observe(time.perf_counter() - begun)
-            self.loaded_events += load.events
             if load.taken < MOST_EVENTS:
                 return
 
     def _loaded(self, load: Load) -> None:
         """What a batch changes: called on the loader's thread after the commit."""
+        self.loaded_events += load.events
         self.live.seen(load.seen, now_ms())
         self.reports.invalidate(load.sites)
         for site_id in load.sites:
