@@ -224,5 +224,5 @@ def test_bench_says_what_the_machine_carries_and_leaves_nothing(server: Server) 
     found = json.loads(server.haru("bench", "--seconds", "0.5", "--json").stdout)
     assert found["events_per_second"] > 100
     assert 0 < found["p50_ms"] <= found["p99_ms"]
-    assert list(server.data_dir.glob("bench-*")) == []
+    assert list(server.data_dir.glob("haru-bench-*")) == []
     assert "events a day" in server.haru("bench", "--seconds", "0.5").stdout

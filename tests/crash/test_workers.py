@@ -55,6 +55,7 @@ def test_two_processes_collect_and_one_serves_the_pages(tmp_path: Path) -> None:
         assert "csrfmiddlewaretoken" in login.text
         assert httpx.get(f"{server.url}/js/haru.js").status_code == 200
         finish(server, paths)
+        assert list(server.data_dir.glob("*.sock")) == []
 
 
 def test_the_rate_limit_holds_over_all_processes(tmp_path: Path) -> None:

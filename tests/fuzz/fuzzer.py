@@ -130,7 +130,7 @@ def check_rows(data_dir: Path, report: Report, since_ms: float, until_ms: float)
         names = [name for name, *_ in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     for row in rows:
-        for fault in _faults(row, since_ms, until_ms):
+        for fault in faults_of(row, since_ms, until_ms):
             report.faults.append(f"row {row['id']}: {fault}")
     if len({row["id"] for row in rows}) != len(rows):
         report.faults.append("rows share an id")
@@ -144,7 +144,7 @@ def check_rows(data_dir: Path, report: Report, since_ms: float, until_ms: float)
     return len(rows)
 
 
-def _faults(row: dict[str, object], since_ms: float, until_ms: float) -> list[str]:
+def faults_of(row: dict[str, object], since_ms: float, until_ms: float) -> list[str]:
     texts = {name: value for name, value in row.items() if isinstance(value, str)}
     props = json.loads(str(row["props"]))
     rules = {

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 from haru.collect.endpoint import TOO_LARGE, Answer, Endpoint
 from haru.collect.openapi import document
 from haru.events.histogram import Histogram
-from tests.fuzz.fuzzer import _faults, run
+from tests.fuzz.fuzzer import faults_of, run
 from tests.server import FIREFOX, Server
 
 pytestmark = pytest.mark.crash
@@ -86,10 +86,10 @@ def test_a_row_against_the_schema_would_be_found() -> None:
         "id": 2, "visit_id": 1, "ms": 5, "name": "pageview", "path": "/", "country": "DE", "device": "Desktop", "screen": "1x1",
         "language": "de", "scroll_depth": -1, "engaged_ms": 0, "props": "{}", "revenue_amount": "", "referrer": "a.example/x",
     }  # fmt: skip
-    assert _faults(row, 0, 10) == []
+    assert faults_of(row, 0, 10) == []
     for change in (
         {"path": "no-slash"}, {"path": "/" + "a" * 2_000}, {"path": "/\0"}, {"path": "/\ud800"}, {"country": "Germany"}, {"ms": 11},
         {"visit_id": 3}, {"scroll_depth": 101}, {"engaged_ms": -1}, {"props": '{"a": 1}'}, {"revenue_amount": "NaN"},
         {"referrer": "user:secret@a.example"}, {"device": "Toaster"}, {"source": None},
     ):  # fmt: skip
-        assert len(_faults({**row, **change}, 0, 10)) == 1, change
+        assert len(faults_of({**row, **change}, 0, 10)) == 1, change

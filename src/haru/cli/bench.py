@@ -21,6 +21,7 @@ from haru.cli import plane
 from haru.cli.failure import Failure
 
 CONNECTIONS = 64
+PREFIX = "haru-bench-"  # of the folder
 START_SECONDS = 60
 DAY_SECONDS = 86_400
 PEAK = 5  # a site's busiest minutes have about five times the traffic of its average
@@ -48,7 +49,7 @@ def bench(
       haru bench --seconds 20 --workers 2
     """
     data_dir = plane.settings().data_dir
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=data_dir) as folder:
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=data_dir) as folder:
         found = _measured(Path(folder), seconds, workers)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
