@@ -134,6 +134,29 @@ async def test_many_events_share_a_commit(tmp_path: Path, spool: Spool) -> None:
     writer.close()
 
 
+async def test_events_of_the_next_turns_of_the_loop_share_the_commit_but_wait_only_so_long(
+    tmp_path: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = Writer(Spool(tmp_path / "spool.sqlite3"), asyncio.get_running_loop())
+
+    async def stream(count: int) -> None:
+        """One event in each turn of the loop."""
+        answers = []
+        for _ in range(count):
+            answers.append(asyncio.ensure_future(writer.written(event())))
+            await asyncio.sleep(0)
+        await asyncio.gather(*answers)
+
+    monkeypatch.setattr("haru.events.spool.GATHER_SECONDS", 60)
+    await stream(50)
+    assert writer.commits == 1
+    monkeypatch.setattr("haru.events.spool.GATHER_SECONDS", 0)
+    await stream(200)
+    assert writer.commits > 2
+    assert sum(len(batch.body.events) for batch in spool.read(0, 1000)) == 250
+    writer.close()
+
+
 async def test_a_refusing_disk_is_tried_again_although_nobody_asks(tmp_path: Path) -> None:
     file = Spool(tmp_path / "spool.sqlite3")
     writer = Writer(file, asyncio.get_running_loop())

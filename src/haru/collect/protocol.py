@@ -122,6 +122,8 @@ class CollectProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._door = door
+        self._idle_since: float | None = None  # an exchange ended then, and nothing came since
+        self._idle_timer: asyncio.TimerHandle | None = None
 
     def counted(self) -> bytes:
         """The bytes of the commonest answer."""
@@ -136,15 +138,24 @@ class CollectProtocol(HttpToolsProtocol):
         self.expect_100_continue = False
         self.headers = []
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """See uvicorn. Names in lower case."""
+        self.headers.append((name.lower(), value))
+
     def on_headers_complete(self) -> None:
         """See uvicorn."""
+        declared = 0
+        for name, value in self.headers:
+            if name == b"content-length":
+                declared = int(value) if value.isdigit() else 0
+            elif name == b"expect":
+                self.expect_100_continue = value.lower() == b"100-continue"
         url = self.url
         if (url == PATH or url.startswith(_QUESTION)) and (self.cycle is None or self.cycle.response_complete):
             keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
             exchange = Exchange(self, self.parser.get_method().decode("latin-1"), keep_alive)
             self.cycle = exchange  # type: ignore[assignment]  # it has what the rest of the protocol asks of a cycle
-            declared = next((value for name, value in self.headers if name == b"content-length"), b"0")
-            if declared.isdigit() and int(declared) > payload.MOST_BYTES:
+            if declared > payload.MOST_BYTES:
                 self._take(exchange, None)
             elif self.expect_100_continue:
                 self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -180,9 +191,46 @@ class CollectProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """See uvicorn. One who asks and asks but doesn't read the answers is not read from either."""
-        super().on_response_complete()
+        if isinstance(self.cycle, Exchange) and not self.pipeline:
+            self.server_state.total_requests += 1
+            if self.transport.is_closing():
+                return
+            self.flow.resume_reading()
+            self._wait_for_next()
+        else:
+            super().on_response_complete()
         if self.flow.write_paused:
             self.flow.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See uvicorn."""
+        super().connection_lost(exc)
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
+        super()._unset_keepalive_if_required()
+
+    def _wait_for_next(self) -> None:
+        """Close the connection after uvicorn's time without a request.
+
+        One timer looks when it is due how long it has been, as to start and to stop one for each request costs more
+        than to read the request.
+        """
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._look_for_idleness)
+
+    def _look_for_idleness(self) -> None:
+        self._idle_timer = None
+        if self._idle_since is None:
+            return  # a request is under way, its end waits anew
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._look_for_idleness)
+        else:
+            self.timeout_keep_alive_handler()
 
     def resume_writing(self) -> None:
         """See uvicorn."""

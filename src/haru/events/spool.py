@@ -32,6 +32,7 @@ KEY_LIFETIME_MS = 24 * 60 * 60 * 1000  # an idempotency key is remembered this l
 BUSY_SECONDS = 10.0
 MOST_IN_BATCH = 2_000  # events of one row: bounds what a reader must hold at once
 MOST_WAITING = 20_000  # events that wait for a commit: more are refused, as memory is not a queue without end
+GATHER_SECONDS = 0.002  # an event waits this long at most for others that arrive meanwhile to share its commit
 TALLY_SECONDS = 1.0  # how long a refusal may wait in memory: what a kill can cost the ledger, never an event
 SIZE_SECONDS = 1.0  # between looks at how large the file has grown
 CHECKPOINT_BYTES = 4 << 20  # of the write-ahead log: beyond it, it is copied into the file
@@ -353,7 +354,9 @@ class Writer:
         self._counts: Counter[tuple[int, int, str, str]] = Counter()  # refusals; the event loop's only
         self._tallies: deque[Tally] = deque()  # on their way into a commit
         self._wake = threading.Event()
-        self._kicked = False  # whether the thread is woken at the end of this turn of the loop
+        self._kicked = False  # whether `_kick` is about to look whether the thread shall wake
+        self._kick_seen = 0  # how many waited when it looked last
+        self._kick_by = 0.0  # when it stops waiting for more
         self._closing = False
         self._size_seen = 0.0
         self.committed = threading.Event()  # set after each commit; the loader waits for it
@@ -379,7 +382,8 @@ class Writer:
         self._waiting.append((event, key, done))
         if not self._kicked:
             self._kicked = True
-            # After the other requests of this turn, so that they share the commit.
+            self._kick_seen = 0
+            self._kick_by = time.perf_counter() + GATHER_SECONDS
             self._loop.call_soon(self._kick)
 
     async def written(self, event: Event, key: str = "") -> bool:
@@ -417,6 +421,15 @@ class Writer:
         self._spool.close()
 
     def _kick(self) -> None:
+        """Wake the thread at the end of a turn of the loop that brought nothing more: its events share the commit.
+
+        The first few requests after an answered commit would else make one of their own, which the others wait for.
+        """
+        waiting = len(self._waiting)
+        if waiting > self._kick_seen and time.perf_counter() < self._kick_by:
+            self._kick_seen = waiting
+            self._loop.call_soon(self._kick)
+            return
         self._kicked = False
         self._wake.set()
 
