@@ -25,10 +25,11 @@ MEGABYTE = 1 << 20
 BULK = {"d": {f"key{n}": "x" * 1_900 for n in range(8)}}  # 15 kB
 
 
-def until(true: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def until(true: Callable[[], bool], what: str, seconds: float = 30, each: Callable[[], object] = bool) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, what
+        each()
         time.sleep(0.05)
 
 
@@ -40,8 +41,8 @@ def is_well(server: Server) -> bool:
     return httpx.get(f"{server.url}/health").status_code == 200
 
 
-def stored(data_dir: Path) -> Counter[str]:
-    with closing(duckdb.connect(str(data_dir / "events.duckdb"), read_only=True)) as store:
+def stored(data_dir: Path, store_dir: Path | None = None) -> Counter[str]:
+    with closing(duckdb.connect(str((store_dir or data_dir) / "events.duckdb"), read_only=True)) as store:
         return Counter(path for (path,) in store.execute("SELECT path FROM event").fetchall())
 
 
@@ -95,6 +96,88 @@ def test_a_disk_that_refuses_is_told_and_when_it_takes_again_nothing_is_lost(tmp
         assert server.collect(token, "/after").status_code == 200
         answered.append("/after")
         finish(server, answered)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 24 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={24 * MEGABYTE}", "haru-test", folder], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"to mount a disk of 24 MB takes root: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextmanager
+def filled(disk: Path, left: int = 0) -> Iterator[None]:
+    """The disk has so many bytes left."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(MEGABYTE // 16))
+        except OSError:
+            pass
+    with ballast.open("r+b") as file:
+        file.truncate(max(0, ballast.stat().st_size - left))
+    yield
+    ballast.unlink()
+
+
+def test_a_full_disk_under_the_spool_is_told_and_when_there_is_space_nothing_is_lost(
+    tmp_path: Path, small_disk: Path
+) -> None:
+    answered = []
+    with Server(small_disk / "data") as server:
+        server.log = tmp_path / "server.log"
+        token = server.add_site()
+        server.start()
+        refusals = 0
+        with filled(small_disk, left=MEGABYTE // 2):
+            for number in range(2_000):
+                answer = server.collect(token, f"/{number}", **BULK)
+                if refused(answer):
+                    refusals += 1
+                    if refusals == 20:
+                        break
+                else:
+                    answered.append(f"/{number}")
+            assert refusals == 20
+            assert httpx.get(f"{server.url}/health").status_code == 503
+        until(lambda: is_well(server), "it recovers by itself")
+        assert server.collect(token, "/after").status_code == 200
+        finish(server, [*answered, "/after"])
+
+
+def test_a_full_disk_under_the_store_alone_costs_no_answer_and_no_event(tmp_path: Path, small_disk: Path) -> None:
+    answered = []
+    with Server(tmp_path / "data", HARU_EVENTS_URL=f"duckdb://{small_disk / 'events.duckdb'}") as server:
+        token = server.add_site()
+        server.start()
+        assert server.collect(token, "/before").status_code == 200
+        server.call("load")
+        with filled(small_disk):
+            until(lambda: not is_well(server), "the store refuses", each=lambda: send(server, token, answered))
+            for _ in range(50):
+                send(server, token, answered)
+            state = health(server)
+            assert state["spool"] == "ok"
+            assert "disk has space" in str(state["store"])
+        until(lambda: is_well(server), "it recovers by itself", seconds=60)
+        send(server, token, answered)
+        server.call("load")
+        assert server.stop() == 0
+    assert stored(server.data_dir, small_disk) == Counter(["/before", *answered])
+
+
+def send(server: Server, token: str, answered: list[str]) -> None:
+    page = f"/{len(answered)}"
+    assert server.collect(token, page, **BULK).status_code == 200
+    answered.append(page)
 
 
 @contextmanager

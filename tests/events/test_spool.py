@@ -4,7 +4,9 @@ import asyncio
 import sqlite3
 import stat
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -135,25 +137,33 @@ async def test_many_events_share_a_commit(tmp_path: Path, spool: Spool) -> None:
 
 
 async def test_events_of_the_next_turns_of_the_loop_share_the_commit_but_wait_only_so_long(
-    tmp_path: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = 0.0
+    monkeypatch.setattr(spool_module, "time", SimpleNamespace(**vars(time) | {"perf_counter": lambda: now}))
     writer = Writer(Spool(tmp_path / "spool.sqlite3"), asyncio.get_running_loop())
+    wake = writer._wake.set
+    woken: list[int] = []
+    answers: list[object] = []
 
-    async def stream(count: int) -> None:
-        """One event in each turn of the loop."""
-        answers = []
-        for _ in range(count):
-            answers.append(asyncio.ensure_future(writer.written(event())))
+    def waking() -> None:
+        woken.append(writer.waiting())
+        wake()
+
+    monkeypatch.setattr(writer._wake, "set", waking)
+
+    async def one_a_turn(turns: int) -> None:
+        for _ in range(turns):
+            writer.put(event(), "", answers.append)
             await asyncio.sleep(0)
-        await asyncio.gather(*answers)
 
-    monkeypatch.setattr("haru.events.spool.GATHER_SECONDS", 60)
-    await stream(50)
-    assert writer.commits == 1
-    monkeypatch.setattr("haru.events.spool.GATHER_SECONDS", 0)
-    await stream(200)
-    assert writer.commits > 2
-    assert sum(len(batch.body.events) for batch in spool.read(0, 1000)) == 250
+    await one_a_turn(500)
+    assert woken == [], "while each turn brings one, all wait for the same commit"
+    now = spool_module.GATHER_SECONDS
+    await one_a_turn(1)
+    assert woken == [501], "but not for ever"
+    assert await writer.written(event(), "a key")  # answered after those before it
+    assert answers == [True] * 501
     writer.close()
 
 
