@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
 from haru.collect.endpoint import COUNTED, Answer, Endpoint, Headers
 from haru.collect.payload import MOST_BYTES
-from haru.collect.protocol import protocol
+from haru.collect.protocol import CollectProtocol, protocol
 
 KEEP_ALIVE = 1  # seconds
 
@@ -23,11 +25,13 @@ class Door:
         self.asked: list[tuple[str, bytes, Headers, bytes | None]] = []
         self.open = asyncio.Event()
         self.open.set()
+        self.was_asked = asyncio.Event()
 
     def take(
         self, method: str, query: bytes, headers: Headers, peer: str, body: bytes | None, done: Callable[[Answer], None]
     ) -> None:
         self.asked.append((method, query, headers, body))
+        self.was_asked.set()
         if self.open.is_set():
             done(COUNTED)
         else:
@@ -130,3 +134,34 @@ async def test_who_asks_first_whether_to_send_is_told_to() -> None:
         writer.write(body)
         assert await status(reader) == 200
     assert [body for *_, body in door.asked] == [b"{}"]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_an_ended_connection_leaves_nothing_for_the_collector_of_cycles(answered: bool) -> None:
+    door = Door()
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving(door) as (reader, writer):
+            assert len(_protocols()) == 1
+            if not answered:
+                door.open.clear()
+            writer.write(request())
+            if answered:
+                assert await status(reader) == 200
+            else:
+                await asyncio.wait_for(door.was_asked.wait(), 5)
+            writer.close()
+            await writer.wait_closed()
+            for _ in range(100):
+                await asyncio.sleep(0.01)
+                door.open.set()
+                if not _protocols():
+                    break
+            assert _protocols() == []
+    finally:
+        gc.enable()
+
+
+def _protocols() -> list[CollectProtocol]:
+    return [found for found in gc.get_objects() if isinstance(found, CollectProtocol)]

@@ -205,8 +205,12 @@ class CollectProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See uvicorn."""
         super().connection_lost(exc)
+        # Nothing may refer back to the protocol: as a cycle, each ended connection would stay in memory for minutes.
         if self._idle_timer is not None:
             self._idle_timer.cancel()
+            self._idle_timer = None
+        if isinstance(self.cycle, Exchange):
+            self.cycle = None
 
     def _unset_keepalive_if_required(self) -> None:
         self._idle_since = None
