@@ -82,6 +82,7 @@ chromium:
 
 pins: $(VENV)/bin/python  ## Pin the newest packages that pyproject.toml allows.
 	@$(BIN)/pip install -q uv
-	@for name in run build dev node; do case $$name in run) group=;; *) group="--group $$name";; esac; \
+	@# What Haru runs with comes first; the others must agree with it.
+	@for name in run build dev node; do case $$name in run) group=;; *) group="--group $$name -c requirements/run.txt";; esac; \
 	$(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --upgrade \
 		$$group pyproject.toml -o requirements/$$name.txt || exit 1; done

@@ -3,16 +3,18 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import duckdb
 import pytest
-from sqlalchemy import bindparam, column, select, table
+from sqlalchemy import bindparam, column, func, literal_column, select, table, text
 
 from haru.events.duckdb import DuckStore
 from haru.events.event import Arrival, Origin
 from haru.events.loader import row
-from haru.events.store import Progress, StoreUnavailable
+from haru.events.stop import Stop, Stopped
+from haru.events.store import Progress, StoreTooNew, StoreUnavailable
 from haru.events.visits import Visit
 from tests.events.made import MINUTE, NOON, event
 
@@ -106,3 +108,34 @@ def test_the_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
 def test_the_statement_can_be_shown_as_text() -> None:
     text = DuckStore(None).sql(select(column("id")).select_from(table("event")).where(column("path") == "/it's"))
     assert "path = '/it''s'" in text
+
+
+def test_a_store_of_a_newer_program_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    DuckStore(tmp_path / "e.duckdb").open()
+    with duckdb.connect(str(tmp_path / "e.duckdb")) as connection:
+        connection.execute("INSERT INTO version VALUES (99)")
+    with pytest.raises(StoreTooNew, match="at version 99, made by a newer Haru"):
+        DuckStore(tmp_path / "e.duckdb").open()
+
+
+def test_a_scan_gives_rows_as_they_were_loaded_by_id() -> None:
+    store = DuckStore(None)
+    loaded = rows(event(path="/a"), event(site_id=2), event(at=NOON + MINUTE, path="/b"))
+    store.load(loaded, Progress(3))
+    assert [list(part) for part in store.scan(1, NOON, NOON + MINUTE + 1)] == [[loaded[0], loaded[2]]]
+    assert [list(part) for part in store.scan(None, NOON, NOON + 1)] == [loaded[:2]]
+    assert list(store.scan(1, 0, NOON)) == []
+
+
+def test_a_query_ends_at_its_limit() -> None:
+    store = DuckStore(None)
+    long = select(func.sum(literal_column("a.range * b.range"))).select_from(
+        text("range(10000000) a, range(10000000) b")
+    )
+    with pytest.raises(Stopped, match=r"limit of 0\.1 seconds"):
+        store.fetch(long, stop=Stop(0.1))
+    stop = Stop()
+    threading.Timer(0.1, stop.cancel).start()
+    with pytest.raises(Stopped, match="Nobody waits"):
+        store.fetch(long, stop=stop)
+    assert store.fetch(select(literal_column("1"))) == [(1,)]

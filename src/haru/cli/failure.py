@@ -13,6 +13,7 @@ _SAY_THEMSELVES = frozenset(
         "haru.control.ControlError",
         "haru.demo.AlreadyFilled",
         "haru.events.spool.SpoolUnavailable",
+        "haru.events.store.StoreTooNew",
         "haru.events.store.StoreUnavailable",
         "haru.settings.BadSetting",
         "haru.sites.domain.DomainError",

@@ -10,23 +10,40 @@ from typing import Any
 
 import duckdb
 import numpy as np
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql import ClauseElement
 
 from haru.events.event import COLUMNS, Origin
 from haru.events.ledger import Tally, merged
+from haru.events.migrations import Migration, migrate
+from haru.events.stop import Stop
 from haru.events.store import Progress, Row, StoreUnavailable
 from haru.events.visits import Visit
 
-_DIALECT = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
-_SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS event (" + ", ".join(f"{name} {kind} NOT NULL" for name, kind in COLUMNS) + ")",
-    # One row for each spool, and one with the name "" that holds the last id.
-    "CREATE TABLE IF NOT EXISTS progress (spool VARCHAR PRIMARY KEY, position BIGINT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS refusal (site_id BIGINT, hour TIMESTAMP, reason VARCHAR, detail VARCHAR, "
-    "count BIGINT NOT NULL, PRIMARY KEY (site_id, hour, reason, detail))",
+class Dialect(PGDialect):
+    """DuckDB's SQL is PostgreSQL's but for the functions of `haru.stats.engine`, which go by this name."""
+
+    name = "duckdb"
+    supports_statement_cache = True
+
+
+_DIALECT = Dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
+MIGRATIONS = (
+    Migration(
+        1,
+        "events, progress, refusals",
+        (
+            "CREATE TABLE IF NOT EXISTS event (" + ", ".join(f"{name} {kind} NOT NULL" for name, kind in COLUMNS) + ")",
+            # One row for each spool, and one with the name "" that holds the last id.
+            "CREATE TABLE IF NOT EXISTS progress (spool VARCHAR PRIMARY KEY, position BIGINT NOT NULL)",
+            "CREATE TABLE IF NOT EXISTS refusal (site_id BIGINT, hour TIMESTAMP, reason VARCHAR, detail VARCHAR, "
+            "count BIGINT NOT NULL, PRIMARY KEY (site_id, hour, reason, detail))",
+        ),
+    ),
 )
+_SCANNED = 5_000  # rows of a scan that are in memory at once
 _ORIGIN = Origin.__struct_fields__
 
 # How a column of a batch becomes a column of the table.
@@ -75,6 +92,8 @@ class DuckStore:
     engine lets go of the file, and a later call opens it again: nothing needs a restart.
     """
 
+    engine = "duckdb"
+
     def __init__(self, path: Path | None, memory: str = "512MB", threads: int = 2) -> None:
         """`path` of the file; None is a store in memory."""
         self._path = path
@@ -94,6 +113,10 @@ class DuckStore:
         """Open the file now. Raises `StoreUnavailable`."""
         with self._errors():
             self._opened()
+
+    def hold(self) -> None:
+        """See `Store.hold`. The file's own lock lets one process have it."""
+        self.open()
 
     def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:
         """See `Store.load`."""
@@ -143,13 +166,27 @@ class DuckStore:
         with self._errors(), self._cursor() as cursor:
             return [Tally(*row) for row in cursor.execute(_TALLIES, [site_id, since, until]).fetchall()]
 
-    def fetch(self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+    def fetch(
+        self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None, stop: Stop | None = None
+    ) -> list[Row]:
         """See `Store.fetch`."""
         compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
         values = compiled.construct_params(dict(parameters or {}))
         names = compiled.positiontup or []  # type: ignore[attr-defined]
-        with self._errors(), self._cursor() as cursor:
+        with self._errors(), self._cursor() as cursor, (stop or Stop()).watching(cursor.interrupt):
             return cursor.execute(compiled.string, [(values or {})[name] for name in names]).fetchall()
+
+    def scan(self, site_id: int | None, since: int, until: int) -> Iterator[list[Row]]:
+        """See `Store.scan`."""
+        columns = ", ".join(f"epoch_ms({n})" if kind == "TIMESTAMP" else n for n, kind in COLUMNS)
+        query = (
+            f"SELECT {columns} FROM event WHERE ($1 IS NULL OR site_id = $1) "
+            "AND occurred_at >= make_timestamp_ms($2) AND occurred_at < make_timestamp_ms($3) ORDER BY id"
+        )
+        with self._errors(), self._cursor() as cursor:
+            cursor.execute(query, [site_id, since, until])
+            while rows := cursor.fetchmany(_SCANNED):
+                yield rows
 
     def sql(self, statement: ClauseElement) -> str:
         """See `Store.sql`."""
@@ -174,8 +211,11 @@ class DuckStore:
         with self._opening:
             if self._database is None:
                 database = duckdb.connect(str(self._path) if self._path else ":memory:", config=self._config)
-                for statement in _SCHEMA:
-                    database.execute(statement)
+                try:
+                    _prepare(database)
+                except BaseException:
+                    database.close()
+                    raise
                 if self._path is not None:
                     self._path.chmod(0o600)
                 self._database = database
@@ -216,6 +256,21 @@ class DuckStore:
             database, self._database = self._database, None
             if database is not None:
                 database.close()
+
+
+def _prepare(database: duckdb.DuckDBPyConnection) -> None:
+    """Bring the tables up to date. Raises `StoreTooNew`."""
+    database.execute("CREATE TABLE IF NOT EXISTS version (number INTEGER NOT NULL)")
+    ((version,),) = database.execute("SELECT coalesce(max(number), 0) FROM version").fetchall()
+
+    def apply(migration: Migration) -> None:
+        database.execute("BEGIN")
+        for statement in migration.statements:
+            database.execute(statement)
+        database.execute("INSERT INTO version VALUES ($1)", [migration.number])
+        database.execute("COMMIT")
+
+    migrate(MIGRATIONS, version, apply)
 
 
 def _visit(row: Row) -> Visit:

@@ -1,14 +1,15 @@
-"""What an event store can do. `duckdb.py` does it; nothing outside this room knows which engine answers."""
+"""What an event store can do. Each engine is a file of its own; nothing outside this room knows which answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 from sqlalchemy.sql import ClauseElement
 
 from haru.events.ledger import Tally
+from haru.events.stop import Stop
 from haru.events.visits import Visit
 
 Row = tuple[Any, ...]  # one stored event, its values in the order of haru.events.event.COLUMNS
@@ -16,6 +17,14 @@ Row = tuple[Any, ...]  # one stored event, its values in the order of haru.event
 
 class StoreUnavailable(Exception):
     """The store cannot be opened or does not answer; the text says what to do. Nothing was written."""
+
+
+class StoreHeld(StoreUnavailable):
+    """Another loader works on the store; the text says which, and what to do."""
+
+
+class StoreTooNew(Exception):
+    """A newer Haru made the store's tables; the text says what to do."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -26,7 +35,20 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class Store(Protocol):
-    """One event store. Every method may be called from any thread and blocks, so never from the event loop."""
+    """One event store. Every method may be called from any thread and blocks, so never from the event loop.
+
+    It opens with the first call, its tables are made or brought up to date then; a call that fails lets go of what is
+    broken and a later one opens it again. Besides what is said below every method raises `StoreUnavailable` when the
+    store does not answer, and `StoreTooNew`.
+    """
+
+    engine: str  # duckdb, postgresql or clickhouse
+
+    def open(self) -> None:
+        """Open it now."""
+
+    def hold(self) -> None:
+        """Become the store's one loader, until `close`; harmless when it is already. Raises `StoreHeld`."""
 
     def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:
         """Append rows, add refusals to the ledger and remember how far this brings the store: all or nothing.
@@ -46,8 +68,20 @@ class Store(Protocol):
     def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
         """The ledger of a site (0 is the installation) for the hours that begin in [since, until), ms; by hour."""
 
-    def fetch(self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """Run one SELECT of SQLAlchemy Core over the table `event` and return its rows."""
+    def fetch(
+        self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None, stop: Stop | None = None
+    ) -> list[Row]:
+        """Run one SELECT of SQLAlchemy Core over the table `event` and return its rows.
+
+        Raises `haru.events.stop.Stopped` when `stop` ended it.
+        """
+
+    def scan(self, site_id: int | None, since: int, until: int) -> Iterator[list[Row]]:
+        """The stored rows of a site (None: of all) that happened in [since, until), ms, by id, some at a time.
+
+        Values are in the order of `COLUMNS` as `load` takes them, moments in milliseconds. It holds a few thousand rows
+        in memory at most, and need not show what is loaded meanwhile.
+        """
 
     def sql(self, statement: ClauseElement) -> str:
         """The statement as this engine's SQL text, for people."""

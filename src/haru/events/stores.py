@@ -6,10 +6,11 @@ from pathlib import Path
 
 from haru.events.duckdb import DuckStore
 from haru.events.spool import spool_name
+from haru.events.store import Store
 from haru.settings import Settings
 
 
-def event_store(settings: Settings) -> DuckStore:
+def event_store(settings: Settings) -> Store:
     """The event store that the settings name; it opens with the first question, or with `open`."""
     path = Path(settings.events_url.removeprefix("duckdb://")) if settings.events_url else None
     return DuckStore(path or settings.data_dir / "events.duckdb", settings.events_memory, settings.events_threads)
