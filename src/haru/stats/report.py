@@ -20,6 +20,7 @@ from haru.stats import dimensions, filters, periods, statement
 from haru.stats.cache import MOST_ENTRIES, Cache
 from haru.stats.dimensions import DIMENSIONS, Dimension, Level
 from haru.stats.filters import Leaf
+from haru.stats.goals import Goal
 from haru.stats.metrics import METRICS, Number
 from haru.stats.periods import Comparison, DateRange, Period
 from haru.stats.query import Query, QueryError
@@ -36,6 +37,7 @@ class StatsSite:
 
     id: int
     timezone: str
+    goals: tuple[Goal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
