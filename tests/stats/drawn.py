@@ -30,7 +30,7 @@ ODD = [
     ("Pacific/Apia", "2011-12-30 10:00"),
 ]
 PATHS = ["/", "/a", "/b", "/Ünder", "/a/b", ""]
-NAMES = ["pageview", "pageview", "pageview", "engagement", "signup", "Buy"]
+NAMES = ["pageview", "pageview", "engagement", "engagement", "signup", "Buy"]
 SOURCES = ["", "Google", "google.de", "Straße", "Direct / None", "\U0001f600", "\ufb01"]
 GAPS = [0, 1, 999, 1000, 1500, 20 * MINUTE, 30 * MINUTE - 1, 30 * MINUTE]
 
@@ -66,7 +66,20 @@ FILTERED = {
 }
 OF_EVENTS = [name for name in FILTERED if name.startswith("event:")]
 PATTERNS = ["^/a", "b$", "[A-D]", "o+", "^$", "(not|goo)"]
-RANGES = ["realtime", "day", "yesterday", "24h", "7d", "2d", "month", "year", "2mo", "all", "30d"]
+RANGES = [
+    *["all", "month", "year"] * 8,
+    "realtime",
+    "day",
+    "yesterday",
+    "24h",
+    "7d",
+    "2d",
+    "month",
+    "year",
+    "2mo",
+    "all",
+    "30d",
+]
 
 
 AMOUNTS = ["0", "0.005", "0.015", "-1.10", "12.50", "0.000000001", "999999999999999.999999999", "-999999999999999"]
@@ -148,23 +161,42 @@ def trees(goals: list[Goal]) -> st.SearchStrategy[Any]:
     return st.recursive(plain | plain | plain | done(goals), joined, max_leaves=3)
 
 
+# What a query is about: a dimension that it has, and metrics of which it asks for one.
+THEMES: dict[str, tuple[list[str], list[str]]] = {
+    "anything": ([], list(METRICS)),
+    "a page": (["event:page"], ["time_on_page", "scroll_depth", "exit_rate", "bounce_rate"]),
+    "an exit": (["visit:exit_page", "event:page"], ["exit_rate"]),
+    "a goal": (["event:goal"], ["conversion_rate", "group_conversion_rate", "visitors", "total_revenue"]),
+    "a property": ([f"event:props:{key}" for key in KEYS], ["visitors", "average_revenue", "bounce_rate"]),
+}
+
+
 @st.composite
 def queries(draw: st.DrawFn, now: int, goals: list[Goal]) -> dict[str, Any]:
+    theme, wanted = THEMES[draw(st.sampled_from(sorted(THEMES)))]
     times = [name for name in DIMENSIONS if name.startswith("time")]
-    others = [*FILTERED, "visit:entry_page_hostname", *["event:goal"] * 3, "event:page", "visit:exit_page"]
-    dimensions = draw(st.lists(st.sampled_from(others), max_size=2, unique=True))
-    if draw(st.booleans()):
+    others = [*FILTERED, "visit:entry_page_hostname", "event:goal"]
+    by_filter = theme in (["event:page"], ["event:goal"]) and draw(st.integers(0, 2)) == 0
+    dimensions = [draw(st.sampled_from(theme))] if theme and not by_filter else []
+    dimensions += draw(st.lists(st.sampled_from(others), max_size=1 if theme else 2, unique=True))
+    dimensions = list(dict.fromkeys(dimensions))
+    if draw(st.integers(0, 2)) == 0:
         dimensions.insert(draw(st.integers(0, len(dimensions))), draw(st.sampled_from(times)))
     query: dict[str, Any] = {"date_range": draw(ranges(now)), "dimensions": dimensions}
     if draw(st.booleans()):
         query["filters"] = draw(st.lists(trees(goals), min_size=1, max_size=2))
-    if draw(st.integers(0, 3)) == 0:
-        query["filters"] = [*query.get("filters", []), draw(goal_leaves(goals))]
+    if by_filter:
+        query["filters"] = [
+            *query.get("filters", []),
+            draw(leaves(theme) if "event:page" in theme else goal_leaves(goals)),
+        ]
     # Metrics that have no answer here are not asked for.
     asked = Asked(tuple(dimensions), frozenset(looked_at(query.get("filters", []))))
     sensible = [name for name, metric in METRICS.items() if not any(rule.broken(asked) for rule in metric.rules)]
-    rare = [name for name in sensible if METRICS[name].rules]
-    metrics = draw(st.lists(st.sampled_from([*sensible, *rare]), min_size=1, max_size=5, unique=True))
+    metrics = draw(st.lists(st.sampled_from(sensible), min_size=1, max_size=4, unique=True))
+    first = [name for name in wanted if name in sensible]
+    if theme and first:
+        metrics = list(dict.fromkeys([draw(st.sampled_from(first)), *metrics]))
     query = {"metrics": metrics, **query}
     if draw(st.integers(0, 2)) == 0:
         keys = st.tuples(st.sampled_from([*metrics, *dimensions]), st.sampled_from(["asc", "desc"])).map(list)
@@ -229,7 +261,7 @@ def sites(draw: st.DrawFn) -> tuple[str, int, list[dict[str, Any]], list[Goal]]:
     """A site's time zone, a moment, its events around it, and its goals."""
     timezone, moment = draw(st.sampled_from(ODD))
     centre = ms(moment)
-    events = [event for number in range(1, draw(st.integers(0, 6)) + 1) for event in draw(visits(number, centre))]
+    events = [event for number in range(1, draw(st.integers(1, 7))) for event in draw(visits(number, centre))]
     now = centre + draw(st.sampled_from([0, HOUR, DAY, 2 * DAY, 3 * DAY + 123]))
-    goals = draw(st.lists(st.sampled_from(GOALS), max_size=5, unique=True))
+    goals = draw(st.lists(st.sampled_from(GOALS), min_size=1, max_size=6, unique=True))
     return timezone, now, events, goals

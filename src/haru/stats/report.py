@@ -96,8 +96,8 @@ class Reports:
     def answer(self, site: StatsSite, query: Query, now_ms: int, *, fresh: bool = False) -> Answer:
         """The answer, at most a minute old; `fresh`: with every event that is in the store.
 
-        Raises `QueryError` when a filter names a goal that the site does not have or the period has more time labels than
-        can be answered, and `StoreUnavailable`.
+        Raises `QueryError` when a filter names a goal that the site does not have, or the period has more time labels
+        than can be answered, and `StoreUnavailable`.
         """
         check_goals(query, site.goals)
         with self._hot_lock:
