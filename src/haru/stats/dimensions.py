@@ -102,7 +102,8 @@ def known(name: str) -> bool:
 def of(name: str) -> Dimension:
     """The dimension of this name. Raises `KeyError`."""
     if name.startswith(PROPERTY):
-        return replace(PROPERTIES, name=name, key=name.removeprefix(PROPERTY))
+        key = name.removeprefix(PROPERTY)
+        return replace(PROPERTIES, name=name, key=key, meaning=PROPERTIES.meaning.replace("<key>", key))
     return CURRENCY if name == CURRENCY.name else DIMENSIONS[name]
 
 

@@ -131,6 +131,30 @@ class Reports:
         first: int | None = self.cache.get(("first event", site_id), site_id, now_ms, compute, fresh=True).value
         return first
 
+    @property
+    def engine(self) -> str:
+        """Which engine the store is: duckdb, postgresql or clickhouse."""
+        return self._store.engine
+
+    def sql(self, site: StatsSite, query: Query, now_ms: int) -> dict[str, str]:
+        """The statements that answer a query, as the store's SQL for people: of "rows", and of what stands beside them.
+
+        A comparison asks the same of the other period. Raises `StoreUnavailable`.
+        """
+        zone = ZoneInfo(site.timezone)
+        period = periods.resolve(query.date_range, zone, now_ms, lambda: self.first_event(site.id, now_ms))
+        unit = periods.interval(query.date_range, period, zone)
+        question = self._question(site, query, period, unit, now_ms)
+        found = {"rows": statement.build(question)}
+        for name in _counters(query):
+            if name in WHOLES:
+                found[name] = statement.build(
+                    self._question(site, wholes.asked(WHOLES[name], query), period, unit, now_ms), paged=False
+                )
+            elif name == "revenue":
+                found[name] = statement.revenue(question)
+        return {name: self._store.sql(asked) for name, asked in found.items()}
+
     def _fetch(self, asked: ClauseElement) -> list[Any]:
         begun = time.perf_counter()
         try:
@@ -216,7 +240,7 @@ class Reports:
     def _wholes(self, site: StatsSite, query: Query, span: _Span, now_ms: int) -> dict[str, dict[Values, int]]:
         """What shares divide by, by the values of its rows. Shared by every breakdown that asks."""
         found = {}
-        for name in dict.fromkeys(counter for metric in query.metrics for counter in METRICS[metric].counters):
+        for name in _counters(query):
             if name in WHOLES:
                 asked = wholes.asked(WHOLES[name], query)
                 rows = self._cached(site, asked, span, now_ms, fresh=True).rows
@@ -226,7 +250,7 @@ class Reports:
     def _revenue(self, question: Question, first: datetime) -> dict[Values, list[Payments]]:
         """The revenue of each row, ordered by currency."""
         found: dict[Values, list[Payments]] = {}
-        if not any("revenue" in METRICS[name].counters for name in question.query.metrics):
+        if "revenue" not in _counters(question.query):
             return found
         for *values, currency, amount, count in self._fetch(statement.revenue(question)):
             if count:
@@ -289,6 +313,11 @@ def _sorted(query: Query, rows: list[Row]) -> list[Row]:
             index = query.dimensions.index(name)
             rows = sorted(rows, key=lambda row: str(row.dimensions[index]), reverse=direction == "desc")
     return rows
+
+
+def _counters(query: Query) -> list[str]:
+    """What is counted for the metrics of a query, here or elsewhere, each once."""
+    return list(dict.fromkeys(counter for name in query.metrics for counter in METRICS[name].counters))
 
 
 def _by_time(query: Query) -> bool:
