@@ -1,13 +1,14 @@
 """Every page of Haru. Served before Django sees them, by `haru.asgi`: /api/collect and its sisters, /js/haru.js,
-/health and /sites/<domain>/live."""
+/health, /sites/<domain>/live and /share/<slug>/live."""
 
 from __future__ import annotations
 
 from django.urls import include, path
 
 from haru.accounts import views as accounts
+from haru.sites import sharing
 from haru.sites import views as sites
-from haru.web import api, dashboard, refusals
+from haru.web import api, dashboard, refusals, share
 from haru.web.home import home
 
 urlpatterns = [
@@ -23,10 +24,16 @@ urlpatterns = [
     path("sites/<str:domain>/snippet", sites.snippet, name="snippet"),
     path("sites/<str:domain>/settings", sites.edit, name="site-settings"),
     path("sites/<str:domain>/settings/counting", sites.counting, name="site-counting"),
+    path("sites/<str:domain>/settings/goals", sharing.goals, name="site-goals"),
+    path("sites/<str:domain>/settings/goals/<int:pk>/delete", sharing.delete_goal, name="delete-goal"),
+    path("sites/<str:domain>/settings/links", sharing.shared_links, name="site-links"),
+    path("sites/<str:domain>/settings/links/<int:pk>/revoke", sharing.revoke_link, name="revoke-link"),
     path("sites/<str:domain>/settings/token", sites.rotate_token, name="rotate-token"),
     path("sites/<str:domain>/settings/people", sites.add_person, name="add-person"),
     path("sites/<str:domain>/settings/people/<int:user_id>/remove", sites.remove_person, name="remove-person"),
     path("sites/<str:domain>/settings/delete", sites.delete, name="delete-site"),
+    path("share/<str:slug>", share.page, name="shared"),
+    path("share/<str:slug>/panels/<str:panel>", share.panel, name="shared-panel"),
     path("api/v1/refusals", api.refusals, name="refusals-api"),
     path("api/v2/query", api.query, name="query"),
 ]
