@@ -65,7 +65,14 @@ ROUTES = (
     Route("delete-site", "post", OWNER),
 )
 #: Routes that judge by a key instead of a session; `tests/web` of the API has their access tests.
-BY_KEY = {"query", "refusals-api"}
+BY_KEY = {
+    "query",
+    "refusals-api",
+    "realtime-api",
+    "aggregate-api",
+    "timeseries-api",
+    "breakdown-api",
+}
 #: Routes that are open to everyone who has the link; `tests/web/test_share.py` has their access tests.
 BY_LINK = {"shared", "shared-panel"}
 EXTRA = {"pk": ("pk", 1), "panel": ("panel", "pages"), "user_id": ("user_id", 999_999)}

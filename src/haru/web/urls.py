@@ -8,7 +8,9 @@ from django.urls import include, path
 from haru.accounts import views as accounts
 from haru.sites import sharing
 from haru.sites import views as sites
-from haru.web import api, dashboard, refusals, share
+from haru.web import dashboard, refusals, share
+from haru.web.api import query, reads
+from haru.web.api import refusals as api_refusals
 from haru.web.home import home
 
 urlpatterns = [
@@ -34,8 +36,12 @@ urlpatterns = [
     path("sites/<str:domain>/settings/delete", sites.delete, name="delete-site"),
     path("share/<str:slug>", share.page, name="shared"),
     path("share/<str:slug>/panels/<str:panel>", share.panel, name="shared-panel"),
-    path("api/v1/refusals", api.refusals, name="refusals-api"),
-    path("api/v2/query", api.query, name="query"),
+    path("api/v1/refusals", api_refusals.refusals, name="refusals-api"),
+    path("api/v1/stats/realtime/visitors", reads.realtime, name="realtime-api"),
+    path("api/v1/stats/aggregate", reads.aggregate, name="aggregate-api"),
+    path("api/v1/stats/timeseries", reads.timeseries, name="timeseries-api"),
+    path("api/v1/stats/breakdown", reads.breakdown, name="breakdown-api"),
+    path("api/v2/query", query.query, name="query"),
 ]
 
 handler400 = "haru.web.errors.bad_request"
