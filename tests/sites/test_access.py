@@ -72,6 +72,12 @@ BY_KEY = {
     "aggregate-api",
     "timeseries-api",
     "breakdown-api",
+    "sites-api",
+    "site-api",
+    "goals-api",
+    "goal-api",
+    "links-api",
+    "link-api",
 }
 #: Routes that are open to everyone who has the link; `tests/web/test_share.py` has their access tests.
 BY_LINK = {"shared", "shared-panel"}

@@ -9,8 +9,9 @@ from haru.accounts import views as accounts
 from haru.sites import sharing
 from haru.sites import views as sites
 from haru.web import dashboard, refusals, share
-from haru.web.api import query, reads
+from haru.web.api import goals, links, query, reads
 from haru.web.api import refusals as api_refusals
+from haru.web.api import sites as api_sites
 from haru.web.home import home
 
 urlpatterns = [
@@ -37,6 +38,12 @@ urlpatterns = [
     path("share/<str:slug>", share.page, name="shared"),
     path("share/<str:slug>/panels/<str:panel>", share.panel, name="shared-panel"),
     path("api/v1/refusals", api_refusals.refusals, name="refusals-api"),
+    path("api/v1/sites", api_sites.sites, name="sites-api"),
+    path("api/v1/sites/goals", goals.goals, name="goals-api"),
+    path("api/v1/sites/goals/<int:pk>", goals.goal, name="goal-api"),
+    path("api/v1/sites/shared-links", links.shared_links, name="links-api"),
+    path("api/v1/sites/shared-links/<int:pk>", links.shared_link, name="link-api"),
+    path("api/v1/sites/<str:domain>", api_sites.site, name="site-api"),
     path("api/v1/stats/realtime/visitors", reads.realtime, name="realtime-api"),
     path("api/v1/stats/aggregate", reads.aggregate, name="aggregate-api"),
     path("api/v1/stats/timeseries", reads.timeseries, name="timeseries-api"),
