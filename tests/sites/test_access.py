@@ -64,8 +64,10 @@ ROUTES = (
     Route("remove-person", "post", MANAGERS, extra="user_id"),
     Route("delete-site", "post", OWNER),
 )
-#: Routes that judge by a key instead of a session; `tests/web` of the API has their access tests.
+#: Routes that judge by a key instead of a session, or describe those; `tests/web` of the API has their access tests.
 BY_KEY = {
+    "openapi",
+    "api-docs",
     "query",
     "refusals-api",
     "realtime-api",

@@ -9,7 +9,7 @@ from haru.accounts import views as accounts
 from haru.sites import sharing
 from haru.sites import views as sites
 from haru.web import dashboard, refusals, share
-from haru.web.api import goals, links, query, reads
+from haru.web.api import docs, goals, links, openapi, query, reads
 from haru.web.api import refusals as api_refusals
 from haru.web.api import sites as api_sites
 from haru.web.home import home
@@ -48,6 +48,8 @@ urlpatterns = [
     path("api/v1/stats/aggregate", reads.aggregate, name="aggregate-api"),
     path("api/v1/stats/timeseries", reads.timeseries, name="timeseries-api"),
     path("api/v1/stats/breakdown", reads.breakdown, name="breakdown-api"),
+    path("api/docs", docs.page, name="api-docs"),
+    path("api/openapi.json", openapi.openapi, name="openapi"),
     path("api/v2/query", query.query, name="query"),
 ]
 

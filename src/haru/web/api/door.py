@@ -105,7 +105,7 @@ def route(**methods: Method) -> Callable[..., HttpResponse]:
         try:
             method = methods.get("GET" if request.method == "HEAD" else request.method or "")
             if method is None:
-                raise _not_allowed(methods)
+                raise not_allowed(methods)
             return JsonResponse(method.answer(_admit(request, method), **arguments), safe=False)
         except StoreUnavailable:
             return unavailable().response
@@ -113,6 +113,13 @@ def route(**methods: Method) -> Callable[..., HttpResponse]:
             return refused.response
 
     return view
+
+
+def not_allowed(methods: Iterable[str]) -> Refused:
+    """405, with the methods that are."""
+    names = sorted(methods)
+    allow = ", ".join(names + ["HEAD"] * ("GET" in names))
+    return Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"Ask with {' or '.join(names)}.", Allow=allow)
 
 
 def unauthorised(sentence: str) -> Refused:
@@ -167,12 +174,6 @@ def _admit(request: HttpRequest, method: Method) -> Call:
         raise unauthorised(sentence)
     _within_limit(key)
     return Call(request, key, time.time_ns() // 1_000_000, sentence)
-
-
-def _not_allowed(methods: Mapping[str, Method]) -> Refused:
-    names = sorted(methods)
-    allow = ", ".join(names + ["HEAD"] * ("GET" in names))
-    return Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"Ask with {' or '.join(names)}.", Allow=allow)
 
 
 def _within_limit(key: ApiKey) -> None:
