@@ -32,7 +32,7 @@ from sqlalchemy.types import String
 from haru.events.visits import VISIT_GAP_MS
 from haru.stats import filters, periods
 from haru.stats.dimensions import DIMENSIONS, Dimension, Level
-from haru.stats.engine import AnyOf, Bucket
+from haru.stats.engine import AnyOf, Bucket, ByCodePoint
 from haru.stats.facts import COUNTED, COUNTED_VISITS, EVENT, FACTS, E
 from haru.stats.filters import Filter, Leaf, Values
 from haru.stats.metrics import METRICS
@@ -147,7 +147,7 @@ def _key(question: Question, groups: FromClause, name: str, direction: str) -> E
         dimension = DIMENSIONS[name]
         key = groups.c[f"d{question.query.dimensions.index(name)}"]
         if dimension.level is not Level.TIME:
-            key = case((key == "", dimension.empty), else_=key)
+            key = ByCodePoint(case((key == "", dimension.empty), else_=key))
     return key.desc() if direction == "desc" else key.asc()
 
 
