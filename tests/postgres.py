@@ -86,6 +86,19 @@ class Cluster:
         processes = psutil.Process(self.pid()).children()
         return [each.pid for each in processes if "haru" in " ".join(each.cmdline())]
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """All of its processes stand still."""
+        process = psutil.Process(self.pid())
+        family = [process, *process.children(recursive=True)]
+        for each in family:
+            each.suspend()
+        try:
+            yield
+        finally:
+            for each in family:
+                each.resume()
+
     def kill(self) -> None:
         """Kill all of its processes, as SIGKILL does."""
         process = psutil.Process(self.pid())

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +11,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import DateTime, Interval, bindparam, column, func, literal, literal_column, select, table
 
+from haru.events import pgpool
 from haru.events import postgres as module
 from haru.events.event import Origin
 from haru.events.ledger import Tally
@@ -416,8 +415,6 @@ def test_an_ended_query_is_ended_on_the_server_too(store: PostgresStore, databas
 def test_more_questions_at_once_than_connections_are_all_answered(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from haru.events import pgpool
-
     monkeypatch.setattr(pgpool, "WAIT_SECONDS", 0.2)
     monkeypatch.setattr(pgpool, "MOST_CONNECTIONS", 2)
     answers: list[Row] = []
@@ -488,25 +485,30 @@ def test_a_server_that_was_stopped_and_killed_is_taken_up_again_by_the_same_stor
 
 
 def test_a_server_that_froze_is_given_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WAIT_SECONDS", "CHECK_SECONDS"):
+        monkeypatch.setattr(pgpool, name, 0.5)
     monkeypatch.setattr(module, "_PROGRESS_SECONDS", 0.5)
-    monkeypatch.setattr(module, "_LOAD_SECONDS", 0.5)
     with cluster() as server:
         store = PostgresStore(server.database())
         store.load(rows(event()), Progress(1))
         store.progress()
-        sessions = server.sessions()
-        assert sessions
-        for pid in sessions:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            with pytest.raises(StoreUnavailable):
-                store.progress()
-        finally:
-            for pid in sessions:
-                os.kill(pid, signal.SIGCONT)
+        assert len(server.sessions()) >= 2
+        with server.frozen():
+            for work in (store.progress, lambda: store.load([(2, *rows(event())[0][1:])], Progress(2))):
+                with pytest.raises(StoreUnavailable):
+                    work()
         store.load([(2, *rows(event())[0][1:])], Progress(2))
         assert ids(store) == [(1,), (2,)]
         store.close()
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PROGRESS_SECONDS", 0.3)
+    monkeypatch.setattr(module, "_PROGRESS", "SELECT pg_sleep(60)::text, 1")
+    with pytest.raises(StoreUnavailable):
+        store.progress()
+    monkeypatch.undo()
+    assert store.progress() == Progress()
 
 
 def test_a_killed_loader_gives_the_lock_back(store: PostgresStore, database: str) -> None:

@@ -30,6 +30,7 @@ OLDEST = 140000  # the server's version: 14.0
 MOST_CONNECTIONS = 8
 CONNECT_SECONDS = 3
 WAIT_SECONDS = 3.0  # for a connection while all are busy
+CHECK_SECONDS = 2.0  # for a connection to show that it is alive
 CANCEL_SECONDS = 3.0  # for the server to take note that a query shall end, and again for it to end
 
 # For every session. What the operator writes into the URL's `options` comes after these and prevails.
@@ -153,7 +154,7 @@ class Connections:
                     _conninfo(self._url, "haru"),
                     kwargs=_BEHAVIOUR,
                     configure=_configure,
-                    check=ConnectionPool.check_connection,  # after a restart none of the old ones is handed out
+                    check=_check,  # after a restart of the server none of the old ones is handed out
                     min_size=1,
                     max_size=MOST_CONNECTIONS,
                     reconnect_timeout=WAIT_SECONDS,
@@ -242,6 +243,11 @@ def patience(connection: Connection, seconds: float) -> Iterator[None]:
     with Grip(connection) as grip:
         grip.within(seconds)
         yield
+
+
+def _check(connection: Connection) -> None:
+    with patience(connection, CHECK_SECONDS):
+        connection.execute("")
 
 
 def _remedy(error: psycopg.Error) -> str:

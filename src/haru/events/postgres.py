@@ -361,9 +361,10 @@ def _prepare(connection: Connection) -> None:
             "The database of the event store does not keep text as UTF-8: make one with createdb --encoding UTF8 "
             "--template template0, and name it in HARU_EVENTS_URL."
         )
+    # Of two programs that start at once the second waits here, and its transaction then finds all done. The lock goes
+    # with the connection at the latest.
+    connection.execute("SELECT pg_advisory_lock(%s, %s)", [_LOCK, _TABLES_LOCK])
     with connection.transaction():
-        # Of two programs that start at once the second waits here, and finds all done.
-        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, _TABLES_LOCK])
         version = _version(connection)
         if version == 0:
             if connection.execute("SELECT to_regnamespace(%s)", [SCHEMA]).fetchone() == (None,):
@@ -376,6 +377,7 @@ def _prepare(connection: Connection) -> None:
             connection.execute("INSERT INTO version VALUES (%s)", [migration.number])
 
         migrate(MIGRATIONS, version, apply)
+    connection.execute("SELECT pg_advisory_unlock(%s, %s)", [_LOCK, _TABLES_LOCK])
 
 
 def _version(connection: Connection) -> int:
@@ -393,7 +395,9 @@ def _read_progress(connection: Connection) -> Progress:
 
 def _moment(at_ms: int) -> datetime:
     """The nearest there is: a bound may be chosen so that everything lies inside."""
-    return _EPOCH + timedelta(milliseconds=min(max(at_ms, _FIRST_MS), _LAST_MS))
+    if at_ms > _LAST_MS:
+        return datetime.max
+    return _EPOCH + timedelta(milliseconds=max(at_ms, _FIRST_MS))
 
 
 def _tally(tally: Tally) -> tuple[Any, ...]:
