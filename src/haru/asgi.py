@@ -53,6 +53,7 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.node: Node | None = None
+        self.failure: Exception | None = None  # why it did not start
         from haru.web import setup
 
         setup.configure()
@@ -102,12 +103,10 @@ class Application:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 try:
-                    self.node = Node(self._settings)
-                    self._stream = self._new_stream(self.node.live, self.node.closing)
-                    await self.node.start()
-                    server.settle_memory()
+                    await self._open()
                 except Exception as error:
                     log.error("start_failed", error=str(error))
+                    self.failure = error
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
                     return
                 await send({"type": "lifespan.startup.complete"})
@@ -116,6 +115,18 @@ class Application:
                     await self.node.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+    async def _open(self) -> None:
+        """Open and start the node; what was opened of one that cannot start is closed."""
+        node = Node(self._settings)
+        try:
+            self._stream = self._new_stream(node.live, node.closing)
+            await node.start()
+        except BaseException:
+            await node.stop()
+            raise
+        self.node = node
+        server.settle_memory()
 
     async def _health(self, path: str, send: Send) -> None:
         assert self.node is not None
@@ -160,7 +171,11 @@ def allow_many_connections() -> None:
 
 
 def serve(settings: Settings, started: Callable[[], None] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM. Raises `OSError` when the port is taken and `FolderInUse`."""
+    """Serve until SIGINT or SIGTERM.
+
+    Raises `OSError` when the port is taken, `FolderInUse`, and what keeps the node from starting: `StoreHeld`,
+    `StoreTooNew`, `SpoolUnavailable`.
+    """
     logs.configure(settings)
     # A page that is being rendered gives the interpreter up after a tenth of a millisecond instead of five: the event
     # loop, which answers collect, waits that long at most for each thread that computes.
@@ -179,7 +194,12 @@ def serve(settings: Settings, started: Callable[[], None] | None = None) -> None
         if started is not None:
             started()
         log.info("serving", url=settings.base_url, host=settings.host, port=settings.port, workers=settings.workers)
-        server.run(server.Server(config, application.closing), listener)
+        try:
+            server.run(server.Server(config, application.closing), listener)
+        except SystemExit:
+            if application.failure is not None:
+                raise application.failure from None
+            raise
 
 
 def _pages_listener(data_dir: Path) -> socket.socket:

@@ -21,7 +21,7 @@ from haru.events.claims import Claims
 from haru.events.histogram import Histogram
 from haru.events.loader import MOST_EVENTS, Load, Loader
 from haru.events.spool import Spools
-from haru.events.store import StoreUnavailable
+from haru.events.store import StoreHeld, StoreTooNew, StoreUnavailable
 from haru.events.stores import event_store
 from haru.live import CURRENT_MS, Live
 from haru.settings import Settings
@@ -78,7 +78,7 @@ class Node:
         )
 
     async def start(self) -> None:
-        """Start the background tasks."""
+        """Start the background tasks. Raises `StoreHeld` and `StoreTooNew`."""
         plane.use(
             plane.Plane(
                 reports=self.reports,
@@ -91,8 +91,12 @@ class Node:
         )
         await self._control.start()
         # Before the first request: whoever was here before a restart is here still. A store that is down comes later.
-        with contextlib.suppress(StoreUnavailable):
+        try:
             await self._loop.run_in_executor(self.loading, self._take_up)
+        except StoreHeld:
+            raise
+        except StoreUnavailable as error:
+            self.store_fault = str(error)
         for name, task in {**self._background(), **self.workers.tasks()}.items():
             self._tasks.append(asyncio.create_task(self._supervise(name, task), name=name))
 
@@ -122,7 +126,7 @@ class Node:
                 if time.monotonic() - begun > LONGEST_BACKOFF:
                     backoff = 0.5
                 self.restarts[name] += 1
-                known = isinstance(error, StoreUnavailable)
+                known = isinstance(error, StoreUnavailable | StoreTooNew)
                 log.error(
                     "task_failed", task=name, error=str(error), restart_in=backoff, exc_info=None if known else error
                 )
@@ -163,6 +167,7 @@ class Node:
     def _take_up(self) -> None:
         """Begin where the store stands, or go on with it after a fault; on the loader's thread."""
         now = now_ms()
+        self.store.hold()
         if not self.loader.started:
             visits = self.loader.start(now)
             self.live.seen(((v.site_id, v.visitor_id, v.last) for v in visits if v.last > now - CURRENT_MS), now)

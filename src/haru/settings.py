@@ -118,9 +118,19 @@ def _database_url(value: str) -> str:
     return value.strip()
 
 
+# How an event store's address begins, and how it is written.
+EVENT_STORES = {
+    "duckdb:///": "duckdb:///path",
+    "postgresql://": "postgresql://user@host/name",
+    "postgres://": "",
+}
+
+
 def _events_url(value: str) -> str:
-    if value and not value.startswith("duckdb:///"):
-        raise ValueError(f'"{value}" is not an event store Haru knows: write duckdb:///path, or leave it empty')
+    if value and not value.strip().startswith(tuple(EVENT_STORES)):
+        known = " or ".join(form for form in EVENT_STORES.values() if form)
+        kind = value.strip().partition(":")[0]  # the rest may hold a password
+        raise ValueError(f'"{kind}" is not an event store Haru knows: write {known}, or leave it empty')
     return value.strip()
 
 
@@ -153,7 +163,12 @@ class Settings:
         "Database of accounts and sites: sqlite:///path or postgresql://user:password@host/name. "
         "Empty: accounts.sqlite3 in the data folder.",
     )
-    events_url: str = setting("", _events_url, "Event store: duckdb:///path. Empty: events.duckdb in the data folder.")
+    events_url: str = setting(
+        "",
+        _events_url,
+        "Event store: duckdb:///path or postgresql://user:password@host/name, which may be the database of accounts. "
+        "Empty: events.duckdb in the data folder.",
+    )
     events_memory: str = setting("512MB", _memory, "Most memory the embedded event store may use for a query.")
     events_threads: int = setting("2", _at_least_one, "Most processor cores one query of the event store may use.")
     spool_limit: int = setting(

@@ -126,6 +126,37 @@ def test_a_store_that_fails_before_or_after_its_commit_gets_each_event_once(
     assert stored(store) == [(1, 1), (2, 1), (3, 1)]
 
 
+def test_a_store_that_is_away_after_its_commit_gets_each_event_once_when_it_is_back(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot even be asked whether the commit had succeeded, and the loader comes again with the same batch."""
+    store = Failing(tmp_path / "events.duckdb")
+    away = False
+
+    def fail(now: str) -> None:
+        nonlocal away
+        if now == "after":
+            away = True
+            raise StoreUnavailable("gone")
+
+    def progress() -> Progress:
+        if away:
+            raise StoreUnavailable("still gone")
+        return DuckStore.progress(store)
+
+    monkeypatch.setattr(store, "progress", progress)
+    spool.append([event(NOON), event(NOON + MINUTE)])
+    loader = loader_of(spool, store)
+    store.fail = fail
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="still gone"):
+            loader.step(NOON)
+    away, store.fail = False, None
+    spool.append([event(NOON + 2 * MINUTE)])
+    drain(loader)
+    assert stored(store) == [(1, 1), (2, 1), (3, 1)]
+
+
 def test_a_loader_killed_between_commit_and_acknowledgement_loads_nothing_twice(spool: Spool, store: DuckStore) -> None:
     spool.append([event(NOON), event(NOON)])
     never_acknowledged = Spools(spool.path.parent)

@@ -48,7 +48,7 @@ class Loading:
     """Sees to it that events written to the spool reach the store: by the server when one runs, else here."""
 
     def __init__(self, settings: Settings) -> None:
-        """Find out who loads. Opens the store when no server does; raises `StoreUnavailable` when it cannot."""
+        """Find out who loads. Holds the store when no server does; raises `StoreUnavailable` when it cannot."""
         from haru.control import Client, NotRunning
         from haru.events.claims import Claims
         from haru.events.loader import Loader
@@ -63,7 +63,7 @@ class Loading:
         except NotRunning:
             self._client = None
             self._store = event_store(settings)
-            self._store.open()
+            self._store.hold()
             self._spools = Spools(settings.data_dir)
             self._claims = Claims(settings.data_dir)
             self._loader = Loader(self._spools, self._store, self._claims)

@@ -200,6 +200,13 @@ class DuckStore:
             cursor.execute("DELETE FROM event WHERE site_id = $1", [site_id])
             cursor.execute("DELETE FROM refusal WHERE site_id = $1", [site_id])
 
+    def destroy(self) -> None:
+        """See `Store.destroy`."""
+        self.close()
+        if self._path is not None:
+            for path in (self._path, self._path.with_name(f"{self._path.name}.wal")):
+                path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """See `Store.close`."""
         with self._writing, self._opening:

@@ -63,6 +63,7 @@ class Loader:
         self._loaded = loaded
         self._window = Window(store.visits)
         self._pending: _Pending | None = None
+        self._doubtful = False  # whether the pending batch may be in the store although its load failed
         self._progress: Progress | None = None
         self._lock = threading.RLock()
 
@@ -122,13 +123,22 @@ class Loader:
             self._claims.forget_site(site_id)
 
     def _commit(self, pending: _Pending) -> None:
-        try:
-            self._store.load(pending.rows, pending.progress, pending.tallies)
-        except StoreUnavailable:
-            # The commit may have reached the disk although its answer did not reach us.
-            if self._store.progress() != pending.progress:
-                raise
+        # A commit may have reached the disk although its answer did not reach us: before a batch is given again the
+        # store is asked. It may be away then too, and for long.
+        if not (self._doubtful and self._is_there(pending)):
+            self._doubtful = True
+            try:
+                self._store.load(pending.rows, pending.progress, pending.tallies)
+            except StoreUnavailable:
+                if not self._is_there(pending):
+                    raise
+        self._doubtful = False
+
+    def _is_there(self, pending: _Pending) -> bool:
+        there = self._store.progress() == pending.progress
+        if there:
             log.warning("load_answer_lost", last_id=pending.progress.last_id)
+        return there
 
     def _prepared(self, found: Sequence[tuple[str, Batch]], progress: Progress) -> _Pending:
         events, tallies = self._counted(found)

@@ -89,5 +89,8 @@ class Store(Protocol):
     def delete_site(self, site_id: int) -> None:
         """Remove every event of a site, and its ledger."""
 
+    def destroy(self) -> None:
+        """Remove the store with all that is in it, and close it. Raises `StoreHeld`."""
+
     def close(self) -> None:
         """Close the store; a later call opens it again."""

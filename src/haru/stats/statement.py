@@ -36,7 +36,7 @@ from haru.events.event import PAGEVIEW
 from haru.events.visits import VISIT_GAP_MS
 from haru.stats import filters, periods
 from haru.stats.dimensions import CURRENCY, GOAL, Dimension, Level, of
-from haru.stats.engine import AnyOf, Bucket
+from haru.stats.engine import AnyOf, Bucket, ByCodePoint
 from haru.stats.engine_payload import Property
 from haru.stats.facts import COUNTED, COUNTED_VISITS, EVENT, FACTS, E
 from haru.stats.filters import Done, Filter, Leaf, Values
@@ -182,7 +182,7 @@ def _key(question: Question, groups: FromClause, name: str, direction: str) -> E
         dimension = of(name)
         key = groups.c[f"d{question.query.dimensions.index(name)}"]
         if dimension.level is not Level.TIME:
-            key = case((key == "", dimension.empty), else_=key)
+            key = ByCodePoint(case((key == "", dimension.empty), else_=key))
     return key.desc() if direction == "desc" else key.asc()
 
 
