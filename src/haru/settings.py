@@ -118,9 +118,16 @@ def _database_url(value: str) -> str:
     return value.strip()
 
 
+_EVENTS_SCHEMES = ("duckdb:///", "clickhouse://", "clickhouses://", "chdb:///")
+
+
 def _events_url(value: str) -> str:
-    if value and not value.startswith("duckdb:///"):
-        raise ValueError(f'"{value}" is not an event store Haru knows: write duckdb:///path, or leave it empty')
+    if value and not value.strip().startswith(_EVENTS_SCHEMES):
+        # What comes after the scheme may hold a password.
+        raise ValueError(
+            f'"{value.partition("://")[0]}://" is not an event store Haru knows: write duckdb:///path, '
+            "clickhouse://user:password@host:8123/database or chdb:///path, or leave it empty"
+        )
     return value.strip()
 
 
@@ -153,7 +160,12 @@ class Settings:
         "Database of accounts and sites: sqlite:///path or postgresql://user:password@host/name. "
         "Empty: accounts.sqlite3 in the data folder.",
     )
-    events_url: str = setting("", _events_url, "Event store: duckdb:///path. Empty: events.duckdb in the data folder.")
+    events_url: str = setting(
+        "",
+        _events_url,
+        "Event store: duckdb:///path, clickhouse://user:password@host:8123/database or chdb:///path (docs/stores.md). "
+        "Empty: events.duckdb in the data folder.",
+    )
     events_memory: str = setting("512MB", _memory, "Most memory the embedded event store may use for a query.")
     events_threads: int = setting("2", _at_least_one, "Most processor cores one query of the event store may use.")
     spool_limit: int = setting(

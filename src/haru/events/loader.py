@@ -18,7 +18,7 @@ from haru.events.claims import Claim, Claims
 from haru.events.event import Arrival, Event
 from haru.events.ledger import HOUR_MS, Tally
 from haru.events.spool import Batch, Spools
-from haru.events.store import Progress, Row, Store, StoreUnavailable
+from haru.events.store import Progress, Row, Store, StoreMoved, StoreUnavailable
 from haru.events.visits import KEPT_MS, Visit, Window
 
 log = structlog.get_logger()
@@ -67,9 +67,11 @@ class Loader:
         self._lock = threading.RLock()
 
     def start(self, now: int) -> list[Visit]:
-        """Take up where the store stands; returns the visits alive now. Raises `StoreUnavailable`."""
+        """Take up where the store stands; returns the visits alive now. Raises `StoreUnavailable`, `StoreHeld`."""
         with self._lock:
             since = now - KEPT_MS
+            self._store.hold()
+            self._pending = None
             recent = self._store.recent_visits(since)
             progress = self._store.progress()
             self._window.restore(recent, since)
@@ -124,6 +126,9 @@ class Loader:
     def _commit(self, pending: _Pending) -> None:
         try:
             self._store.load(pending.rows, pending.progress, pending.tallies)
+        except StoreMoved:
+            self._progress = None  # the next step begins anew: ids and visits may be others now
+            raise
         except StoreUnavailable:
             # The commit may have reached the disk although its answer did not reach us.
             if self._store.progress() != pending.progress:

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from haru.events.duckdb import DuckStore
 from haru.events.spool import spool_name
 from haru.events.store import Store
-from haru.settings import Settings
+from haru.settings import BadSetting, Settings, kept_secret
+
+NODE_FILE = "node.id"  # what this installation calls itself before stores that several may reach
 
 
 def event_store(settings: Settings) -> Store:
-    """The event store that the settings name; it opens with the first question, or with `open`."""
+    """The event store that the settings name; it opens with the first question, or with `open`. Raises `BadSetting`."""
+    scheme = urlsplit(settings.events_url).scheme
+    if scheme in {"clickhouse", "clickhouses", "chdb"}:
+        return _clickhouse(settings)
     path = Path(settings.events_url.removeprefix("duckdb://")) if settings.events_url else None
     return DuckStore(path or settings.data_dir / "events.duckdb", settings.events_memory, settings.events_threads)
+
+
+def _clickhouse(settings: Settings) -> Store:
+    # Its client is not small: only who uses it loads it.
+    from haru.events.clickhouse import ClickHouseStore
+    from haru.events.clickhouse_client import Address
+
+    try:
+        address = Address.parse(settings.events_url)
+    except ValueError as error:
+        raise BadSetting(f"HARU_EVENTS_URL: {error}.") from None
+    memory = int(settings.events_memory[:-2]) * {"MB": 1_000_000, "GB": 1_000_000_000}[settings.events_memory[-2:]]
+    holder = kept_secret(settings.data_dir / NODE_FILE)
+    return ClickHouseStore(address, memory, settings.events_threads, holder, socket.gethostname())
 
 
 def spool_path(settings: Settings, worker: int = 0) -> Path:
