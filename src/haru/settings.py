@@ -123,14 +123,17 @@ EVENT_STORES = {
     "duckdb:///": "duckdb:///path",
     "postgresql://": "postgresql://user@host/name",
     "postgres://": "",
+    "clickhouse://": "clickhouse://user:password@host:8123/database",
+    "clickhouses://": "",
+    "chdb:///": "chdb:///path",
 }
 
 
 def _events_url(value: str) -> str:
     if value and not value.strip().startswith(tuple(EVENT_STORES)):
-        known = " or ".join(form for form in EVENT_STORES.values() if form)
+        known = ", ".join(form for form in EVENT_STORES.values() if form)
         kind = value.strip().partition(":")[0]  # the rest may hold a password
-        raise ValueError(f'"{kind}" is not an event store Haru knows: write {known}, or leave it empty')
+        raise ValueError(f'"{kind}" is not an event store Haru knows: write one of {known}, or leave it empty')
     return value.strip()
 
 
@@ -166,7 +169,8 @@ class Settings:
     events_url: str = setting(
         "",
         _events_url,
-        "Event store: duckdb:///path or postgresql://user:password@host/name, which may be the database of accounts. "
+        "Event store: duckdb:///path, postgresql://user:password@host/name (which may be the database of accounts), "
+        "clickhouse://user:password@host:8123/database or chdb:///path (docs/stores.md). "
         "Empty: events.duckdb in the data folder.",
     )
     events_memory: str = setting("512MB", _memory, "Most memory the embedded event store may use for a query.")

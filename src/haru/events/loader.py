@@ -18,7 +18,7 @@ from haru.events.claims import Claim, Claims
 from haru.events.event import Arrival, Event
 from haru.events.ledger import HOUR_MS, Tally
 from haru.events.spool import Batch, Spools
-from haru.events.store import Progress, Row, Store, StoreUnavailable
+from haru.events.store import Progress, Row, Store, StoreMoved, StoreUnavailable
 from haru.events.visits import KEPT_MS, Visit, Window
 
 log = structlog.get_logger()
@@ -68,9 +68,11 @@ class Loader:
         self._lock = threading.RLock()
 
     def start(self, now: int) -> list[Visit]:
-        """Take up where the store stands; returns the visits alive now. Raises `StoreUnavailable`."""
+        """Take up where the store stands; returns the visits alive now. Raises `StoreUnavailable`, `StoreHeld`."""
         with self._lock:
             since = now - KEPT_MS
+            self._store.hold()
+            self._pending, self._doubtful = None, False
             recent = self._store.recent_visits(since)
             progress = self._store.progress()
             self._window.restore(recent, since)
@@ -129,6 +131,9 @@ class Loader:
             self._doubtful = True
             try:
                 self._store.load(pending.rows, pending.progress, pending.tallies)
+            except StoreMoved:
+                self._progress = None  # the next step begins anew: ids and visits may be others now
+                raise
             except StoreUnavailable:
                 if not self._is_there(pending):
                     raise

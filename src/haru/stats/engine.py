@@ -1,6 +1,7 @@
 """What engines say differently: each function here is compiled for the engine that answers.
 
-The default is what DuckDB understands; what PostgreSQL says instead stands below it.
+The default is what DuckDB understands; what PostgreSQL and ClickHouse say instead stands below it. ClickHouse goes by
+the name of clickhouse-connect's dialect, clickhousedb.
 """
 
 from __future__ import annotations
@@ -58,6 +59,12 @@ def _bucket(element: Bucket, compiler: Any, **kw: Any) -> str:
     return f"date_trunc('{element.unit}', {compiler.process(element.clauses, **kw)})"
 
 
+@compiles(Bucket, "clickhousedb")
+def _bucket_clickhouse(element: Bucket, compiler: Any, **kw: Any) -> str:
+    # A bucket of days or more is a date there.
+    return f"toDateTime64({_bucket(element, compiler, **kw)}, 3, 'UTC')"
+
+
 class FirstBy(FunctionElement[Any]):
     """The text in the row of a group where (time, id) is least; null without rows."""
 
@@ -98,6 +105,13 @@ def _filtered(element: FunctionFilter[Any], compiler: Any, **kw: Any) -> str:
     return str(compiler.visit_funcfilter(element, **kw))
 
 
+@compiles(FirstBy, "clickhousedb")
+@compiles(LastBy, "clickhousedb")
+def _by_clickhouse(element: FirstBy, compiler: Any, **kw: Any) -> str:
+    text, at, id = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{element.function.replace('_m', 'M')}({text}, ({at}, {id}))"
+
+
 class Milliseconds(FunctionElement[Any]):
     """The milliseconds from one moment to another."""
 
@@ -115,3 +129,9 @@ def _milliseconds(element: Milliseconds, compiler: Any, **kw: Any) -> str:
 def _milliseconds_here(element: Milliseconds, compiler: Any, **kw: Any) -> str:
     start, end = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"(extract(epoch FROM {end} - {start}) * 1000)::bigint"
+
+
+@compiles(Milliseconds, "clickhousedb")
+def _milliseconds_clickhouse(element: Milliseconds, compiler: Any, **kw: Any) -> str:
+    start, end = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"(toUnixTimestamp64Milli({end}) - toUnixTimestamp64Milli({start}))"
