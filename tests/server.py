@@ -19,6 +19,7 @@ from haru.control import Client
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 START_SECONDS = 30
+ROOT = Path(__file__).parent.parent
 
 
 def free_port() -> int:
@@ -40,17 +41,19 @@ class Server:
             "HARU_PORT": str(self.port),
             "HARU_BASE_URL": self.url,
             "HARU_RATE_LIMIT": "0",
-            "PYTHONPATH": str(Path(__file__).parent.parent),
+            "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
         data_dir.mkdir(parents=True, exist_ok=True)
         self.log = data_dir.parent / f"{data_dir.name}.log"
 
-    def haru(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a `haru` command on the same data folder."""
+    def haru(
+        self, *arguments: str, stdin: str = "", check: bool = True, module: str = "haru"
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a `haru` command on the same data folder; `module` as for `start`."""
         done = subprocess.run(
-            [sys.executable, "-m", "haru", *arguments],
+            [sys.executable, "-m", module, *arguments],
             env=self.environment,
             input=stdin,
             capture_output=True,

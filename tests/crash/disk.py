@@ -55,6 +55,10 @@ class Disk:
             _give(names, name, file)
         return {name: _content(file, dice) for name, file in names.items()}
 
+    def least(self) -> dict[str, bytes]:
+        """What it surely holds: nothing that was not synced has got there."""
+        return {name: bytes(file.safe) for name, file in self._safe_names.items()}
+
     def unsynced(self) -> int:
         """How many changes of files were not surely on the disk."""
         return sum(len(file.pending) for file in self._inodes.values())

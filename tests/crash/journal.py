@@ -77,15 +77,14 @@ class Journal:
     """Takes over the calls of the libraries that write to the folder."""
 
     def __init__(self, folder: Path, path: Path) -> None:
-        self._folder = os.path.realpath(folder)
+        self._folder = str(folder.resolve())
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
-        self._home = os.stat(folder)
+        self._home = folder.stat()
         self._known: set[int] = set()
         self._call = {name: syscalls.original(name) for name in syscalls.SIGNATURES}
-        for file in Path(folder).iterdir():
-            self._name_of(os.fsencode(file))
+        for file in folder.iterdir():
             if file.is_file() and not file.name.endswith(_IGNORED):
                 self._found(file.name, made=False)
 
@@ -95,8 +94,7 @@ class Journal:
         return {library.name: syscalls.take_over(library, calls) for library in libraries}
 
     def _record(self, record: Record) -> None:
-        body = _encode(record)
-        data = _HEAD.pack(MAGIC, len(body), zlib.crc32(body)) + body
+        data = framed(_encode(record))
         # Not `os.write`, which is one of the calls that are listened to.
         if self._call["write"](self._descriptor, data, len(data)) != len(data):
             os._exit(70)
@@ -110,9 +108,10 @@ class Journal:
 
     def _name_of(self, path: bytes | None) -> str | None:
         """The name in the folder; None for a file elsewhere, or one that is of no interest."""
-        folder, name = os.path.split(os.path.abspath(os.fsdecode(path or b"")))
-        inside = folder == self._folder or os.path.realpath(folder) == self._folder
-        return name if inside and not name.endswith(_IGNORED) else None
+        file = Path(os.fsdecode(path or b""))
+        if file.name.endswith(_IGNORED) or str(file.parent.resolve()) != self._folder:
+            return None
+        return file.name
 
     def _inode(self, descriptor: int) -> int | None:
         """The file's number; 0 for the folder itself, None for what is of no interest."""
@@ -140,7 +139,7 @@ class Journal:
         if name is None:
             return opening()
         with self._lock:
-            there = os.path.lexists(path)
+            there = Path(os.fsdecode(path)).exists()
             descriptor = opening()
             if descriptor < 0:
                 return descriptor
@@ -224,13 +223,24 @@ class Journal:
         if not any(found.values()):
             return naming()
         with self._lock:
-            inodes = {new: os.stat(old).st_ino if old and os.path.exists(old) else 0 for new, old in names.items()}
+            inodes = {new: _number(old) for new, old in names.items()}
             done = naming()
             if done == 0:
                 for path, name in found.items():
                     if name is not None:
                         self._record(Name(name, inodes[path]))
             return done
+
+
+def _number(path: bytes | None) -> int:
+    """The file's; 0 when there is none."""
+    file = Path(os.fsdecode(path)) if path else None
+    return file.stat().st_ino if file and file.exists() else 0
+
+
+def framed(body: bytes) -> bytes:
+    """The bytes of a record in the file."""
+    return _HEAD.pack(MAGIC, len(body), zlib.crc32(body)) + body
 
 
 def records(path: Path) -> Iterator[Record]:

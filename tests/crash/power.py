@@ -24,8 +24,8 @@ TURNS = 4  # so many cuts on one folder, then a new one: what is made on a first
 ALL_MOMENTS = [*MOMENTS, ANY_MOMENT, ANY_MOMENT]
 
 
-def cut(server: Server, token: str, turn: int, moment: str, dice: random.Random) -> Sent:
-    """Start, load, cut the power, and leave the folder as the disk may have it."""
+def cut(server: Server, token: str, turn: int, moment: str, dice: random.Random, *, least: bool = False) -> Sent:
+    """Start, load, cut the power, and leave the folder as the disk may have it; `least`: what it has in any case."""
     record = server.data_dir.with_suffix(".journal")
     record.unlink(missing_ok=True)
     server.environment["POWER_JOURNAL"] = str(record)
@@ -41,7 +41,7 @@ def cut(server: Server, token: str, turn: int, moment: str, dice: random.Random)
     assert server.process.returncode == -9, server.log.read_text()[-2000:]
     server.environment.pop("CRASH_AT", None)
     disk = Disk(record)
-    put_back(server.data_dir, disk.image(dice))
+    put_back(server.data_dir, disk.least() if least else disk.image(dice))
     return sent
 
 

@@ -67,4 +67,11 @@ if __name__ == "__main__":
     if "CRASH_AT" in os.environ:
         at, _, count = os.environ["CRASH_AT"].rpartition(":")
         arm(at, int(count))
-    cli.main()
+    code: object = 0
+    try:
+        cli.main()
+    except SystemExit as end:
+        code = end.code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))  # no call may come when Python is taken down
