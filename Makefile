@@ -34,8 +34,9 @@ bench: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Measure speed and memory; prints ta
 fuzz: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Send 100,000 faulty requests; prints a table.
 	$(BIN)/python -m tests.fuzz.fuzzer 100000
 
-soak: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Kill a server 100 times under load and look for lost events; prints a table.
+soak: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Kill a server 100 times under load, cut its power 60 times; prints tables.
 	$(BIN)/python -m tests.crash.soak 100
+	$(BIN)/python -m tests.crash.power 60
 
 parity: $(VENV)/dev.stamp  ## Compare the answers to 20,000 queries on each engine with a second implementation.
 	$(BIN)/python -m tests.stats.parity 20000

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from haru.disk import sync_folder
+
 T = TypeVar("T")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -273,7 +275,9 @@ def current() -> Settings:
     file = Path(named) if named else Path("haru.toml")
     settings = read(os.environ, file if named or file.is_file() else None)
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not settings.data_dir.is_dir():
+            settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            sync_folder(settings.data_dir.parent)
     except OSError as error:
         raise BadSetting(
             f"HARU_DATA_DIR: {settings.data_dir} cannot be made ({error.strerror}): name a folder this user may write."
@@ -301,6 +305,7 @@ def kept_secret(path: Path) -> str:
                 pass
             finally:
                 fresh.unlink()
+            sync_folder(path.parent)
             continue
         except (OSError, UnicodeDecodeError) as error:
             raise BadSetting(f"{path} cannot be read ({error}): give it back to the user that runs Haru.") from None

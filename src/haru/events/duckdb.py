@@ -13,6 +13,7 @@ import numpy as np
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql import ClauseElement
 
+from haru.disk import sync_folder
 from haru.events.event import COLUMNS, Origin
 from haru.events.ledger import Tally, merged
 from haru.events.migrations import Migration, migrate
@@ -136,6 +137,9 @@ class DuckStore:
                 with contextlib.suppress(duckdb.Error):
                     cursor.execute("ROLLBACK")
                 raise
+            # The engine syncs its files but not their names, and it makes its log anew at each checkpoint.
+            if self._path is not None:
+                sync_folder(self._path.parent)
 
     def progress(self) -> Progress:
         """See `Store.progress`."""
@@ -249,6 +253,7 @@ class DuckStore:
             duckdb.InternalException,
             duckdb.ConnectionException,
             duckdb.TransactionException,
+            OSError,
         ) as error:
             text = str(error)
             if not isinstance(error, duckdb.OutOfMemoryException) and self._path is not None:

@@ -10,8 +10,9 @@ import dj_database_url
 
 from haru.settings import BadSetting
 
-# Readers never wait for the writer, and a commit survives the process; `synchronous=NORMAL` is safe with WAL.
-_SQLITE = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+# Readers never wait for the writer, and what was answered (a new password, a site and its token) survives a loss of
+# power: a site that was forgotten would leave its number, and so its events, to the next one.
+_SQLITE = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 _BUSY_SECONDS = 10
 # A server that is away is told within seconds, one whose machine is gone within half a minute.
 _POSTGRESQL = {
