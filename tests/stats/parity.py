@@ -1,15 +1,17 @@
-"""Answers against those of the second implementation: `python -m tests.stats.parity 20000` tries as many queries.
-
-For each engine it prints how many were asked and how long that took; the first answer that differs ends it.
+"""Answers of every engine against those of the second implementation: `python -m tests.stats.parity 20000` tries as
+many queries, others each time. The first answer that differs ends it.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
+import structlog
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -22,20 +24,24 @@ from tests.stats.made import ENGINES, assert_same, filled
 QUERIES = 5  # about the events of one site
 
 
-def compare(engine: str, data: st.DataObject) -> None:
-    """Ask random queries about random events."""
+def compare(data: st.DataObject, seconds: Counter[str]) -> None:
+    """Ask every engine the same random queries about the same random events."""
     timezone, now, events, goals = data.draw(sites())
-    reports = Reports(filled(events, engine))
+    reports = {engine: Reports(filled(events, engine)) for engine in ENGINES}
     known = [asdict(goal) for goal in goals]
     for _ in range(QUERIES):
         query = data.draw(queries(now, goals))
         expected = reference.answer(events, query, timezone, now, known)
-        answer = reports.answer(StatsSite(1, timezone, tuple(goals)), parse(query, goals), now)
-        assert_same(answer, expected, query)
+        for engine, asked in reports.items():
+            begun = time.perf_counter()
+            answer = asked.answer(StatsSite(1, timezone, tuple(goals)), parse(query, goals), now)
+            seconds[engine] += time.perf_counter() - begun
+            assert_same(answer, expected, query)
 
 
-def run(engine: str, number: int, **how: Any) -> None:
-    """Compare the answers to so many queries."""
+def run(number: int, **how: Any) -> Counter[str]:
+    """Compare the answers to so many queries; the seconds that each engine took."""
+    seconds = Counter[str]()
     settings(
         max_examples=-(-number // QUERIES),
         phases=(Phase.generate,),
@@ -43,17 +49,17 @@ def run(engine: str, number: int, **how: Any) -> None:
         database=None,
         suppress_health_check=list(HealthCheck),
         **how,
-    )(given(st.data())(lambda data: compare(engine, data)))()
+    )(given(st.data())(lambda data: compare(data, seconds)))()
+    return seconds
 
 
 def main() -> None:
-    """Compare on every engine, other queries each time."""
+    """Compare, and print how many answers were right and how long each engine took for them."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
-    print(f"{'engine':<12}{'queries':>10}{'seconds':>10}")
-    for engine in ENGINES:
-        begun = time.perf_counter()
-        run(engine, number)
-        print(f"{engine:<12}{number:>10,}{time.perf_counter() - begun:>10.1f}", flush=True)
+    print(f"{'engine':<12}{'queries':>10}{'differ':>10}{'seconds':>10}")
+    for engine, taken in run(number).items():
+        print(f"{engine:<12}{number:>10,}{0:>10}{taken:>10.1f}")
 
 
 if __name__ == "__main__":

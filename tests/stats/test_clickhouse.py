@@ -1,19 +1,15 @@
-"""The statements on ClickHouse: the same answers as those of the second implementation, to the last digit."""
+"""What ClickHouse could answer otherwise than the other engines, beyond what `test_parity` asks."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from haru.stats.dimensions import DIMENSIONS, Level
 from haru.stats.query import parse
 from haru.stats.report import Reports, StatsSite
 from tests import reference
-from tests.chdb import filled
-from tests.stats import test_statement
-from tests.stats.made import DAY, HOUR, assert_same, journey, ms
-from tests.stats.test_parity import ODD, queries, visits
+from tests.stats import made, test_statement
+from tests.stats.made import assert_same, journey, ms
 
 NOON = ms("2026-05-20 12:00")
 HOSTILE = [
@@ -28,25 +24,10 @@ HOSTILE = [
 ]
 
 
-@settings(
-    max_examples=60, phases=(Phase.generate,), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
-)
-@given(st.data())
-def test_answers_are_those_of_the_second_implementation(data: st.DataObject) -> None:
-    timezone, moment = data.draw(st.sampled_from(ODD))
-    centre = ms(moment)
-    events = [e for number in range(1, data.draw(st.integers(1, 6)) + 1) for e in data.draw(visits(number, centre))]
-    now = centre + data.draw(st.sampled_from([0, HOUR, DAY, 2 * DAY, 3 * DAY + 123]))
-    reports = Reports(filled(events))
-    for _ in range(4):
-        query = data.draw(queries(now))
-        expected = reference.answer(events, query, timezone, now)
-        assert_same(reports.answer(StatsSite(1, timezone), parse(query), now), expected, query)
-
-
 @pytest.mark.parametrize("name", [name for name in vars(test_statement) if name.startswith("test_a_visit")])
 def test_what_a_visit_is_does_not_depend_on_the_engine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.stats.made.filled", filled)
+    filled = made.filled
+    monkeypatch.setattr("tests.stats.made.filled", lambda events: filled(events, "clickhouse"))
     getattr(test_statement, name)()
 
 
@@ -58,7 +39,7 @@ def test_hostile_text_in_a_filter_stays_text(operator: str) -> None:
     for number, hostile in enumerate(HOSTILE):
         stamps = {column: hostile for _, column in texts if column not in {"name", "path"}}
         events += journey(100 * (number + 1), NOON, (0, hostile), (1, f"/!{hostile}"), **stamps)
-    reports = Reports(filled(events))
+    reports = Reports(made.filled(events, "clickhouse"))
     for name, _ in texts:
         for hostile in HOSTILE:
             query = {
@@ -69,11 +50,11 @@ def test_hostile_text_in_a_filter_stays_text(operator: str) -> None:
             }
             expected = reference.answer(events, query, "UTC", NOON)
             assert_same(reports.answer(StatsSite(1, "UTC"), parse(query), NOON), expected, query)
-    assert len(filled(events).recent_visits(0)) == len(HOSTILE)
+    assert len(made.filled(events, "clickhouse").recent_visits(0)) == len(HOSTILE)
 
 
 def test_a_filter_may_hold_thousands_of_values() -> None:
-    reports = Reports(filled(journey(100, NOON, (0, "/7"))))
+    reports = Reports(made.filled(journey(100, NOON, (0, "/7")), "clickhouse"))
     many = [f"/{number}/{'x' * 40}" for number in range(10_000)]
     query = parse({"metrics": ["visitors"], "date_range": "day", "filters": [["is", "event:page", [*many, "/7"]]]})
     assert reports.answer(StatsSite(1, "UTC"), query, NOON).rows[0].metrics == (1,)
