@@ -30,7 +30,7 @@ class Emptied:
         self._connection = psycopg.connect(url, autocommit=True)
 
     def fill(self, events: list[dict[str, object]]) -> PostgresStore:
-        self._connection.execute("TRUNCATE haru.event")
+        self._connection.execute("TRUNCATE haru_events.event")
         self.store.load([tuple(event[name] for name, _ in COLUMNS) for event in events], Progress(1))
         return self.store
 
