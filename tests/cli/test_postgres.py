@@ -145,7 +145,7 @@ def test_a_store_that_cannot_be_had_stops_the_start_with_a_sentence(
         for words in (["serve"], ["import", "log", str(EXCERPT), "--site", "example.com"]):
             done = server.haru(*words, check=False)
             assert done.returncode == 1
-            assert [line for line in done.stderr.splitlines() if line.startswith("haru: ")][0].startswith(sentence)
+            assert next(line for line in done.stderr.splitlines() if line.startswith("haru: ")).startswith(sentence)
             assert "Traceback" not in done.stderr
         assert not (server.data_dir / "control.sock").exists()
     finally:

@@ -93,7 +93,7 @@ async def test_postgresql_that_goes_under_load_costs_no_answer_and_no_event(
                 await asyncio.to_thread(
                     until, lambda: "see that PostgreSQL runs" in str(health(server)["store"]), "it says what to do"
                 )
-                while time.monotonic() < gone + 4:  # noqa: ASYNC110  # as long as a restart of the machine's service
+                while time.monotonic() < gone + 4:  # as long as a restart of the machine's service
                     await more(answers, 50)
                 await asyncio.to_thread(own.start)
                 await asyncio.to_thread(until, lambda: is_well(server), "it is well again", 60)
