@@ -135,10 +135,10 @@ def test_every_month_has_its_partition_however_far(store: PostgresStore, databas
     with psycopg.connect(database) as connection:
         found = connection.execute(
             "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid "
-            "WHERE inhparent = 'haru.event'::regclass ORDER BY relname"
+            "WHERE inhparent = 'haru_events.event'::regclass ORDER BY relname"
         ).fetchall()
         indexes = connection.execute(
-            "SELECT count(*) FROM pg_indexes WHERE schemaname = 'haru' AND tablename = 'event_2026_02'"
+            "SELECT count(*) FROM pg_indexes WHERE schemaname = 'haru_events' AND tablename = 'event_2026_02'"
         ).fetchall()
     assert [name for (name,) in found] == [
         "event_1070_08",
@@ -154,18 +154,18 @@ def test_every_month_has_its_partition_however_far(store: PostgresStore, databas
 def test_a_month_is_added_while_a_question_runs(store: PostgresStore, database: str) -> None:
     store.load(rows(event()), Progress(1))
     with psycopg.connect(database) as reader:
-        assert reader.execute("SELECT count(*) FROM haru.event").fetchone() == (1,)  # its lock is held on
+        assert reader.execute("SELECT count(*) FROM haru_events.event").fetchone() == (1,)  # its lock is held on
         store.load([(2, *rows(event(at=NOON + 60 * DAY))[0][1:])], Progress(2))
-        assert reader.execute("SELECT count(*) FROM haru.event").fetchone() == (2,)
+        assert reader.execute("SELECT count(*) FROM haru_events.event").fetchone() == (2,)
 
 
 def test_a_dashboards_question_reads_its_month_by_the_index(store: PostgresStore, database: str) -> None:
     many = rows(*(event(at=NOON + n * MINUTE, site_id=n % 50) for n in range(5_000)), event(at=NOON + 60 * DAY))
     store.load(many, Progress(5_001))
     with psycopg.connect(database) as connection:
-        connection.execute("ANALYZE haru.event")
+        connection.execute("ANALYZE haru_events.event")
         plan = connection.execute(
-            "EXPLAIN SELECT * FROM haru.event WHERE site_id = 3 "
+            "EXPLAIN SELECT * FROM haru_events.event WHERE site_id = 3 "
             "AND occurred_at >= '2026-01-02' AND occurred_at < '2026-01-03'"
         ).fetchall()
     text = "\n".join(line for (line,) in plan)
@@ -178,7 +178,7 @@ def test_text_columns_are_sorted_by_code_point(store: PostgresStore, database: s
     with psycopg.connect(database) as connection:
         found = connection.execute(
             "SELECT attrelid::regclass::text, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid "
-            "WHERE relnamespace = 'haru'::regnamespace AND relkind IN ('r', 'p') AND attcollation <> 0 "
+            "WHERE relnamespace = 'haru_events'::regnamespace AND relkind IN ('r', 'p') AND attcollation <> 0 "
             "AND attcollation <> 'pg_catalog.\"C\"'::regcollation"
         ).fetchall()
     assert found == []
@@ -192,7 +192,7 @@ def test_one_database_may_hold_other_tables_of_the_same_names(store: PostgresSto
     store.destroy()
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT count(*) FROM event").fetchone() == (0,)
-        assert connection.execute("SELECT to_regnamespace('haru')").fetchone() == (None,)
+        assert connection.execute("SELECT to_regnamespace('haru_events')").fetchone() == (None,)
     assert store.progress() == Progress()  # it is made anew by the next call
 
 
@@ -216,18 +216,18 @@ def test_the_statement_can_be_shown_as_text(store: PostgresStore) -> None:
 def test_a_store_of_a_newer_program_is_refused_with_a_sentence(store: PostgresStore, database: str) -> None:
     store.open()
     with psycopg.connect(database) as connection:
-        connection.execute("INSERT INTO haru.version VALUES (99)")
+        connection.execute("INSERT INTO haru_events.version VALUES (99)")
     with pytest.raises(StoreTooNew, match="at version 99, made by a newer Haru"):
         PostgresStore(database).open()
 
 
 SHAPE = (
     "SELECT table_name, column_name, data_type, is_nullable, collation_name, datetime_precision "
-    "FROM information_schema.columns WHERE table_schema = 'haru' ORDER BY 1, 2",
-    "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'haru' ORDER BY 1, 2",
+    "FROM information_schema.columns WHERE table_schema = 'haru_events' ORDER BY 1, 2",
+    "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'haru_events' ORDER BY 1, 2",
     "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint "
-    "WHERE connamespace = 'haru'::regnamespace ORDER BY 1, 2",
-    "SELECT number FROM haru.version ORDER BY 1",
+    "WHERE connamespace = 'haru_events'::regnamespace ORDER BY 1, 2",
+    "SELECT number FROM haru_events.version ORDER BY 1",
 )
 
 
@@ -262,7 +262,7 @@ def test_a_migration_that_fails_leaves_nothing(database: str, monkeypatch: pytes
     with pytest.raises(psycopg.errors.DivisionByZero):
         store.open()
     with psycopg.connect(database) as connection:
-        assert connection.execute("SELECT to_regnamespace('haru')").fetchone() == (None,)
+        assert connection.execute("SELECT to_regnamespace('haru_events')").fetchone() == (None,)
     monkeypatch.setattr(module, "MIGRATIONS", module.MIGRATIONS[:-1])
     assert store.progress() == Progress()
     store.close()

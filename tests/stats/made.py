@@ -87,7 +87,7 @@ def _postgres() -> tuple[Store, psycopg.Connection]:
 
 def _emptied_postgres() -> Store:
     store, connection = _postgres()
-    connection.execute("TRUNCATE haru.event")
+    connection.execute("TRUNCATE haru_events.event")
     return store
 
 

@@ -25,7 +25,9 @@ from haru.events.store import StoreUnavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-SCHEMA = "haru"  # all tables are in it: the database may hold the accounts too
+# All tables are in it, for the database may hold the accounts too. Not "haru": that is what an operator may call the
+# role, and a schema with the name of the role comes before `public` for all that the role does.
+SCHEMA = "haru_events"
 OLDEST = 140000  # the server's version: 14.0
 MOST_CONNECTIONS = 8
 CONNECT_SECONDS = 3
