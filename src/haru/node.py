@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,6 +17,7 @@ from haru import control, metrics
 from haru.collect.collector import Collector, Counts, now_ms
 from haru.collect.mirror import set_sure
 from haru.collect.visitor import DAY_MS
+from haru.events import export
 from haru.events.claims import Claims
 from haru.events.histogram import Histogram
 from haru.events.loader import MOST_EVENTS, Load, Loader
@@ -27,6 +28,7 @@ from haru.live import CURRENT_MS, Live
 from haru.settings import Settings
 from haru.stats.report import Reports
 from haru.web import plane
+from haru.web.pieces import in_threads
 from haru.workers import Workers
 
 log = structlog.get_logger()
@@ -74,7 +76,9 @@ class Node:
         self.loaded_events = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._control = control.Server(
-            settings.data_dir, {"status": self.status, "load": self.load, "delete_site": self._delete_site}
+            settings.data_dir,
+            {"status": self.status, "load": self.load, "delete_site": self._delete_site},
+            {"events": self._events},
         )
 
     async def start(self) -> None:
@@ -254,6 +258,10 @@ class Node:
         """For the control socket: load all that waits now; the last event's id after it."""
         await self._loop.run_in_executor(self.loading, lambda: list(self.loader.drain(now_ms())))
         return await self._loop.run_in_executor(self.loading, lambda: self.store.progress().last_id)
+
+    def _events(self, site_id: int, since: int, until: int, format: str) -> AsyncIterator[bytes]:
+        """For the control socket: a site's events as the bytes of a file."""
+        return in_threads(export.events(self.store, site_id, (since, until), format, self.settings.data_dir))
 
     async def _delete_site(self, site_id: int) -> None:
         await asyncio.to_thread(self.delete_events, site_id)

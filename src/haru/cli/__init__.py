@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from haru.cli import bench, check, demo, failure, importing, keys, people, serving, sites, storage
+from haru.cli import bench, check, demo, exporting, failure, importing, keys, people, serving, sites, storage
 
 app = typer.Typer(
     name="haru",
@@ -70,6 +70,7 @@ app.add_typer(people.app, name="user")
 app.add_typer(sites.app, name="site")
 app.add_typer(keys.app, name="key")
 app.add_typer(importing.app, name="import")
+app.add_typer(exporting.app, name="export")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

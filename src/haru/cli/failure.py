@@ -12,6 +12,8 @@ _SAY_THEMSELVES = frozenset(
         "haru.collect.logimport.LogUnreadable",
         "haru.control.ControlError",
         "haru.demo.AlreadyFilled",
+        "haru.events.export.BadBounds",
+        "haru.events.fileimport.FileUnreadable",
         "haru.events.spool.SpoolUnavailable",
         "haru.events.store.StoreTooNew",
         "haru.events.store.StoreUnavailable",
