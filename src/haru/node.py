@@ -27,7 +27,7 @@ from haru.events.stores import event_store
 from haru.live import CURRENT_MS, Live
 from haru.settings import Settings
 from haru.stats.report import Reports
-from haru.web import plane
+from haru.web import console, plane
 from haru.web.pieces import in_threads
 from haru.workers import Workers
 
@@ -77,7 +77,7 @@ class Node:
         self._tasks: list[asyncio.Task[None]] = []
         self._control = control.Server(
             settings.data_dir,
-            {"status": self.status, "load": self.load, "delete_site": self._delete_site},
+            {"status": self.status, "load": self.load, "delete_site": self._delete_site, "query": self._query},
             {"events": self._events},
         )
 
@@ -258,6 +258,10 @@ class Node:
         """For the control socket: load all that waits now; the last event's id after it."""
         await self._loop.run_in_executor(self.loading, lambda: list(self.loader.drain(now_ms())))
         return await self._loop.run_in_executor(self.loading, lambda: self.store.progress().last_id)
+
+    async def _query(self, query: Any, wanted: str) -> dict[str, Any]:
+        """For the control socket: what a query is answered, see `haru.web.console`."""
+        return await asyncio.to_thread(console.answered, self.reports, query, wanted, now_ms())
 
     def _events(self, site_id: int, since: int, until: int, format: str) -> AsyncIterator[bytes]:
         """For the control socket: a site's events as the bytes of a file."""

@@ -17,6 +17,7 @@ _SAY_THEMSELVES = frozenset(
         "haru.events.spool.SpoolUnavailable",
         "haru.events.store.StoreTooNew",
         "haru.events.store.StoreUnavailable",
+        "haru.moving.MoveRefused",
         "haru.settings.BadSetting",
         "haru.sites.domain.DomainError",
         "haru.sites.registry.SiteError",
