@@ -126,16 +126,6 @@ class Reports:
         first: int | None = self.cache.get(("first event", site_id), site_id, now_ms, compute, fresh=True).value
         return first
 
-    def sql(self, site: StatsSite, query: Query, now_ms: int) -> dict[str, str]:
-        """The statements that answer a query, as the store's SQL for people: that of "rows".
-
-        A comparison asks the same of the other period. Raises `StoreUnavailable`.
-        """
-        zone = ZoneInfo(site.timezone)
-        period = periods.resolve(query.date_range, zone, now_ms, lambda: self.first_event(site.id, now_ms))
-        unit = periods.interval(query.date_range, period, zone)
-        return {"rows": self._store.sql(statement.build(self._question(site, query, period, unit, now_ms)))}
-
     def _fetch(self, asked: ClauseElement) -> list[Any]:
         begun = time.perf_counter()
         try:
