@@ -83,7 +83,7 @@ class Application:
             await self._health(path, send)
         elif path == "/metrics":
             await self._metrics(scope, send)
-        elif path.startswith("/sites/") and path.endswith("/live") and path.count("/") == 3:
+        elif path.startswith(("/sites/", "/share/")) and path.endswith("/live") and path.count("/") == 3:
             await self._stream(scope, receive, send)
         else:
             await self._django(scope, receive, send)  # type: ignore[arg-type]  # its Send takes any Mapping

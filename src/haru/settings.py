@@ -182,6 +182,9 @@ class Settings:
     rate_limit: int = setting(
         "100", _count, "Requests a minute that one address may send to one site; more get 429. 0 switches it off."
     )
+    api_rate_limit: int = setting(
+        "600", _count, "Requests a minute that one API key may make; more get 429. 0 switches it off."
+    )
     registration: str = setting(
         "open", _one_of("open", "closed"), "Whether anyone may register an account (open) or nobody (closed)."
     )
