@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -91,6 +91,7 @@ class Node:
                 delete_events=self.delete_events,
                 tallies=self.store.tallies,
                 health=self.health_now,
+                events=self._exported,
             )
         )
         await self._control.start()
@@ -265,7 +266,10 @@ class Node:
 
     def _events(self, site_id: int, since: int, until: int, format: str) -> AsyncIterator[bytes]:
         """For the control socket: a site's events as the bytes of a file."""
-        return in_threads(export.events(self.store, site_id, (since, until), format, self.settings.data_dir))
+        return in_threads(self._exported(site_id, (since, until), format))
+
+    def _exported(self, site_id: int, span: tuple[int, int], format: str) -> Iterator[bytes]:
+        return export.events(self.store, site_id, span, format, self.settings.data_dir)
 
     async def _delete_site(self, site_id: int) -> None:
         await asyncio.to_thread(self.delete_events, site_id)

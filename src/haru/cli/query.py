@@ -53,6 +53,7 @@ def query(
     as_sql: Annotated[
         bool, typer.Option("--sql", help="The statement for the event store instead of its answer.")
     ] = False,
+    explained: Annotated[bool, typer.Option("--explain", help="How the answer comes about, as JSON.")] = False,
     format: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = "table",
 ) -> None:
     """Ask what the API answers at /api/v2/query: docs/query.md explains queries.
@@ -76,15 +77,16 @@ def query(
             data["filters"] = [*data.get("filters", []), *map(_filter, filters)]
         data.setdefault("metrics", ["visitors"])
         data.setdefault("date_range", "30d")
-    found = _asked(plane.settings(), data, "sql" if as_sql else "answer")
+    wanted = "explained" if explained else "sql" if as_sql else "answer"
+    found = _asked(plane.settings(), data, wanted)
     if "faults" in found:
         for fault in found["faults"]:
             typer.echo(f"haru: {fault}", err=True)
         raise typer.Exit(WRONG_USE)
     if as_sql:
         typer.echo(found["sql"])
-    elif format == "json":
-        typer.echo(json.dumps(found["answer"], indent=2, ensure_ascii=False))
+    elif explained or format == "json":
+        typer.echo(json.dumps(found[wanted], indent=2, ensure_ascii=False))
     else:
         heads, rows = _table(found["answer"])
         _as_csv(heads, rows) if format == "csv" else _as_table(heads, rows)

@@ -11,19 +11,20 @@ from haru.stats.query import QueryError, parse
 if TYPE_CHECKING:
     from haru.stats.report import Reports
 
-WANTED = ("answer", "sql")
+WANTED = ("answer", "sql", "explained")
 
 
 def answered(reports: Reports, data: object, wanted: str, now_ms: int) -> dict[str, Any]:
     """What a query in decoded JSON is answered: `{wanted: ...}`, or `{"faults": [...]}` with a sentence for each.
 
-    `wanted` is one of `WANTED`: the answer as the API has it, or the statements for the store. Blocks. Raises
-    `StoreUnavailable`.
+    `wanted` is one of `WANTED`: the answer as the API has it, the statements for the store, or how the answer
+    comes about, see `haru.stats.explain`. Blocks. Raises `StoreUnavailable`.
     """
     # Models: Django must be set up first.
     from haru.sites.domain import normalise
+    from haru.sites.goals import stats_site
     from haru.sites.models import Site
-    from haru.stats.report import StatsSite
+    from haru.stats.explain import explain
     from haru.web.api import written
 
     faults: list[str] = []
@@ -40,10 +41,12 @@ def answered(reports: Reports, data: object, wanted: str, now_ms: int) -> dict[s
         query = parse(data)
         if site is None:
             return {"faults": faults}
-        stats_site = StatsSite(site.pk, site.timezone)
+        asked = stats_site(site)
         if wanted == "sql":
-            return {"sql": "\n\n".join(f"{text};" for text in reports.sql(stats_site, query, now_ms).values())}
-        answer = reports.answer(stats_site, query, now_ms, fresh=True)
+            return {"sql": "\n\n".join(f"{text};" for text in reports.sql(asked, query, now_ms).values())}
+        if wanted == "explained":
+            return {"explained": explain(reports, asked, query, now_ms)}
+        answer = reports.answer(asked, query, now_ms, fresh=True)
         return {"answer": written(site.domain, ZoneInfo(site.timezone), query, answer)}
     except QueryError as error:
         return {"faults": faults + error.faults}

@@ -53,10 +53,7 @@ def whole(request: HttpRequest, domain: str) -> HttpResponseBase:
 
 def sent(request: HttpRequest, name: str, kind: str, pieces: Iterator[bytes]) -> HttpResponseBase:
     """A file to save, piece by piece. The first one is made now: what fails at once is answered as an error."""
-    if request.method == "HEAD":
-        pieces = iter(())
-    else:
-        pieces = _after(next(pieces, b""), pieces)
+    pieces = iter(()) if request.method == "HEAD" else _after(next(pieces, b""), pieces)
     # Django holds the whole of what does not come asynchronously before it sends a byte of it.
     content = in_threads(pieces) if hasattr(request, "scope") else pieces
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -67,13 +64,19 @@ def rows(view: View, tab: panels.Tab) -> Iterator[bytes]:
     """A breakdown as CSV."""
     named = tab.mark == "flag"
     column = tab.dimension.partition(":")[2]
-    yield lines([[column, *([f"{column}_name"] if named else []), *panels.DETAIL_METRICS]])
+    # The head goes with the first rows: a store that does not answer is known before the first byte.
+    head: list[list[object]] = [[column, *([f"{column}_name"] if named else []), *panels.DETAIL_METRICS]]
     for offset in itertools.count(0, MOST_ROWS):
         query = panels.exported(tab, view.state, MOST_ROWS, offset)
         found = view.reports.answer(view.stats_site, query, view.now_ms).rows
         yield lines(
-            [row.dimensions[0], *([country_name(str(row.dimensions[0]))] if named else []), *row.metrics]
-            for row in found
+            itertools.chain(
+                head if offset == 0 else (),
+                (
+                    [row.dimensions[0], *([country_name(str(row.dimensions[0]))] if named else []), *row.metrics]
+                    for row in found
+                ),
+            )
         )
         if len(found) < MOST_ROWS:
             return
