@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -20,12 +21,19 @@ SITE = "semicomplete.com"
 RANGE = "2015-05-01,2015-05-31"
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Server:
-    server = Server(tmp_path / "data")
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a site and its events."""
+    server = Server(tmp_path_factory.mktemp("filled") / "data")
     server.add_site(SITE)
     server.haru("import", "log", str(EXCERPT), "--site", SITE)
-    return server
+    return server.data_dir
+
+
+@pytest.fixture
+def server(folder: Path, tmp_path: Path) -> Server:
+    shutil.copytree(folder, tmp_path / "data")
+    return Server(tmp_path / "data")
 
 
 def asked(server: Server, site: str, *words: str) -> Any:
@@ -108,7 +116,7 @@ def test_a_query_is_answered_as_table_json_and_csv_and_shown_as_sql(server: Serv
         answer = json.loads(server.haru("query", *options, "--format", "json").stdout)
         assert len(answer["results"]) == 2
         assert answer["query"]["filters"] == [["is_not", "visit:browser", ["Safari", "Opera"]]]
-        assert answer["query"]["order_by"] == [["pageviews", "asc"]]
+        assert answer["query"]["order_by"][0] == ["pageviews", "asc"]
         rows = list(csv.reader(io.StringIO(server.haru("query", *options, "--format", "csv").stdout)))
         assert rows[0] == ["visit:browser", "visitors", "pageviews"]
         assert [[row["dimensions"][0], *map(str, row["metrics"])] for row in answer["results"]] == rows[1:]
@@ -124,6 +132,9 @@ def test_a_query_is_answered_as_table_json_and_csv_and_shown_as_sql(server: Serv
         sql = server.haru("query", *options, "--sql").stdout
         assert sql.startswith("SELECT")
         assert "'Safari'" in sql
+        explained = json.loads(server.haru("query", *options, "--explain").stdout)
+        assert [metric["name"] for metric in explained["metrics"]] == ["visitors", "pageviews"]
+        assert explained["engine"] == "duckdb"
 
 
 @pytest.mark.parametrize("up", [False, True], ids=["server down", "server up"])

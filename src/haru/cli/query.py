@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
 
 def query(
     question: Annotated[
-        str, typer.Argument(metavar="[QUERY]", help="The query as JSON, a file that holds it, or - for standard input.")
+        str, typer.Argument(metavar="QUERY", help="The query as JSON, a file that holds it, or - for standard input.")
     ] = "",
     site: Annotated[str, typer.Option("--site", metavar="DOMAIN", help="The site that is asked about.")] = "",
     metrics: Annotated[
