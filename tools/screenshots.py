@@ -21,6 +21,7 @@ PAGES = {
     "refusals": f"/sites/{DEMO}/refusals?period=30d",
     "sites": "/sites",
     "new-site": "/sites/new",
+    "details": f"/sites/{DEMO}?period=30d&details=locations",
     "settings": f"/sites/{DEMO}/settings",
     "counting": f"/sites/{DEMO}/settings/counting",
 }

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,6 +17,7 @@ from haru import control, metrics
 from haru.collect.collector import Collector, Counts, now_ms
 from haru.collect.mirror import set_sure
 from haru.collect.visitor import DAY_MS
+from haru.events import export
 from haru.events.claims import Claims
 from haru.events.histogram import Histogram
 from haru.events.loader import MOST_EVENTS, Load, Loader
@@ -26,7 +27,8 @@ from haru.events.stores import event_store
 from haru.live import CURRENT_MS, Live
 from haru.settings import Settings
 from haru.stats.report import Reports
-from haru.web import plane
+from haru.web import console, plane
+from haru.web.pieces import in_threads
 from haru.workers import Workers
 
 log = structlog.get_logger()
@@ -74,7 +76,9 @@ class Node:
         self.loaded_events = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._control = control.Server(
-            settings.data_dir, {"status": self.status, "load": self.load, "delete_site": self._delete_site}
+            settings.data_dir,
+            {"status": self.status, "load": self.load, "delete_site": self._delete_site, "query": self._query},
+            {"events": self._events},
         )
 
     async def start(self) -> None:
@@ -87,6 +91,7 @@ class Node:
                 delete_events=self.delete_events,
                 tallies=self.store.tallies,
                 health=self.health_now,
+                events=self._exported,
             )
         )
         await self._control.start()
@@ -259,6 +264,17 @@ class Node:
         """For the control socket: load all that waits now; the last event's id after it."""
         await self._loop.run_in_executor(self.loading, lambda: list(self.loader.drain(now_ms())))
         return await self._loop.run_in_executor(self.loading, lambda: self.store.progress().last_id)
+
+    async def _query(self, query: Any, wanted: str) -> dict[str, Any]:
+        """For the control socket: what a query is answered, see `haru.web.console`."""
+        return await asyncio.to_thread(console.answered, self.reports, query, wanted, now_ms())
+
+    def _events(self, site_id: int, since: int, until: int, format: str) -> AsyncIterator[bytes]:
+        """For the control socket: a site's events as the bytes of a file."""
+        return in_threads(self._exported(site_id, (since, until), format))
+
+    def _exported(self, site_id: int, span: tuple[int, int], format: str) -> Iterator[bytes]:
+        return export.events(self.store, site_id, span, format, self.settings.data_dir)
 
     async def _delete_site(self, site_id: int) -> None:
         await asyncio.to_thread(self.delete_events, site_id)

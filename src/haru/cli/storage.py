@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # What Haru writes into its folder: nothing else is ever removed from it.
 OURS = (
     *("spool*.sqlite3*", "claims.sqlite3*", "events.duckdb*", "accounts.sqlite3*", "sites.*", "salts.*", "secret.key*"),
-    *("node.id*", "control.sock", "pages.sock", "migrate.lock", "haru.lock", "haru-bench-*"),
+    *("node.id*", "control.sock", "pages.sock", "migrate.lock", "haru.lock", "haru-bench-*", "export-*"),
 )
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from haru.events.duckdb import DuckStore
 from haru.events.spool import spool_name
 from haru.events.store import Store
-from haru.settings import BadSetting, Settings, kept_secret
+from haru.settings import EVENT_STORES, BadSetting, Settings, kept_secret
 
 NODE_FILE = "node.id"  # what this installation calls itself before stores that several may reach
 
@@ -29,8 +29,11 @@ def store_at(url: str, settings: Settings) -> Store:
         return PostgresStore(url)
     if scheme in {"clickhouse", "clickhouses", "chdb"}:
         return _clickhouse(url, settings)
-    path = Path(url.removeprefix("duckdb://")) if url else None
-    return DuckStore(path or settings.data_dir / "events.duckdb", settings.events_memory, settings.events_threads)
+    path = Path(url.removeprefix("duckdb://")) if url else settings.data_dir / "events.duckdb"
+    if url and (not url.startswith("duckdb://") or not path.is_absolute()):
+        known = ", ".join(form for form in EVENT_STORES.values() if form)
+        raise BadSetting(f'"{scheme or url}" is no address of an event store: write one of {known}.')
+    return DuckStore(path, settings.events_memory, settings.events_threads)
 
 
 def _clickhouse(url: str, settings: Settings) -> Store:

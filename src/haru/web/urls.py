@@ -8,8 +8,8 @@ from django.urls import include, path
 from haru.accounts import views as accounts
 from haru.sites import sharing
 from haru.sites import views as sites
-from haru.web import dashboard, refusals, share
-from haru.web.api import docs, goals, links, openapi, query, reads
+from haru.web import dashboard, export, refusals, share
+from haru.web.api import docs, events, goals, links, openapi, query, reads
 from haru.web.api import refusals as api_refusals
 from haru.web.api import sites as api_sites
 from haru.web.home import home
@@ -23,6 +23,8 @@ urlpatterns = [
     path("sites/new", sites.new, name="new-site"),
     path("sites/<str:domain>", dashboard.dashboard, name="dashboard"),
     path("sites/<str:domain>/panels/<str:panel>", dashboard.panel, name="panel"),
+    path("sites/<str:domain>/export.zip", export.whole, name="export"),
+    path("sites/<str:domain>/export/<str:tab>.csv", export.breakdown, name="export-breakdown"),
     path("sites/<str:domain>/refusals", refusals.page, name="refusals"),
     path("sites/<str:domain>/snippet", sites.snippet, name="snippet"),
     path("sites/<str:domain>/settings", sites.edit, name="site-settings"),
@@ -37,6 +39,7 @@ urlpatterns = [
     path("sites/<str:domain>/settings/delete", sites.delete, name="delete-site"),
     path("share/<str:slug>", share.page, name="shared"),
     path("share/<str:slug>/panels/<str:panel>", share.panel, name="shared-panel"),
+    path("api/v1/export/events", events.events, name="events-api"),
     path("api/v1/refusals", api_refusals.refusals, name="refusals-api"),
     path("api/v1/sites", api_sites.sites, name="sites-api"),
     path("api/v1/sites/goals", goals.goals, name="goals-api"),

@@ -13,8 +13,9 @@ from io import BytesIO
 from typing import Any
 
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http import Http404, HttpRequest, JsonResponse, QueryDict
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
+from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
 from haru import settings
@@ -93,20 +94,21 @@ class Call:
 class Method:
     """What one HTTP method of a route does."""
 
-    answer: Callable[..., Any]  # (call, arguments of the path) → what is answered, as JSON
+    answer: Callable[..., Any]  # (call, arguments of the path) → what is answered, as JSON, or a whole response
     scopes: tuple[Scope, ...]  # a key needs one of them
 
 
-def route(**methods: Method) -> Callable[..., HttpResponse]:
+def route(**methods: Method) -> Callable[..., HttpResponseBase]:
     """The view of a route. GET answers HEAD too. Raises nothing but what Django turns into 500 or 503."""
 
     @csrf_exempt
-    def view(request: HttpRequest, **arguments: Any) -> HttpResponse:
+    def view(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
         try:
             method = methods.get("GET" if request.method == "HEAD" else request.method or "")
             if method is None:
                 raise not_allowed(methods)
-            return JsonResponse(method.answer(_admit(request, method), **arguments), safe=False)
+            answer = method.answer(_admit(request, method), **arguments)
+            return answer if isinstance(answer, HttpResponseBase) else JsonResponse(answer, safe=False)
         except StoreUnavailable:
             return unavailable().response
         except Refused as refused:

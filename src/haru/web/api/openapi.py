@@ -117,7 +117,9 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 def _responses(operation: Operation) -> dict[str, Any]:
     fine = {"schema": operation.answers, "example": operation.answered}
-    responses: dict[str, Any] = {"200": {"description": "The answer.", "content": {"application/json": fine}}}
+    kinds = operation.files or ("application/json",)
+    content: dict[str, Any] = {kind: fine if kind == kinds[0] else {} for kind in kinds}
+    responses: dict[str, Any] = {"200": {"description": "The answer.", "content": content}}
     if operation.body is not None or any(parameter.place == "query" for parameter in operation.parameters):
         responses["400"] = _fault("Something in it is faulty: every fault, with its path.")
     responses["401"] = _fault("No valid key, or no such site for it: the same sentence for both.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from haru.accounts.models import Scope
+from haru.events.export import FORMATS
 from haru.web.api import legacy, pages
 from haru.web.api.schemas import COUNT, TEXT, Schema, array, record, ref
 from haru.web.state import CUSTOM
@@ -44,6 +45,9 @@ class Operation:
     answers: Schema
     answered: Any  # what the example is answered
     missing: str = ""  # when 404 is answered; "" when it is not
+    files: tuple[
+        str, ...
+    ] = ()  # the media types of the files that it answers with, the first as the example; () is JSON
 
 
 STATS, SITES, GOALS, LINKS = "Statistics", "Sites", "Goals", "Shared links"
@@ -150,6 +154,27 @@ OPERATIONS: Sequence[Operation] = (
                 "pagination": {"limit": 2, "offset": 0},
             },
         },
+    ),
+    Operation(
+        name="events",
+        tag=STATS,
+        method="get",
+        path="/api/v1/export/events",
+        summary="The raw events of a site as a file.",
+        text="One row for each event, in the order in which they came, sent as they are read. docs/export.md explains "
+        "the columns. The key's person owns the site or administers it.",
+        scopes=_READ,
+        parameters=(
+            _SITE_ID,
+            Parameter("format", "What the file is.", {"enum": list(FORMATS), "default": "ndjson"}, example="ndjson"),
+            Parameter(
+                "since", "The first day, in the site's zone, or an instant with its offset.", example="2026-01-01"
+            ),
+            Parameter("until", "The last day, or the instant before which they happened.", example="2026-01-31"),
+        ),
+        answers=TEXT,
+        answered='{"id": 1, "occurred_at": "2026-01-31T10:00:00.123Z", "name": "pageview", "path": "/", ...}\n',
+        files=tuple(FORMATS.values()),
     ),
     Operation(
         name="currentVisitors",
