@@ -28,6 +28,7 @@ class Plane:
     delete_events: Callable[[int], None]  # a site is gone: its events are to go too
     tallies: Callable[[int, int, int], list[Tally]]  # (site id, since, until in ms) → the refusal ledger; blocks
     health: Callable[[], dict[str, Any]]
+    closed: Callable[[], str] = str  # why no page is answered; "" when they are
 
 
 _plane: Plane | None = None
