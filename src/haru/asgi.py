@@ -50,8 +50,11 @@ def lock_folder(data_dir: Path) -> TextIO:
 class Application:
     """Routes one connection; opens and closes the node with the server's lifespan."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, checked: bool = False, development: bool = False) -> None:
+        """For `checked` and `development` see `Node`."""
         self._settings = settings
+        self._checked = checked
+        self._development = development
         self.node: Node | None = None
         self.failure: Exception | None = None  # why it did not start
         from haru.web import setup
@@ -85,7 +88,10 @@ class Application:
         elif path == "/metrics":
             await self._metrics(scope, send)
         elif path.startswith(("/sites/", "/share/")) and path.endswith("/live") and path.count("/") == 3:
-            await self._stream(scope, receive, send)
+            if self.node.pages_closed:
+                await respond(send, 503, self.node.pages_closed.encode() + b"\n", b"text/plain; charset=utf-8")
+            else:
+                await self._stream(scope, receive, send)
         else:
             await self._django(scope, receive, send)  # type: ignore[arg-type]  # its Send takes any Mapping
 
@@ -118,7 +124,7 @@ class Application:
 
     async def _open(self) -> None:
         """Open and start the node; what was opened of one that cannot start is closed."""
-        node = Node(self._settings)
+        node = Node(self._settings, checked=self._checked, development=self._development)
         try:
             self._stream = self._new_stream(node.live, node.closing)
             await node.start()
@@ -170,11 +176,19 @@ def allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def serve(settings: Settings, started: Callable[[], None] | None = None) -> None:
+def serve(
+    settings: Settings,
+    started: Callable[[], None] | None = None,
+    *,
+    checked: bool = False,
+    development: bool = False,
+) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises `OSError` when the port is taken, `FolderInUse`, and what keeps the node from starting: `StoreHeld`,
     `StoreTooNew`, `SpoolUnavailable`.
+
+    For `checked` and `development` see `Node`.
     """
     logs.configure(settings)
     # A page that is being rendered gives the interpreter up after a tenth of a millisecond instead of five: the event
@@ -189,7 +203,7 @@ def serve(settings: Settings, started: Callable[[], None] | None = None) -> None
             held.enter_context(server.listener(settings.host, settings.port, shared=True))
             listener = held.enter_context(_pages_listener(settings.data_dir))
             held.callback((settings.data_dir / forward.FILE).unlink, missing_ok=True)
-        application = Application(settings)
+        application = Application(settings, checked=checked, development=development)
         config = server.config(application, application.door)
         if started is not None:
             started()

@@ -25,7 +25,7 @@ from haru.events.spool import Spools
 from haru.events.store import StoreHeld, StoreTooNew, StoreUnavailable
 from haru.events.stores import event_store
 from haru.live import CURRENT_MS, Live
-from haru.settings import Settings
+from haru.settings import BadSetting, Settings
 from haru.stats.report import Reports
 from haru.web import console, plane
 from haru.web.pieces import in_threads
@@ -44,6 +44,7 @@ HEALTH_SECONDS = 2.0
 LOAD_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 NOT_OPENED = "not opened yet"
+NOT_CHECKED = "The accounts cannot be checked just now. Visits are being counted; please try again in a moment."
 
 Task = Callable[[], Awaitable[None]]
 
@@ -51,10 +52,12 @@ Task = Callable[[], Awaitable[None]]
 class Node:
     """Everything that a server holds open."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, checked: bool = False, development: bool = False) -> None:
         """Open what collecting needs; call it on the event loop. Raises `SpoolUnavailable`.
 
-        The event store and the database of accounts may be down: they are asked again until they answer.
+        The event store and the database of accounts may be down: they are asked again until they answer. Pages wait
+        until it was seen that the development account's known password does not work: `checked` says that it was,
+        `development` that it may.
         """
         self.settings = settings
         self._loop = asyncio.get_running_loop()
@@ -71,6 +74,8 @@ class Node:
         self.loading = ThreadPoolExecutor(1, "haru-loader")
         self.workers = Workers(settings.workers)
         self.accounts_up = True
+        self._development = development
+        self.pages_closed = "" if checked or development else NOT_CHECKED  # why no page is answered
         self.store_fault = NOT_OPENED
         self.load_seconds = Histogram(LOAD_BOUNDS)
         self.loaded_events = 0
@@ -92,6 +97,7 @@ class Node:
                 tallies=self.store.tallies,
                 health=self.health_now,
                 events=self._exported,
+                closed=lambda: self.pages_closed,
             )
         )
         await self._control.start()
@@ -225,6 +231,8 @@ class Node:
             try:
                 # The first time, and after an outage, the tables may be missing or behind and the mirror old.
                 await asyncio.to_thread(setup.check if self.accounts_up and day >= 0 else setup.prepare)
+                if self.pages_closed:
+                    await asyncio.to_thread(self._check_password)
                 if day != (day := now_ms() // DAY_MS):
                     await asyncio.to_thread(forget_old_sessions)
                 if not self.accounts_up:
@@ -236,9 +244,24 @@ class Node:
                     log.error("accounts_unavailable", error=str(error), outcome="pages answer 503, collecting goes on")
                     self.restarts["accounts"] += 1
                 self.accounts_up = False
+                if not self._development:
+                    self.pages_closed = NOT_CHECKED  # another database may come back in its place
             with contextlib.suppress(OSError):  # a full disk: the spool tells of it
                 set_sure(self.settings.data_dir, self.accounts_up)
             await asyncio.sleep(ACCOUNTS_SECONDS)
+
+    def _check_password(self) -> None:
+        """Open the pages, or say why not. Raises `django.db.Error`."""
+        from haru.development import refuse_known_password
+
+        fault = ""
+        try:
+            refuse_known_password()
+        except BadSetting as error:
+            fault = str(error)
+            if fault != self.pages_closed:
+                log.error("known_password", error=fault, outcome="pages answer 503, collecting goes on")
+        self.pages_closed = fault
 
     def _sites_changed(self) -> None:
         """The mirror was rewritten: the very next request sees it."""
@@ -297,7 +320,7 @@ class Node:
         parts: dict[str, Any] = {
             "spool": self.spool_state(),
             "store": "ok",
-            "accounts": "ok" if self.accounts_up else "does not answer",
+            "accounts": (self.pages_closed or "ok") if self.accounts_up else "does not answer",
             "tasks": {task.get_name(): "ok" if not task.done() else "stopped" for task in self._tasks},
             "restarts": dict(self.restarts),
         }

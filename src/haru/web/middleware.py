@@ -14,7 +14,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
 from haru import settings
-from haru.web import errors
+from haru.web import errors, plane
 
 Respond = Callable[[HttpRequest], HttpResponseBase]
 
@@ -78,6 +78,19 @@ class KnownHosts:
             request.get_host()
         except DisallowedHost:
             return errors.unknown_host(request)
+        return self._respond(request)
+
+
+class Closed:
+    """Answers 503 with the reason while no page may be shown to anyone: the known password of development works."""
+
+    def __init__(self, respond: Respond) -> None:
+        self._respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request."""
+        if plane.is_set() and (reason := plane.get().closed()):
+            return errors.closed(request, reason)
         return self._respond(request)
 
 

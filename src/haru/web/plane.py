@@ -34,6 +34,7 @@ class Plane:
     health: Callable[[], dict[str, Any]]
     # (site id, (since, until) in ms, format) → a file of events, piece by piece; see `haru.events.export`
     events: Callable[[int, tuple[int, int], str], Iterator[bytes]] = _no_events
+    closed: Callable[[], str] = str  # why no page is answered; "" when they are
 
 
 _plane: Plane | None = None
