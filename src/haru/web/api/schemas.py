@@ -66,6 +66,10 @@ def _pair(first: Schema, second: Schema, *more: Schema) -> Schema:
     return {"type": "array", "prefixItems": items, "items": False, "minItems": len(items), "maxItems": len(items)}
 
 
+def _both(ends: Schema) -> Schema:
+    return array(ends, minItems=2, maxItems=2)
+
+
 def _told(name: str) -> str:
     return "; ".join(f"`{word}`: {meaning}" for word, meaning in VOCABULARY[name].items())
 
@@ -80,11 +84,11 @@ _PERIOD: Schema = {
     "description": _told("Period"),
 }
 _RANGE: Schema = {
-    "anyOf": [_pair(DATE, DATE), _pair(INSTANT, INSTANT)],
+    "anyOf": [_both(DATE), _both(INSTANT)],
     "description": "The first and the last: two days, or two instants with their offset.",
 }
 _FLAG: Schema = {"type": "boolean", "default": False}
-_BOTH_ENDS = _pair(INSTANT, INSTANT)
+_BOTH_ENDS = _both(INSTANT)
 _CURSOR = nullable(TEXT)
 _ANSWERED: Schema = {
     "metrics": array(ref("Value"), description="In the order of the query's."),
