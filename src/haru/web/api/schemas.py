@@ -128,8 +128,8 @@ SCHEMAS: dict[str, Schema] = {
     "Query": record(
         {
             "site_id": {**TEXT, "description": "The site's domain."},
-            "metrics": array(ref("Metric"), minItems=1, uniqueItems=True),
-            "date_range": {"anyOf": [_PERIOD, _RANGE]},
+            "metrics": array(ref("Metric"), minItems=1, uniqueItems=True, description="At least one, none twice."),
+            "date_range": {"anyOf": [ref("Period"), _RANGE], "description": "A name, or the first and the last."},
         },
         {
             "dimensions": array(ref("Dimension"), uniqueItems=True, description="At most one of time."),
@@ -141,12 +141,15 @@ SCHEMAS: dict[str, Schema] = {
             "include": record(
                 {},
                 {
-                    "imports": _FLAG,
-                    "time_labels": {**_FLAG, "description": "Needs a dimension of time."},
-                    "total_rows": _FLAG,
+                    "imports": {**_FLAG, "description": "Whether imported statistics are counted: there are none."},
+                    "time_labels": {**_FLAG, "description": "The label of every bucket; needs a dimension of time."},
+                    "total_rows": {**_FLAG, "description": "How many rows there are before pagination."},
                     "comparisons": record(
-                        {"mode": {"enum": list(periods.MODES)}},
-                        {"date_range": {**_RANGE, "description": "Of the mode custom."}, "match_day_of_week": _FLAG},
+                        {"mode": {"enum": list(periods.MODES), "description": "What it is compared with."}},
+                        {
+                            "date_range": {**_RANGE, "description": "Of the mode custom."},
+                            "match_day_of_week": {**_FLAG, "description": "Begin on the same day of the week."},
+                        },
                     ),
                 },
             ),
