@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from haru.events.duckdb import DuckStore
 from haru.events.event import COLUMNS
-from haru.events.store import Progress
+from haru.events.store import Progress, Store
+from haru.stats.goals import Goal
 from haru.stats.query import parse
 from haru.stats.report import Answer, Reports, StatsSite
 from tests import reference
@@ -15,6 +18,9 @@ from tests import reference
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+
+# An empty store of each engine, to be filled with one site's events.
+ENGINES: dict[str, Callable[[], Store]] = {"duckdb": lambda: DuckStore(None, threads=1)}
 
 _ZERO: dict[str, Any] = {"VARCHAR": "", "BIGINT": 0, "SMALLINT": -1, "BOOLEAN": True}
 
@@ -54,9 +60,9 @@ def journey(visit: int, start: int, *steps: tuple[float, str], **columns: Any) -
     return events
 
 
-def filled(events: list[dict[str, Any]]) -> DuckStore:
-    """A store in memory with these events, loaded in the order of their ids."""
-    store = DuckStore(None, threads=1)
+def filled(events: list[dict[str, Any]], engine: str = "duckdb") -> Store:
+    """A store of this engine with these events, loaded in the order of their ids."""
+    store = ENGINES[engine]()
     rows = sorted(events, key=lambda event: event["id"])
     store.load(
         [tuple(event[name] for name, _ in COLUMNS) for event in rows], Progress(max([0, *(e["id"] for e in rows)]))
@@ -64,11 +70,13 @@ def filled(events: list[dict[str, Any]]) -> DuckStore:
     return store
 
 
-def ask(events: list[dict[str, Any]], now: int, timezone: str = "UTC", **query: Any) -> Answer:
+def ask(
+    events: list[dict[str, Any]], now: int, timezone: str = "UTC", goals: Sequence[Goal] = (), **query: Any
+) -> Answer:
     """The answer to a query about these events; the second implementation must say the same."""
     query = {"metrics": ["visitors"], "date_range": "day", **query}
-    answer = Reports(filled(events)).answer(StatsSite(1, timezone), parse(query), now)
-    assert_same(answer, reference.answer(events, query, timezone, now), query)
+    answer = Reports(filled(events)).answer(StatsSite(1, timezone, tuple(goals)), parse(query, goals), now)
+    assert_same(answer, reference.answer(events, query, timezone, now, [asdict(goal) for goal in goals]), query)
     return answer
 
 
