@@ -17,7 +17,7 @@ from haru.live import Live
 from haru.sites import goals, links
 from haru.sites.models import Goal, SharedLink
 from haru.stats.dimensions import DIMENSIONS
-from haru.stats.filters import JOINERS, OPERATORS
+from haru.stats.filters import DONE, JOINERS, OPERATORS
 from haru.stats.metrics import METRICS
 from haru.stats.query import KEYS, parse
 from haru.stats.report import Reports
@@ -125,7 +125,7 @@ def test_the_words_are_those_of_the_tables() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     assert schemas["Metric"]["enum"] == list(METRICS)
     assert schemas["Dimension"]["anyOf"][0]["enum"] == list(DIMENSIONS)
-    for word in (*METRICS, *DIMENSIONS, *OPERATORS, *JOINERS):
+    for word in (*METRICS, *DIMENSIONS, *OPERATORS, *JOINERS, *DONE):
         assert f"`{word}`" in json.dumps(schemas)
     assert set(schemas["Query"]["properties"]) == set(KEYS)
 

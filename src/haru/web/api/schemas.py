@@ -6,8 +6,8 @@ from typing import Any
 
 from haru.collect.refusals import Refusal
 from haru.stats import periods
-from haru.stats.dimensions import DIMENSIONS, Level
-from haru.stats.filters import JOINERS, OPERATORS
+from haru.stats.dimensions import DIMENSIONS, PROPERTIES, Level
+from haru.stats.filters import DONE, JOINERS, OPERATORS
 from haru.stats.metrics import METRICS
 from haru.stats.query import MOST_ROWS
 
@@ -24,14 +24,14 @@ VOCABULARY: dict[str, dict[str, str]] = {
     "Metric": {name: metric.meaning for name, metric in METRICS.items()},
     "Dimension": {
         **{name: dimension.meaning for name, dimension in DIMENSIONS.items()},
-        "event:props:<key>": "a property of the event",
+        PROPERTIES.name: PROPERTIES.meaning.replace("<key>", "of that key"),
     },
     "Period": {
         **periods.NAMES,
         "<n>d": "the n days before today",
         "<n>mo": "the n calendar months before this one",
     },
-    "Filter": {**OPERATORS, **JOINERS},
+    "Filter": {**OPERATORS, **JOINERS, **DONE},
 }
 
 
@@ -122,7 +122,7 @@ SCHEMAS: dict[str, Schema] = {
                 record({}, {"case_sensitive": _FLAG}),
             ),
             _pair({"enum": [name for name in JOINERS if name != "not"]}, array(ref("Filter"), minItems=1)),
-            _pair({"const": "not"}, ref("Filter")),
+            _pair({"enum": ["not", *DONE]}, ref("Filter")),
         ],
     },
     "Query": record(
@@ -164,14 +164,47 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Value": {
         "description": "A number; null where there is no data; of revenue an amount for each currency.",
-        "anyOf": [{"type": "number"}, {"type": "null"}, array({"type": "object"})],
+        "anyOf": [{"type": "number"}, {"type": "null"}, array(record({"currency": TEXT, "value": {"type": "number"}}))],
     },
+    "Change": {
+        "description": "In per cent, of a share in points; null where there is none; of revenue for each currency.",
+        "anyOf": [
+            {"type": ["number", "null"]},
+            array(record({"currency": TEXT, "change": {"type": ["number", "null"]}})),
+        ],
+    },
+    "Explanation": record(
+        {
+            "metrics": array(
+                record(
+                    {
+                        "name": TEXT,
+                        "meaning": TEXT,
+                        "rounding": TEXT,
+                        "counted": array(record({"name": TEXT, "meaning": TEXT})),
+                    }
+                )
+            ),
+            "dimensions": array(record({"name": TEXT, "meaning": TEXT})),
+            "filters": array(record({"filter": array({}), "words": TEXT}), description="As understood, and in words."),
+            "goals": array(record({"name": TEXT, "reached_by": TEXT})),
+            "order_by": array(array(TEXT)),
+            "period": record({"first": INSTANT, "last": INSTANT, "timezone": TEXT, "interval": TEXT}),
+            "compared_with": nullable(record({"first": INSTANT, "last": INSTANT})),
+            "engine": {**TEXT, "description": "The event store."},
+            "statements": array(
+                record({"of": TEXT, "meaning": TEXT, "sql": TEXT}), description="What the store was asked."
+            ),
+            "computed_at": INSTANT,
+            "cost_ms": {"type": "number", "description": "What the answer took when it was computed."},
+        }
+    ),
     "Answer": record(
         {
             "results": array(
                 record(
                     _ANSWERED,
-                    {"comparison": nullable(record({**_ANSWERED, "change": array({"type": ["number", "null"]})}))},
+                    {"comparison": nullable(record({**_ANSWERED, "change": array(ref("Change"))}))},
                 )
             ),
             "meta": record(
@@ -213,7 +246,7 @@ SCHEMAS: dict[str, Schema] = {
                 "description": "By metric.",
                 "additionalProperties": record(
                     {"value": ref("Value")},
-                    {"comparison_value": ref("Value"), "change": {"type": ["number", "null"]}},
+                    {"comparison_value": ref("Value"), "change": ref("Change")},
                 ),
             }
         }
