@@ -69,6 +69,7 @@ BY_KEY = {
     "openapi",
     "api-docs",
     "query",
+    "explain",
     "refusals-api",
     "realtime-api",
     "aggregate-api",
