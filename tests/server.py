@@ -50,8 +50,12 @@ class Server:
 
     def haru(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `haru` command on the same data folder."""
+        return self.python("-m", "haru", *arguments, stdin=stdin, check=check)
+
+    def python(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run Python in the same surroundings."""
         done = subprocess.run(
-            [sys.executable, "-m", "haru", *arguments],
+            [sys.executable, *arguments],
             env=self.environment,
             input=stdin,
             capture_output=True,

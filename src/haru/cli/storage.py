@@ -13,7 +13,16 @@ from haru.cli.failure import Failure
 
 # What Haru writes into its folder: nothing else is ever removed from it.
 OURS = (
-    *("spool*.sqlite3*", "claims.sqlite3*", "events.duckdb*", "accounts.sqlite3*", "sites.*", "salts.*", "secret.key*"),
+    *(
+        "spool*.sqlite3*",
+        "claims.sqlite3*",
+        "events.duckdb*",
+        "events.chdb*",
+        "accounts.sqlite3*",
+        "sites.*",
+        "salts.*",
+        "secret.key*",
+    ),
     *("node.id*", "control.sock", "pages.sock", "migrate.lock", "haru.lock", "haru-bench-*"),
 )
 

@@ -283,8 +283,10 @@ class Door:
             return "see that the disk has space; what was collected waits in the spool."
         if "already initialized" in text:
             return "a process has one chDB folder: another one is open in this process."
-        if self.embedded:
+        if "unable to open" in text:
             return "another program has the folder open, or this user may not write there: stop it, or give it back."
+        if self.embedded:
+            return "see that the disk has space and that this user may write in the folder."
         return "see that ClickHouse runs and that HARU_EVENTS_URL names it; what was collected waits in the spool."
 
 

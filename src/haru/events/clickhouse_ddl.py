@@ -118,7 +118,7 @@ def migrations(layout: Layout) -> tuple[Migration, ...]:
             layout.events,
             _columns(EVENT) + indices,
             "MergeTree",
-            "PARTITION BY toYYYYMM(occurred_at) ORDER BY (site_id, toDate(occurred_at), visitor_id, visit_id, id)",
+            "PARTITION BY toYYYYMM(occurred_at) ORDER BY (site_id, toDate32(occurred_at), visitor_id, visit_id, id)",
             sharded=True,
         ),
         layout.table(
