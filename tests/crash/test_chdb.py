@@ -44,11 +44,11 @@ def stored_paths(server: Server, url: str) -> dict[str, int]:
 
 
 def test_every_answered_event_is_there_once_after_kills_under_load(tmp_path: Path) -> None:
-    url = f"chdb://{tmp_path / 'data' / 'events.chdb'}"
+    url = f"chdb://{tmp_path / 'data' / 'clicks'}"
     answered: list[str] = []
     with Server(tmp_path / "data", HARU_EVENTS_URL=url) as server:
         token = server.add_site()
-        key = server.haru("key", "add", "owner@example.com").stdout.split()[-1]
+        key = server.haru("key", "add", "reader", "--user", "owner@example.com").stdout.split()[-1]
         for turn, kill_after in enumerate((150, 700)):
             server.start()
             answered += asyncio.run(load(server, token, f"turn-{turn}", kill_after))

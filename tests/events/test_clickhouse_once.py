@@ -96,7 +96,7 @@ def assert_each_once(store: ClickHouseStore, paths: list[str], parts: int) -> No
 
 
 @pytest.fixture
-def _batches(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+def cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return lambda most: monkeypatch.setattr(loader_module, "MOST_EVENTS", most)
 
 
@@ -105,7 +105,7 @@ def _batches(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     deaths=st.lists(st.tuples(st.integers(1, 40), st.sampled_from(WAYS), st.sampled_from([4, 8, 100])), max_size=3),
 )
 def test_whatever_step_a_process_dies_at_each_event_is_there_once(
-    deaths: list[tuple[int, str, int]], _batches: Callable[[int], None]
+    deaths: list[tuple[int, str, int]], cut: Callable[[int], None]
 ) -> None:
     address = chdb.address()
     with tempfile.TemporaryDirectory() as name:
@@ -113,7 +113,7 @@ def test_whatever_step_a_process_dies_at_each_event_is_there_once(
         paths, parts = spooled(folder, "a", 3)
         late: list[Callable[[], None]] = []
         for step, way, most in deaths:
-            _batches(most)  # what was cut off is cut differently the next time
+            cut(most)  # what was cut off is cut differently the next time
             store = ClickHouseStore(address)
             faults = Faults(store, step, way, Killed)
             try:
@@ -124,7 +124,7 @@ def test_whatever_step_a_process_dies_at_each_event_is_there_once(
             for insert in late:
                 insert()  # sent by the process before the one that has just died
             late = faults.late
-        _batches(8)
+        cut(8)
         store = ClickHouseStore(address)
         loader = loader_of(folder, store)
         loader.step(NOON)

@@ -10,6 +10,7 @@ import typer
 
 from haru.cli import plane
 from haru.cli.failure import Failure
+from haru.settings import Settings
 
 # What Haru writes into its folder: nothing else is ever removed from it.
 OURS = (
@@ -74,9 +75,20 @@ def reset(
         raise Failure("The server runs on this data folder: stop it first, then reset.")
     if not yes:
         typer.confirm(f"Remove all events, accounts and sites in {settings.data_dir}?", abort=True)
-    for path in _ours(settings.data_dir):
+    for path in [*_ours(settings.data_dir), *_chdb(settings)]:
         path.unlink() if not path.is_dir() else shutil.rmtree(path)
     typer.echo(f"{settings.data_dir} is empty.")
+
+
+def _chdb(settings: Settings) -> list[Path]:
+    """The folder of chDB, when it is inside the data folder."""
+    if not settings.events_url.startswith("chdb://"):
+        return []
+    from haru.events.clickhouse_client import Address
+
+    path = Address.parse(settings.events_url).path
+    inside = path is not None and path.is_dir() and settings.data_dir in path.resolve().parents
+    return [path] if path is not None and inside else []
 
 
 def _ours(folder: Path) -> list[Path]:
