@@ -125,7 +125,7 @@ def _events_url(value: str) -> str:
     if value and not value.strip().startswith(_EVENTS_SCHEMES):
         # What comes after the scheme may hold a password.
         raise ValueError(
-            f'"{value.partition("://")[0]}://" is not an event store Haru knows: write duckdb:///path, '
+            f'"{value.partition(":")[0]}:" is not an event store Haru knows: write duckdb:///path, '
             "clickhouse://user:password@host:8123/database or chdb:///path, or leave it empty"
         )
     return value.strip()

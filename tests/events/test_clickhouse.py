@@ -20,7 +20,7 @@ from haru.events.migrations import Migration
 from haru.events.stop import Stop, Stopped
 from haru.events.store import Progress, StoreTooNew, StoreUnavailable
 from haru.events.visits import Visit
-from tests import chdb
+from tests import embedded
 from tests.events.made import MINUTE, NOON, event
 from tests.events.test_duckdb import rows
 
@@ -31,7 +31,7 @@ CLUSTER = ddl.Layout("haru", "analytics")
 
 @pytest.fixture
 def store():  # type: ignore[no-untyped-def]
-    store = chdb.store()
+    store = embedded.store()
     yield store
     store.close()
 
@@ -162,7 +162,7 @@ def test_queries_run_side_by_side(store: ClickHouseStore) -> None:
 
 
 def test_a_query_has_the_memory_and_the_cores_it_may_use() -> None:
-    store = ClickHouseStore(chdb.address(), memory=50_000_000, threads=1)
+    store = ClickHouseStore(embedded.address(), memory=50_000_000, threads=1)
     greedy = select(func.count(func.distinct(literal_column("sipHash128(number)")))).select_from(
         text("numbers(20000000)")
     )
@@ -184,7 +184,7 @@ def test_a_folder_that_another_process_has_open_is_refused_with_the_remedy(store
     script = (
         "from pathlib import Path\nfrom haru.events.clickhouse import ClickHouseStore\n"
         "from haru.events.clickhouse_client import Address\n"
-        f"ClickHouseStore(Address(Path({str(chdb.folder())!r}))).hold()"
+        f"ClickHouseStore(Address(Path({str(embedded.folder())!r}))).hold()"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert "another program has the folder open" in done.stderr.splitlines()[-1]
@@ -199,7 +199,7 @@ def test_a_second_folder_in_one_process_is_refused_with_a_sentence(store: ClickH
 def test_without_the_package_chdb_a_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "clickhouse_connect.driver._chdbclient", None)
     with pytest.raises(StoreUnavailable, match=r"pip install haru\[chdb\]"):
-        ClickHouseStore(chdb.address()).open()
+        ClickHouseStore(embedded.address()).open()
 
 
 def test_a_server_that_is_not_there_is_unavailable_and_its_password_is_not_told() -> None:
@@ -258,7 +258,7 @@ def test_a_migrated_store_and_one_whose_migration_was_cut_short_are_like_a_fresh
     assert [name for name, _ in fresh] == ["event", "lease", "progress", "refusal", "version"]
     (first, *later) = ddl.migrations(ddl.Layout("haru"))
     monkeypatch.setattr(ddl, "migrations", lambda layout: (Migration(1, "", first.statements[:2]), *later))
-    cut = chdb.store()
+    cut = embedded.store()
     database = cut._layout.database
     cut._door.command(ddl.create_version(cut._layout))
     for statement in first.statements[:2]:

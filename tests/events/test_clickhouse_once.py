@@ -23,7 +23,7 @@ from haru.events.ledger import Tally
 from haru.events.loader import NO_VISIT, Loader
 from haru.events.spool import Body, Spool, Spools
 from haru.events.store import Progress, StoreHeld, StoreMoved, StoreUnavailable
-from tests import chdb
+from tests import embedded
 from tests.events.made import MINUTE, NOON, event
 from tests.events.test_duckdb import rows
 
@@ -107,7 +107,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 def test_whatever_step_a_process_dies_at_each_event_is_there_once(
     deaths: list[tuple[int, str, int]], cut: Callable[[int], None]
 ) -> None:
-    address = chdb.address()
+    address = embedded.address()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths, parts = spooled(folder, "a", 3)
@@ -141,7 +141,7 @@ def test_whatever_step_a_process_dies_at_each_event_is_there_once(
 @SEARCH
 @given(faults=st.lists(st.tuples(st.integers(1, 25), st.sampled_from(WAYS)), min_size=1, max_size=3))
 def test_whatever_answer_is_lost_each_event_is_there_once(faults: list[tuple[int, str]]) -> None:
-    address = chdb.address()
+    address = embedded.address()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths, parts = spooled(folder, "a", 3)
@@ -168,7 +168,7 @@ def test_whatever_answer_is_lost_each_event_is_there_once(faults: list[tuple[int
 @SEARCH
 @given(step=st.integers(1, 40), way=st.sampled_from(["before", "after"]), back=st.booleans())
 def test_wherever_a_second_loader_takes_over_the_first_begins_anew(step: int, way: str, back: bool) -> None:
-    address = chdb.address()
+    address = embedded.address()
     with tempfile.TemporaryDirectory() as name:
         ours, theirs = Path(name, "ours"), Path(name, "theirs")
         ours.mkdir()
@@ -208,7 +208,7 @@ def test_wherever_a_second_loader_takes_over_the_first_begins_anew(step: int, wa
 
 
 def test_the_same_batch_again_is_loaded_once() -> None:
-    store = chdb.store()
+    store = embedded.store()
     faults = Faults(store, 10**9, "after", unavailable)
     store.hold()
     faults.left = 2  # the events are in, the answer is lost
@@ -225,7 +225,7 @@ def test_the_same_batch_again_is_loaded_once() -> None:
 
 
 def test_another_batch_in_the_place_of_one_that_failed_leaves_nothing_of_it() -> None:
-    store = chdb.store()
+    store = embedded.store()
     store.load(rows(event(path="/0")), Progress(1))
     faults = Faults(store, 1, "after", unavailable)
     with pytest.raises(StoreUnavailable):
@@ -239,7 +239,7 @@ def test_another_batch_in_the_place_of_one_that_failed_leaves_nothing_of_it() ->
 
 def two(seconds_ago: int = 0) -> tuple[ClickHouseStore, ClickHouseStore]:
     """Two servers on one store, of which the first holds it; its lease was renewed so long ago."""
-    address = chdb.address()
+    address = embedded.address()
     first, second = ClickHouseStore(address), ClickHouseStore(address)
     first._lease._holder, first._lease._name = "1", "stats-1"
     second._lease._holder, second._lease._name = "2", "stats-2"
@@ -308,7 +308,7 @@ def test_the_same_server_after_a_kill_need_not_wait() -> None:
 
 
 def test_of_two_who_begin_at_once_one_is_refused() -> None:
-    address = chdb.address()
+    address = embedded.address()
     first, second = ClickHouseStore(address), ClickHouseStore(address)
     first._lease._holder, second._lease._holder = "1", "2"
     second.open()
@@ -329,7 +329,7 @@ def test_of_two_who_begin_at_once_one_is_refused() -> None:
 
 def test_a_holder_renews_its_lease_while_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("haru.events.clickhouse_lease.RENEW_SECONDS", 0.01)
-    store = chdb.store()
+    store = embedded.store()
     store.hold()
     age(store, 1000)
     looked: list[bool] = []

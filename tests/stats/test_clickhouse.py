@@ -10,7 +10,7 @@ from haru.stats.dimensions import DIMENSIONS, Level
 from haru.stats.query import parse
 from haru.stats.report import Reports, StatsSite
 from tests import reference
-from tests.chdb import filled
+from tests.embedded import filled
 from tests.stats import test_statement
 from tests.stats.made import DAY, HOUR, assert_same, journey, ms
 from tests.stats.test_parity import ODD, queries, visits

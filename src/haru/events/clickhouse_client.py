@@ -99,6 +99,7 @@ class Door:
         self._lock = threading.Lock()
         self._free: list[Client] = []
         self._settings: dict[str, Any] = {"max_query_size": QUERY_BYTES, "max_ast_elements": 10_000_000}
+        self._settings["max_expanded_ast_elements"] = self._settings["max_ast_elements"]
         if threads:
             self._settings["max_threads"] = threads
         if memory:
