@@ -13,7 +13,7 @@ from haru.events.event import COLUMNS, ENGAGEMENT, Arrival, Origin
 from haru.events.ledger import Tally
 from haru.events.loader import Load, Loader, row
 from haru.events.spool import Spool, Spools
-from haru.events.store import Progress, StoreUnavailable
+from haru.events.store import Progress, StoreMoved, StoreUnavailable
 from haru.events.visits import Visit
 from tests.events.made import MINUTE, NOON, event
 
@@ -239,3 +239,25 @@ def test_a_row_has_a_value_for_every_column_of_the_table() -> None:
     assert values["language"] == "de"
     assert values["props"] == '{"a":"1","b":"2"}'
     assert values["scroll_depth"] == 40
+
+
+def test_a_loader_whose_store_moved_begins_anew_from_what_the_store_says(
+    spool: Spool, store: DuckStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.append([event(NOON)])
+    loader = loader_of(spool, store)
+    loader.start(NOON)
+    other = row(Arrival(5, event(NOON, visitor=2)), Visit(5, 1, 2, NOON, NOON, Origin()))
+    work = store.load
+
+    def moved(*_: object) -> None:
+        monkeypatch.setattr(store, "load", work)
+        work([other], Progress(5))
+        raise StoreMoved("another loader was here")
+
+    monkeypatch.setattr(store, "load", moved)
+    with pytest.raises(StoreMoved):
+        loader.step(NOON)
+    assert not loader.started
+    assert drain(loader)[0].events == 1
+    assert stored(store) == [(5, 5), (6, 6)]

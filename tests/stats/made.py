@@ -19,7 +19,7 @@ from haru.events.store import Progress, Store
 from haru.stats.goals import Goal
 from haru.stats.query import parse
 from haru.stats.report import Answer, Reports, StatsSite
-from tests import chdb, postgres, reference
+from tests import embedded, postgres, reference
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -93,7 +93,7 @@ def _emptied_postgres() -> Store:
 
 @cache
 def _clickhouse() -> ClickHouseStore:
-    store = chdb.store()
+    store = embedded.store()
     store.hold()
     return store
 

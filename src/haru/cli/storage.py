@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
 # What Haru writes into its folder: nothing else is ever removed from it.
 OURS = (
-    *("spool*.sqlite3*", "claims.sqlite3*", "events.duckdb*", "accounts.sqlite3*", "sites.*", "salts.*", "secret.key*"),
+    *(
+        "spool*.sqlite3*",
+        "claims.sqlite3*",
+        "events.duckdb*",
+        "events.chdb*",
+        "accounts.sqlite3*",
+        "sites.*",
+        "salts.*",
+        "secret.key*",
+    ),
     *("node.id*", "control.sock", "pages.sock", "migrate.lock", "haru.lock", "haru-bench-*", "export-*"),
 )
 
@@ -117,7 +126,7 @@ def reset(
         from haru.events.stores import event_store
 
         event_store(settings).destroy()
-    for path in _ours(settings.data_dir):
+    for path in [*_ours(settings.data_dir), *_chdb(settings)]:
         path.unlink() if not path.is_dir() else shutil.rmtree(path)
     typer.echo(f"{settings.data_dir} is empty.")
 
@@ -126,6 +135,17 @@ def _without_password(url: str) -> str:
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     return parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query="").geturl()
+
+
+def _chdb(settings: Settings) -> list[Path]:
+    """The folder of chDB, when it is inside the data folder."""
+    if not settings.events_url.startswith("chdb://"):
+        return []
+    from haru.events.clickhouse_client import Address
+
+    path = Address.parse(settings.events_url).path
+    inside = path is not None and path.is_dir() and settings.data_dir in path.resolve().parents
+    return [path] if path is not None and inside else []
 
 
 def _ours(folder: Path) -> list[Path]:

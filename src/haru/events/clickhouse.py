@@ -275,6 +275,18 @@ class ClickHouseStore:
                 where = f"site_id = {int(site_id)}"
                 self._door.command(ddl.delete(self._layout, table, where), {"mutations_sync": 2})
 
+    def destroy(self) -> None:
+        """See `Store.destroy`: the tables go, the database stays."""
+        self.hold()
+        self._lease.rest()  # its thread may want the lock
+        with self._writing:
+            for statement in ddl.drops(self._layout):
+                self._door.command(statement)
+            self._forget()
+            self._known = None
+            self._prepared = False
+            self._door.close()
+
     def close(self) -> None:
         """See `Store.close`."""
         self._lease.rest()  # its thread may want the lock

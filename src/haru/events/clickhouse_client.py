@@ -99,6 +99,7 @@ class Door:
         self._lock = threading.Lock()
         self._free: list[Client] = []
         self._settings: dict[str, Any] = {"max_query_size": QUERY_BYTES, "max_ast_elements": 10_000_000}
+        self._settings["max_expanded_ast_elements"] = self._settings["max_ast_elements"]
         if threads:
             self._settings["max_threads"] = threads
         if memory:
@@ -283,8 +284,10 @@ class Door:
             return "see that the disk has space; what was collected waits in the spool."
         if "already initialized" in text:
             return "a process has one chDB folder: another one is open in this process."
-        if self.embedded:
+        if "unable to open" in text:
             return "another program has the folder open, or this user may not write there: stop it, or give it back."
+        if self.embedded:
+            return "see that the disk has space and that this user may write in the folder."
         return "see that ClickHouse runs and that HARU_EVENTS_URL names it; what was collected waits in the spool."
 
 

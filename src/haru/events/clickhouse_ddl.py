@@ -118,7 +118,7 @@ def migrations(layout: Layout) -> tuple[Migration, ...]:
             layout.events,
             _columns(EVENT) + indices,
             "MergeTree",
-            "PARTITION BY toYYYYMM(occurred_at) ORDER BY (site_id, toDate(occurred_at), visitor_id, visit_id, id)",
+            "PARTITION BY toYYYYMM(occurred_at) ORDER BY (site_id, toDate32(occurred_at), visitor_id, visit_id, id)",
             sharded=True,
         ),
         layout.table(
@@ -144,6 +144,12 @@ def migrations(layout: Layout) -> tuple[Migration, ...]:
             f"{name(layout.database)}, {layout.events}, cityHash64(visitor_id))",
         )
     return (Migration(1, "events, progress, refusals, lease", tuple(first)),)
+
+
+def drops(layout: Layout) -> list[str]:
+    """The statements that remove the tables; the database stays, it may hold others."""
+    tables = dict.fromkeys(("event", layout.events, "refusal", "progress", "lease", "version"))
+    return [f"DROP TABLE IF EXISTS {name(layout.database)}.{name(table)}{layout.on} SYNC" for table in tables]
 
 
 def delete(layout: Layout, table: str, where: str) -> str:
