@@ -135,7 +135,7 @@ def _events_url(value: str) -> str:
     if value and not value.strip().startswith(tuple(EVENT_STORES)):
         known = ", ".join(form for form in EVENT_STORES.values() if form)
         kind = value.strip().partition(":")[0]  # the rest may hold a password
-        raise ValueError(f'"{kind}" is not an event store Haru knows: write one of {known}, or leave it empty')
+        raise ValueError(f'"{kind}" is not an event store Haru knows: write {known}, or leave it empty')
     return value.strip()
 
 

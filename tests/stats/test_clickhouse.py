@@ -34,7 +34,7 @@ def test_what_a_visit_is_does_not_depend_on_the_engine(name: str, monkeypatch: p
 @pytest.mark.parametrize("operator", ["is", "is_not", "contains", "contains_not"])
 def test_hostile_text_in_a_filter_stays_text(operator: str) -> None:
     texts = [(name, d.column) for name, d in DIMENSIONS.items() if d.level in {Level.EVENT, Level.STAMP}]
-    texts = [(name, column) for name, column in texts if column != "city"]
+    texts = [(name, column) for name, column in texts if column != "city" and name != "event:goal"]
     events = []
     for number, hostile in enumerate(HOSTILE):
         stamps = {column: hostile for _, column in texts if column not in {"name", "path"}}
