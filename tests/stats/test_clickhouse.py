@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -44,8 +46,15 @@ def test_answers_are_those_of_the_second_implementation(data: st.DataObject) -> 
         assert_same(reports.answer(StatsSite(1, timezone), parse(query), now), expected, query)
 
 
-@pytest.mark.parametrize("name", [name for name in vars(test_statement) if name.startswith("test_a_visit")])
-def test_what_a_visit_is_does_not_depend_on_the_engine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+STORIES = [
+    name
+    for name, case in vars(test_statement).items()
+    if name.startswith("test_") and not inspect.signature(case).parameters
+]
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_what_the_numbers_mean_does_not_depend_on_the_engine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.stats.made.filled", filled)
     getattr(test_statement, name)()
 
