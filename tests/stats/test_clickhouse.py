@@ -8,7 +8,7 @@ from haru.stats.dimensions import DIMENSIONS, Level
 from haru.stats.query import parse
 from haru.stats.report import Reports, StatsSite
 from tests import reference
-from tests.stats import made, test_statement
+from tests.stats import made
 from tests.stats.made import assert_same, journey, ms
 
 NOON = ms("2026-05-20 12:00")
@@ -22,13 +22,6 @@ HOSTILE = [
     "\n\t\x01",
     "\U0001f600ü",
 ]
-
-
-@pytest.mark.parametrize("name", [name for name in vars(test_statement) if name.startswith("test_a_visit")])
-def test_what_a_visit_is_does_not_depend_on_the_engine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    filled = made.filled
-    monkeypatch.setattr("tests.stats.made.filled", lambda events: filled(events, "clickhouse"))
-    getattr(test_statement, name)()
 
 
 @pytest.mark.parametrize("operator", ["is", "is_not", "contains", "contains_not"])

@@ -5,10 +5,31 @@
 
 from __future__ import annotations
 
-from tests.stats import parity
+import inspect
+
+import pytest
+
+from tests.stats import made, parity, test_statement, test_vocabulary
 
 NUMBER = 2_000  # queries, each asked of every engine
 
 
 def test_every_engine_answers_as_the_second_implementation() -> None:
     parity.run(NUMBER, derandomize=True)
+
+
+# Journeys told by hand, with the numbers that they must give.
+STORIES = [
+    case
+    for module in (test_statement, test_vocabulary)
+    for name, case in vars(module).items()
+    if name.startswith("test_") and not inspect.signature(case).parameters
+]
+
+
+@pytest.mark.parametrize("engine", [engine for engine in made.ENGINES if engine != "duckdb"])
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_what_the_numbers_mean_does_not_depend_on_the_engine(story, engine, monkeypatch) -> None:
+    filled = made.filled
+    monkeypatch.setattr(made, "filled", lambda events: filled(events, engine))
+    story()
