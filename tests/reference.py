@@ -110,7 +110,9 @@ def comparison_period(comparison, date_range, period, zone, now, events):
     elif first is not None:
         other = whole_days(zone, first - (last - first) - timedelta(1), first - timedelta(1))
     elif mode == "year_over_year":
-        other = (shown_at(zone, start, years=1), shown_at(zone, end - 1, years=1) + 1, None, None)
+        # Clocks that go back may show the end earlier than the start.
+        begin = shown_at(zone, start, years=1)
+        other = (begin, max(begin, shown_at(zone, end - 1, years=1)) + 1, None, None)
     else:
         other = (start - (end - start), start, None, None)
     if not comparison.get("match_day_of_week"):

@@ -83,7 +83,7 @@ RANGES = [
 
 
 AMOUNTS = ["0", "0.005", "0.015", "-1.10", "12.50", "0.000000001", "999999999999999.999999999", "-999999999999999"]
-PROPS = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), max_size=2).map(
+PROPS = st.dictionaries(st.sampled_from([*KEYS, *KEYS[:1] * 8]), st.sampled_from(VALUES), max_size=2).map(
     lambda props: json.dumps(props, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 )
 
@@ -161,19 +161,27 @@ def trees(goals: list[Goal]) -> st.SearchStrategy[Any]:
     return st.recursive(plain | plain | plain | done(goals), joined, max_leaves=3)
 
 
-# What a query is about: a dimension that it has, and metrics of which it asks for one.
-THEMES: dict[str, tuple[list[str], list[str]]] = {
-    "anything": ([], list(METRICS)),
-    "a page": (["event:page"], ["time_on_page", "scroll_depth", "exit_rate", "bounce_rate"]),
-    "an exit": (["visit:exit_page", "event:page"], ["exit_rate"]),
-    "a goal": (["event:goal"], ["conversion_rate", "group_conversion_rate", "visitors", "total_revenue"]),
-    "a property": ([f"event:props:{key}" for key in KEYS], ["visitors", "average_revenue", "bounce_rate"]),
+# What a query is about: dimensions of which it has one, others that it may be filtered by, metrics of which it asks for one.
+THEMES: dict[str, tuple[list[str], list[str], list[str]]] = {
+    "anything": ([], [], list(METRICS)),
+    "a page": (["event:page"], ["event:page"], ["time_on_page", "scroll_depth", "exit_rate", "bounce_rate"]),
+    "an exit": (["visit:exit_page", "event:page"], ["visit:exit_page"], ["exit_rate"]),
+    "a goal": (
+        ["event:goal"],
+        ["event:props:plan"],
+        ["conversion_rate", "group_conversion_rate", "visitors", "total_revenue"],
+    ),
+    "a property": (
+        [f"event:props:{key}" for key in KEYS],
+        ["event:props:plan"],
+        ["visitors", "average_revenue", "bounce_rate"],
+    ),
 }
 
 
 @st.composite
 def queries(draw: st.DrawFn, now: int, goals: list[Goal]) -> dict[str, Any]:
-    theme, wanted = THEMES[draw(st.sampled_from(sorted(THEMES)))]
+    theme, filtered, wanted = THEMES[draw(st.sampled_from(sorted(THEMES)))]
     times = [name for name in DIMENSIONS if name.startswith("time")]
     others = [*FILTERED, "visit:entry_page_hostname", "event:goal"]
     by_filter = theme in (["event:page"], ["event:goal"]) and draw(st.integers(0, 2)) == 0
@@ -185,6 +193,8 @@ def queries(draw: st.DrawFn, now: int, goals: list[Goal]) -> dict[str, Any]:
     query: dict[str, Any] = {"date_range": draw(ranges(now)), "dimensions": dimensions}
     if draw(st.booleans()):
         query["filters"] = draw(st.lists(trees(goals), min_size=1, max_size=2))
+    if filtered and draw(st.integers(0, 2)) == 0:
+        query["filters"] = [*query.get("filters", []), draw(leaves(filtered))]
     if by_filter:
         query["filters"] = [
             *query.get("filters", []),
