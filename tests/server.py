@@ -41,7 +41,7 @@ class Server:
             "HARU_PORT": str(self.port),
             "HARU_BASE_URL": self.url,
             "HARU_RATE_LIMIT": "0",
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",
+            "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",  # this checkout, whichever one is installed
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None

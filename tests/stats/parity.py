@@ -5,11 +5,13 @@ For each engine it prints how many were asked and how long that took; the first 
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from dataclasses import asdict
 from typing import Any
 
+import structlog
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +50,7 @@ def run(engine: str, number: int, **how: Any) -> None:
 
 def main() -> None:
     """Compare on every engine, other queries each time."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     print(f"{'engine':<12}{'queries':>10}{'seconds':>10}")
     for engine in ENGINES:

@@ -38,6 +38,12 @@ def test_an_explanation_has_what_a_number_means_and_when_and_where_it_comes_from
     assert data["engine"] == "duckdb"
     assert data["cost_ms"] > 0
     assert data["goals"] == []
+    assert data["compared_with"] is None
+    compared = explained(include={"comparisons": {"mode": "previous_period"}})
+    assert compared["compared_with"] == {
+        "first": "2026-05-19T00:00:00+02:00",
+        "last": "2026-05-19T23:59:59.999+02:00",
+    }
 
 
 def test_every_statement_behind_a_number_is_shown_and_can_be_run() -> None:

@@ -185,6 +185,30 @@ def test_the_key_is_noted_as_used_today(ask) -> None:
     assert ApiKey.objects.get().last_used_on in {date.fromtimestamp(time.time()), datetime.now(UTC).date()}
 
 
+def test_an_explanation_says_how_a_number_comes_about(client, events, owner, stranger) -> None:
+    _, own = ApiKey.create(owner, "test", ["stats:read"])
+    _, other = ApiKey.create(stranger, "test", ["stats:read"])
+    query = {
+        "site_id": "example.com",
+        "metrics": ["bounce_rate"],
+        "date_range": DAY,
+        "filters": [["is", "visit:source", ["Google", "Bing"]]],
+    }
+
+    def ask(key, **change):
+        headers = {"Authorization": f"Bearer {key}"}
+        return client.post("/api/v2/query/explain", query | change, content_type="application/json", headers=headers)
+
+    answer = ask(own).json()
+    assert answer["metrics"][0]["name"] == "bounce_rate"
+    assert answer["filters"][0]["words"] == 'visit:source is "Google" or "Bing"'
+    assert answer["period"]["first"] == "2026-05-20T00:00:00+02:00"
+    assert answer["period"]["timezone"] == "Europe/Berlin"
+    assert "SELECT" in answer["statements"][0]["sql"]
+    assert ask(own, metrics=["x"]).json() == {"error": '#/metrics/0: Invalid metric "x"'}
+    assert ask(other).json() == ask("haru_wrong").json() == {"error": api.NO_ACCESS}
+
+
 def test_the_example_of_the_docs_is_a_query() -> None:
     import json
     import re

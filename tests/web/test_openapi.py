@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -16,13 +17,14 @@ from haru.live import Live
 from haru.sites import goals, links
 from haru.sites.models import Goal, SharedLink
 from haru.stats.dimensions import DIMENSIONS
-from haru.stats.filters import JOINERS, OPERATORS
+from haru.stats.filters import DONE, JOINERS, OPERATORS
 from haru.stats.metrics import METRICS
 from haru.stats.query import KEYS, parse
 from haru.stats.report import Reports
 from haru.web import plane
 from haru.web.api.openapi import document
 from haru.web.api.operations import OPERATIONS, Operation
+from haru.web.templatetags.marks import marked
 from tests.stats.made import filled
 
 DOCUMENT = document()
@@ -128,7 +130,7 @@ def test_the_words_are_those_of_the_tables() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     assert schemas["Metric"]["enum"] == list(METRICS)
     assert schemas["Dimension"]["anyOf"][0]["enum"] == list(DIMENSIONS)
-    for word in (*METRICS, *DIMENSIONS, *OPERATORS, *JOINERS):
+    for word in (*METRICS, *DIMENSIONS, *OPERATORS, *JOINERS, *DONE):
         assert f"`{word}`" in json.dumps(schemas)
     assert set(schemas["Query"]["properties"]) == set(KEYS)
 
@@ -201,3 +203,28 @@ def test_the_page_shows_every_operation_and_every_word(request, db, sign_in, who
     assert "curl &#x27;http://localhost:4000/api/v1/stats/aggregate?site_id=example.com&amp;" in html
     assert "<code>pageview</code>" in html  # of a meaning
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", html)
+
+
+def test_the_documentation_names_every_route() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+    for path, methods in DOCUMENT["paths"].items():
+        if path in OF_COLLECT:
+            continue
+        named = path.replace("{", "<").replace("}", ">")
+        for method in methods:
+            assert f"`{method.upper()} {named}" in page or f"`{named}`" in page, path
+    for scope in Scope:
+        assert f"| `{scope}` |" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("a `b` c", "a <code>b</code> c"),
+        ("`b`", "<code>b</code>"),
+        ("<i> `<b>`", "&lt;i&gt; <code>&lt;b&gt;</code>"),
+        ("one ` alone", "one ` alone"),
+    ],
+)
+def test_what_backquotes_stand_around_is_code(text, html) -> None:
+    assert marked(text) == html

@@ -35,19 +35,14 @@ def explain(reports: Reports, site: StatsSite, query: Query, now_ms: int) -> dic
     """
     answer = reports.answer(site, query, now_ms)
     zone = ZoneInfo(site.timezone)
-    start, end = answer.period
     return {
         "metrics": [_metric(name) for name in query.metrics],
         "dimensions": [{"name": name, "meaning": of(name).meaning} for name in query.dimensions],
         "filters": [{"filter": filters.written(part), "words": words(part)} for part in query.filters],
         "goals": [{"name": goal.name, "reached_by": _reached_by(goal)} for goal in site.goals if _asks_goals(query)],
         "order_by": [list(key) for key in order(query)],
-        "period": {
-            "first": periods.iso(zone, start),
-            "last": periods.iso(zone, end - 1),
-            "timezone": site.timezone,
-            "interval": answer.interval,
-        },
+        "period": {**_ends(zone, answer.period), "timezone": site.timezone, "interval": answer.interval},
+        "compared_with": _ends(zone, answer.comparison.period) if answer.comparison else None,
         "engine": reports.engine,
         "statements": [
             {"of": name, "meaning": _meaning(name), "sql": sql}
@@ -71,6 +66,11 @@ def words(filter: Filter) -> str:
         return f"not ({words(filter.filter)})"
     joiner = " and " if isinstance(filter, And) else " or "
     return joiner.join(f"({words(part)})" for part in filter.filters)
+
+
+def _ends(zone: ZoneInfo, period: tuple[int, int]) -> dict[str, str]:
+    start, end = period
+    return {"first": periods.iso(zone, start), "last": periods.iso(zone, end - 1)}
 
 
 def _metric(name: str) -> dict[str, Any]:

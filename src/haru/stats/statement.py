@@ -425,6 +425,8 @@ def _text(dimension: Dimension) -> Expression:
 
 def _key_text(dimension: Dimension, text: Expression) -> Expression:
     """The text to group by: what is called as the unknown is counted with it: nobody can tell them apart."""
+    if dimension.key:
+        return func.coalesce(func.nullif(text, dimension.empty), "")  # looks for the property once
     return case((text == dimension.empty, ""), else_=text)
 
 

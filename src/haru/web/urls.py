@@ -54,6 +54,7 @@ urlpatterns = [
     path("api/docs", docs.page, name="api-docs"),
     path("api/openapi.json", openapi.openapi, name="openapi"),
     path("api/v2/query", query.query, name="query"),
+    path("api/v2/query/explain", query.explained, name="explain"),
 ]
 
 handler400 = "haru.web.errors.bad_request"

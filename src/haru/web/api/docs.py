@@ -84,10 +84,17 @@ def _fields(described: dict[str, Any], operation: dict[str, Any]) -> Iterator[Fi
     body = _body(operation)
     if body is None:
         return
-    schema = _resolved(described, body["schema"])
+    yield from _keys(_resolved(described, body["schema"]), "")
+
+
+def _keys(schema: dict[str, Any], before: str) -> Iterator[Field]:
+    """The keys of an object, those of the objects in it as `include.total_rows`."""
     for name, value in schema["properties"].items():
-        meaning = value.get("description", "")
-        yield Field(name, "body", name in schema.get("required", []), _type(value), meaning)
+        if "properties" in value and value.get("type") == "object":
+            yield from _keys(value, f"{before}{name}.")
+        else:
+            required = name in schema.get("required", [])
+            yield Field(before + name, "body", required, _type(value), value.get("description", ""))
 
 
 def _body(operation: dict[str, Any]) -> dict[str, Any] | None:

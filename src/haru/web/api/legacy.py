@@ -21,7 +21,6 @@ USUAL_PERIOD = "30d"
 USUAL_ROWS, MOST_ROWS = 100, 1000
 INTERVALS = ("date", "day", "hour", "minute", "month", "week")
 UNANCHORED = ("all", "realtime", "24h")  # periods that a date says nothing about
-NO_NUMBERS = ("total_revenue", "average_revenue")  # a currency each: only the query has a shape for them
 EVERYWHERE = ("period", "date", "metrics", "filters", "with_imported")
 
 _FILTER = re.compile(r"(?P<property>[^=!~]+)(?P<operator>==|!=|!~|~)(?P<value>.*)", re.DOTALL)
@@ -62,9 +61,6 @@ def read(parameters: Mapping[str, str], known: tuple[str, ...], required: tuple[
         faults.append("#/with_imported: Give true or false")
     if "compare" in values:
         _compare(values["compare"], period, data, faults)
-    for index, name in enumerate(data["metrics"]):
-        if name in NO_NUMBERS:
-            faults.append(f'#/metrics/{index}: "{name}" has a currency: ask POST /api/v2/query for it')
     if "property" in values:
         data["dimensions"] = [values["property"]]
         if values["property"].startswith("time"):

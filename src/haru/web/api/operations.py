@@ -177,6 +177,44 @@ OPERATIONS: Sequence[Operation] = (
         files=tuple(FORMATS.values()),
     ),
     Operation(
+        name="explain",
+        tag=STATS,
+        method="post",
+        path="/api/v2/query/explain",
+        summary="Explain the numbers of a query.",
+        text="Takes what the query takes, and answers how its numbers come about: what each metric means, the filters "
+        "in words, the period as instants, and the statements that the store was asked.",
+        scopes=_READ,
+        body=ref("Query"),
+        sent={"site_id": SITE, "metrics": ["pageviews"], "date_range": "7d"},
+        answers=ref("Explanation"),
+        answered={
+            "metrics": [
+                {
+                    "name": "pageviews",
+                    "meaning": "events named `pageview`",
+                    "rounding": "a whole number, half to even",
+                    "counted": [{"name": "pageviews", "meaning": "events named `pageview`"}],
+                }
+            ],
+            "dimensions": [],
+            "filters": [],
+            "goals": [],
+            "order_by": [["pageviews", "desc"]],
+            "period": {
+                "first": "2026-01-24T00:00:00+01:00",
+                "last": "2026-01-30T23:59:59.999+01:00",
+                "timezone": "Europe/Berlin",
+                "interval": "day",
+            },
+            "compared_with": None,
+            "engine": "duckdb",
+            "statements": [{"of": "rows", "meaning": "the rows of the answer", "sql": "SELECT count(*) FROM event"}],
+            "computed_at": "2026-01-31T10:00:00.123+01:00",
+            "cost_ms": 4.2,
+        },
+    ),
+    Operation(
         name="currentVisitors",
         tag=STATS,
         method="get",

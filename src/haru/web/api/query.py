@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from haru.accounts.models import Scope
 from haru.sites.goals import stats_site
-from haru.stats import filters, metrics, periods, statement
+from haru.sites.models import Site
+from haru.stats import explain, filters, metrics, periods, statement
 from haru.stats.query import Query, QueryError, parse
 from haru.stats.report import Answer, Row
 from haru.web import plane
@@ -16,14 +17,27 @@ from haru.web.api.door import Call, Faulty, Method, route
 
 def answer(call: Call) -> dict[str, Any]:
     """Answer a query, with the key in the `Authorization` header and JSON in the body."""
-    data = call.json
-    asked = _parsed(data)
-    site = call.site(data["site_id"])
+    site, asked = _asked(call)
     try:
         found = plane.get().reports.answer(stats_site(site), asked, call.now_ms)
     except QueryError as error:
         raise Faulty(error.faults) from None
     return written(site.domain, ZoneInfo(site.timezone), asked, found)
+
+
+def explanation(call: Call) -> dict[str, Any]:
+    """How the answer to a query comes about: what each metric means, and what the store was asked."""
+    site, asked = _asked(call)
+    try:
+        return explain.explain(plane.get().reports, stats_site(site), asked, call.now_ms)
+    except QueryError as error:
+        raise Faulty(error.faults) from None
+
+
+def _asked(call: Call) -> tuple[Site, Query]:
+    data = call.json
+    asked = _parsed(data)
+    return call.site(data["site_id"]), asked
 
 
 def _parsed(data: Any) -> Query:
@@ -41,6 +55,7 @@ def _parsed(data: Any) -> Query:
 
 
 query = route(POST=Method(answer, (Scope.STATS_READ,)))
+explained = route(POST=Method(explanation, (Scope.STATS_READ,)))
 
 
 def written(domain: str, zone: ZoneInfo, asked: Query, answer: Answer) -> dict[str, Any]:

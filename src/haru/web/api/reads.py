@@ -50,7 +50,7 @@ def over_time(call: Call) -> dict[str, Any]:
     query = replace(query, dimensions=(legacy.unit(asked),), include=Include(time_labels=True))
     answer = _answer(call, site, query)
     found = {row.dimensions[0]: row.metrics for row in answer.rows}
-    nothing = tuple(getattr(METRICS[name], "nothing", 0) for name in query.metrics)
+    nothing = tuple(METRICS[name].nothing for name in query.metrics)
     return {
         "results": [
             {"date": label, **dict(zip(query.metrics, found.get(label, nothing), strict=True))}

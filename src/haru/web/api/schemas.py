@@ -6,8 +6,8 @@ from typing import Any
 
 from haru.collect.refusals import Refusal
 from haru.stats import periods
-from haru.stats.dimensions import DIMENSIONS, Level
-from haru.stats.filters import JOINERS, OPERATORS
+from haru.stats.dimensions import DIMENSIONS, PROPERTIES, Level
+from haru.stats.filters import DONE, JOINERS, OPERATORS
 from haru.stats.metrics import METRICS
 from haru.stats.query import MOST_ROWS
 
@@ -24,14 +24,14 @@ VOCABULARY: dict[str, dict[str, str]] = {
     "Metric": {name: metric.meaning for name, metric in METRICS.items()},
     "Dimension": {
         **{name: dimension.meaning for name, dimension in DIMENSIONS.items()},
-        "event:props:<key>": "a property of the event",
+        PROPERTIES.name: PROPERTIES.meaning.replace("<key>", "of that key"),
     },
     "Period": {
         **periods.NAMES,
         "<n>d": "the n days before today",
         "<n>mo": "the n calendar months before this one",
     },
-    "Filter": {**OPERATORS, **JOINERS},
+    "Filter": {**OPERATORS, **JOINERS, **DONE},
 }
 
 
@@ -66,6 +66,10 @@ def _pair(first: Schema, second: Schema, *more: Schema) -> Schema:
     return {"type": "array", "prefixItems": items, "items": False, "minItems": len(items), "maxItems": len(items)}
 
 
+def _both(ends: Schema) -> Schema:
+    return array(ends, minItems=2, maxItems=2)
+
+
 def _told(name: str) -> str:
     return "; ".join(f"`{word}`: {meaning}" for word, meaning in VOCABULARY[name].items())
 
@@ -80,11 +84,11 @@ _PERIOD: Schema = {
     "description": _told("Period"),
 }
 _RANGE: Schema = {
-    "anyOf": [_pair(DATE, DATE), _pair(INSTANT, INSTANT)],
+    "anyOf": [_both(DATE), _both(INSTANT)],
     "description": "The first and the last: two days, or two instants with their offset.",
 }
 _FLAG: Schema = {"type": "boolean", "default": False}
-_BOTH_ENDS = _pair(INSTANT, INSTANT)
+_BOTH_ENDS = _both(INSTANT)
 _CURSOR = nullable(TEXT)
 _ANSWERED: Schema = {
     "metrics": array(ref("Value"), description="In the order of the query's."),
@@ -118,14 +122,14 @@ SCHEMAS: dict[str, Schema] = {
                 record({}, {"case_sensitive": _FLAG}),
             ),
             _pair({"enum": [name for name in JOINERS if name != "not"]}, array(ref("Filter"), minItems=1)),
-            _pair({"const": "not"}, ref("Filter")),
+            _pair({"enum": ["not", *DONE]}, ref("Filter")),
         ],
     },
     "Query": record(
         {
             "site_id": {**TEXT, "description": "The site's domain."},
-            "metrics": array(ref("Metric"), minItems=1, uniqueItems=True),
-            "date_range": {"anyOf": [_PERIOD, _RANGE]},
+            "metrics": array(ref("Metric"), minItems=1, uniqueItems=True, description="At least one, none twice."),
+            "date_range": {"anyOf": [ref("Period"), _RANGE], "description": "A name, or the first and the last."},
         },
         {
             "dimensions": array(ref("Dimension"), uniqueItems=True, description="At most one of time."),
@@ -137,12 +141,15 @@ SCHEMAS: dict[str, Schema] = {
             "include": record(
                 {},
                 {
-                    "imports": _FLAG,
-                    "time_labels": {**_FLAG, "description": "Needs a dimension of time."},
-                    "total_rows": _FLAG,
+                    "imports": {**_FLAG, "description": "Whether imported statistics are counted: there are none."},
+                    "time_labels": {**_FLAG, "description": "The label of every bucket; needs a dimension of time."},
+                    "total_rows": {**_FLAG, "description": "How many rows there are before pagination."},
                     "comparisons": record(
-                        {"mode": {"enum": list(periods.MODES)}},
-                        {"date_range": {**_RANGE, "description": "Of the mode custom."}, "match_day_of_week": _FLAG},
+                        {"mode": {"enum": list(periods.MODES), "description": "What it is compared with."}},
+                        {
+                            "date_range": {**_RANGE, "description": "Of the mode custom."},
+                            "match_day_of_week": {**_FLAG, "description": "Begin on the same day of the week."},
+                        },
                     ),
                 },
             ),
@@ -157,14 +164,47 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Value": {
         "description": "A number; null where there is no data; of revenue an amount for each currency.",
-        "anyOf": [{"type": "number"}, {"type": "null"}, array({"type": "object"})],
+        "anyOf": [{"type": "number"}, {"type": "null"}, array(record({"currency": TEXT, "value": {"type": "number"}}))],
     },
+    "Change": {
+        "description": "In per cent, of a share in points; null where there is none; of revenue for each currency.",
+        "anyOf": [
+            {"type": ["number", "null"]},
+            array(record({"currency": TEXT, "change": {"type": ["number", "null"]}})),
+        ],
+    },
+    "Explanation": record(
+        {
+            "metrics": array(
+                record(
+                    {
+                        "name": TEXT,
+                        "meaning": TEXT,
+                        "rounding": TEXT,
+                        "counted": array(record({"name": TEXT, "meaning": TEXT})),
+                    }
+                )
+            ),
+            "dimensions": array(record({"name": TEXT, "meaning": TEXT})),
+            "filters": array(record({"filter": array({}), "words": TEXT}), description="As understood, and in words."),
+            "goals": array(record({"name": TEXT, "reached_by": TEXT})),
+            "order_by": array(array(TEXT)),
+            "period": record({"first": INSTANT, "last": INSTANT, "timezone": TEXT, "interval": TEXT}),
+            "compared_with": nullable(record({"first": INSTANT, "last": INSTANT})),
+            "engine": {**TEXT, "description": "The event store."},
+            "statements": array(
+                record({"of": TEXT, "meaning": TEXT, "sql": TEXT}), description="What the store was asked."
+            ),
+            "computed_at": INSTANT,
+            "cost_ms": {"type": "number", "description": "What the answer took when it was computed."},
+        }
+    ),
     "Answer": record(
         {
             "results": array(
                 record(
                     _ANSWERED,
-                    {"comparison": nullable(record({**_ANSWERED, "change": array({"type": ["number", "null"]})}))},
+                    {"comparison": nullable(record({**_ANSWERED, "change": array(ref("Change"))}))},
                 )
             ),
             "meta": record(
@@ -206,7 +246,7 @@ SCHEMAS: dict[str, Schema] = {
                 "description": "By metric.",
                 "additionalProperties": record(
                     {"value": ref("Value")},
-                    {"comparison_value": ref("Value"), "change": {"type": ["number", "null"]}},
+                    {"comparison_value": ref("Value"), "change": ref("Change")},
                 ),
             }
         }
