@@ -292,4 +292,7 @@ class Door:
 
 
 def _first(error: Exception) -> str:
+    """What went wrong, in a line: of a connection that failed the reason only, not the machinery around it."""
+    if reason := re.search(r"\[Errno -?\d+\] [^\"')]+", str(error)):
+        return reason.group()
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
