@@ -83,9 +83,9 @@ RANGES = [
 
 
 AMOUNTS = ["0", "0.005", "0.015", "-1.10", "12.50", "0.000000001", "999999999999999.999999999", "-999999999999999"]
-PROPS = st.dictionaries(st.sampled_from([*KEYS, *KEYS[:1] * 8]), st.sampled_from(VALUES), max_size=2).map(
-    lambda props: json.dumps(props, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-)
+PROPS = st.dictionaries(
+    st.sampled_from([*KEYS, *KEYS[:1] * 8]), st.sampled_from([*VALUES, *["pro"] * 4]), max_size=2
+).map(lambda props: json.dumps(props, ensure_ascii=False, sort_keys=True, separators=(",", ":")))
 
 
 @st.composite
@@ -193,7 +193,7 @@ def queries(draw: st.DrawFn, now: int, goals: list[Goal]) -> dict[str, Any]:
     query: dict[str, Any] = {"date_range": draw(ranges(now)), "dimensions": dimensions}
     if draw(st.booleans()):
         query["filters"] = draw(st.lists(trees(goals), min_size=1, max_size=2))
-    if filtered and draw(st.integers(0, 2)) == 0:
+    if filtered and draw(st.booleans()):
         query["filters"] = [*query.get("filters", []), draw(leaves(filtered))]
     if by_filter:
         query["filters"] = [
