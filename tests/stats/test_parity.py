@@ -172,3 +172,24 @@ def test_answers_are_those_of_the_second_implementation(data: st.DataObject) -> 
         query = data.draw(queries(now))
         expected = reference.answer(events, query, timezone, now)
         assert_same(reports.answer(StatsSite(1, timezone), parse(query), now), expected, query)
+
+
+@settings(
+    max_examples=120, phases=(Phase.generate,), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+@given(st.data())
+def test_answers_stay_the_same_however_many_visits_are_folded(data: st.DataObject) -> None:
+    timezone, moment = data.draw(st.sampled_from(ODD))
+    centre = ms(moment)
+    events = [e for number in range(1, data.draw(st.integers(1, 6)) + 1) for e in data.draw(visits(number, centre))]
+    now = centre + data.draw(st.sampled_from([0, HOUR, DAY, 2 * DAY, 3 * DAY + 123]))
+    store = filled(events)
+    reports = Reports(store)
+    asked = [data.draw(queries(now)) for _ in range(3)]
+    expected = [reference.answer(events, query, timezone, now) for query in asked]
+    # Ids of visits are hundreds: some folds end in the middle of one.
+    for most in data.draw(st.sampled_from([[1000], [1, 1000], [103, 99, 1000], [202]])):
+        store.fold(most)
+        for query, answer in zip(asked, expected, strict=True):
+            assert_same(reports.answer(StatsSite(1, timezone), parse(query), now, fresh=True), answer, query)
+        reports.invalidate([1])

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.sql import ClauseElement
 
 from haru.events.histogram import Histogram
-from haru.events.store import Store
-from haru.stats import dimensions, filters, periods, statement
+from haru.events.store import Folding, Store
+from haru.stats import dimensions, filters, folded, periods, statement
 from haru.stats.cache import MOST_ENTRIES, Cache
 from haru.stats.dimensions import DIMENSIONS, Dimension, Level
 from haru.stats.filters import Leaf
@@ -85,6 +85,7 @@ class Reports:
     def __init__(self, store: Store) -> None:
         """`store` is asked; it is not closed."""
         self._store = store
+        self._folds = isinstance(store, Folding)
         self.cache = Cache()
         self.query_seconds = Histogram((0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0))
         self._hot: OrderedDict[tuple[StatsSite, Query], int] = OrderedDict()  # when each was asked last, ms
@@ -160,7 +161,7 @@ class Reports:
         question = self._question(site, query, period, span.unit, now_ms)
         labels = _labels(zone, question) if query.include.time_labels else None
         whole = self._whole(site, query, span, now_ms) if "percentage" in query.metrics else 0
-        found = self._fetch(statement.build(question, paged=paged))
+        found = self._fetch(self._statement(question, paged=paged))
         first = periods.wall(zone, period.start_ms)
         rows = [_row(question, values, whole, first) for values in found]
         total = None
@@ -169,6 +170,10 @@ class Reports:
         if paged and not question.sorted_by_store:
             rows = _sorted(query, rows)[query.offset : query.offset + query.limit]
         return Answer(rows, (period.start_ms, period.end_ms), span.unit, now_ms, 0.0, labels, total)
+
+    def _statement(self, question: Question, *, paged: bool = True) -> ClauseElement:
+        groups = folded.groups if self._folds and folded.suits(question) else None
+        return statement.build(question, paged=paged, groups=groups)
 
     def _question(self, site: StatsSite, query: Query, period: Period, unit: str, now_ms: int) -> Question:
         reach = self._reach(site, period, now_ms) if statement.needs_facts(query) else period
@@ -208,7 +213,7 @@ class Reports:
     def _count(self, question: Question) -> int:
         """How many rows there are when the page lies behind the last."""
         first = replace(question, query=replace(question.query, limit=1, offset=0))
-        found = self._fetch(statement.build(first))
+        found = self._fetch(self._statement(first))
         return int(found[0][-1]) if found else 0
 
 
