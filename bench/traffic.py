@@ -1,8 +1,8 @@
 """Made-up traffic of many sites, the same for the same seed: fast enough for a hundred million events.
 
-It comes day by day in the order of arrival, with all sites mixed, as the loader stores what visitors send. Half of it is
-that of site 1. Times, sizes of visits, how often pages and sources occur, and visitors who come again follow what such
-sites have: few of most things are most of them.
+It comes day by day in the order of arrival, with all sites mixed, as the loader stores what visitors send. Half of it
+is that of site 1. Times, sizes of visits, how often pages and sources occur, and visitors who come again follow what
+such sites have: few of most things are most of them.
 """
 
 from __future__ import annotations

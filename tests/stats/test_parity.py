@@ -175,7 +175,7 @@ def test_answers_are_those_of_the_second_implementation(data: st.DataObject) -> 
 
 
 @settings(
-    max_examples=120, phases=(Phase.generate,), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=60, phases=(Phase.generate,), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 @given(st.data())
 def test_answers_stay_the_same_however_many_visits_are_folded(data: st.DataObject) -> None:

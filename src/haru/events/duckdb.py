@@ -106,6 +106,8 @@ class DuckStore:
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "preserve_insertion_order": False,
+            # Statements have the smaller side of a join on the right: its guess is worse where several sets are united.
+            "disabled_optimizers": "build_side_probe_side",
         }
         self._writing = threading.Lock()
         self._folding = threading.Lock()
@@ -150,8 +152,7 @@ class DuckStore:
             yield
             return
         with self._cursor() as cursor:
-            ((last,),) = cursor.execute("SELECT coalesce(max(position), 0) FROM progress WHERE spool = ''").fetchall()
-            follows = min(row[0] for row in rows) > max(last, _folded(cursor))
+            follows = min(row[0] for row in rows) > max(_last_id(cursor), _folded(cursor))
         with contextlib.nullcontext() if follows else self._folding:
             yield
 
@@ -177,8 +178,7 @@ class DuckStore:
     def unfolded(self) -> int:
         """See `Folding.unfolded`."""
         with self._errors(), self._cursor() as cursor:
-            ((last,),) = cursor.execute("SELECT coalesce(max(id), 0) FROM event").fetchall()
-            return int(last) - _folded(cursor)
+            return max(0, _last_id(cursor) - _folded(cursor))
 
     def progress(self) -> Progress:
         """See `Store.progress`."""
@@ -320,6 +320,14 @@ def _prepare(database: duckdb.DuckDBPyConnection) -> None:
         database.execute("COMMIT")
 
     migrate(MIGRATIONS, version, apply)
+
+
+def _last_id(cursor: duckdb.DuckDBPyConnection) -> int:
+    """The last event's id as progress has it."""
+    ((last,),) = cursor.execute(
+        "SELECT coalesce(max(position), 0) FROM progress WHERE spool = $1", [_LAST_ID]
+    ).fetchall()
+    return int(last)
 
 
 def _folded(cursor: duckdb.DuckDBPyConnection) -> int:

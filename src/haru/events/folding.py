@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from haru.events.event import COLUMNS, ENGAGEMENT, PAGEVIEW, Origin
 
-FOLDED_AT_ONCE = 300_000  # events, which bounds memory
+FOLDED_AT_ONCE = 100_000  # events: about a second, and a bound on memory
 
 _ORIGIN = Origin.__struct_fields__
 _KIND = dict(COLUMNS)

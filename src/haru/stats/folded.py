@@ -1,13 +1,12 @@
 """Questions over folded visits: the same rows as `statement` finds in the events, from one ready row for each visit.
 
-A store that folds (`haru.events.store.Folding`) has a table `visit`. A visit in it is taken as it is when it lies wholly
-inside the period and has no event that is not folded; the few others are made from their events, as ever. Visitors who
-have one visit in all are counted without being told apart: telling apart is what takes the time of a question.
+A store that folds (`haru.events.store.Folding`) has a table `visit`. A visit in it is taken as it is when it lies
+wholly inside the period and has no event that is not folded; the few others are made from their events, as ever.
+Visitors who have one visit in all are counted without being told apart: that is what takes the time of a question.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import (
@@ -34,7 +33,6 @@ from haru.events.store import FOLDED
 from haru.events.visits import VISIT_GAP_MS
 from haru.stats import periods, statement
 from haru.stats.dimensions import Dimension, Level
-from haru.stats.engine import AnyOf
 from haru.stats.facts import COUNTED, EVENT, E
 from haru.stats.filters import And, Filter, Leaf, Not, Or
 from haru.stats.periods import Period
@@ -77,22 +75,15 @@ def suits(question: Question) -> bool:
         return False
     if not all(_simple(filter) and levels <= {Level.STAMP, Level.FACT} for filter, levels in question.conjuncts):
         return False
-    if not question.by_time or not counters & COUNTED.keys():
-        return True
-    # A visit counts in each bucket it has an event in, a fact in one only: those are two questions.
-    return not statement.needs_facts(question.query) and _in_one_piece(question)
+    # A visit counts in each bucket it has an event in, a fact in one only.
+    return not (question.by_time and counters & COUNTED.keys())
 
 
 def groups(question: Question) -> FromClause:
     """One row for each group, its dimensions and counters: see `statement.build`. The question must suit."""
     special = _special(question)
-    if question.by_time and set(question.counters) & COUNTED.keys():
-        made: FromClause = _in_buckets(question, special)
-        ready = [_bucketed(question, V.first_at) == _bucketed(question, V.last_at)]
-    else:
-        made = statement._one_pass(question, question.counters, select(special.c.visit_id))
-        ready = []
-    ready += [*_whole(question), V.id.not_in(select(special.c.visit_id)), *_of_visits(_stamps(question))]
+    made = statement._one_pass(question, question.counters, select(special.c.visit_id))
+    ready = [*_whole(question), V.id.not_in(select(special.c.visit_id)), *_of_visits(_stamps(question))]
     folded = select(*(_held(question, name).label(name) for name in made.c.keys()))  # noqa: SIM118 -- no dict
     if "visitors" not in question.counters:
         return _grouped(question, union_all(folded.where(*ready), select(*made.c)), question.counters).subquery(
@@ -138,19 +129,6 @@ def _whole(question: Question) -> list[Expression]:
     return [V.site_id == question.site_id, V.first_at >= periods.moment(start), V.last_at < periods.moment(end)]
 
 
-def _in_buckets(question: Question, special: CTE) -> FromClause:
-    """From the events, a row for each visit and bucket of the visits that are special or in more than one bucket."""
-    spread = select(V.id).where(*_whole(question), _bucketed(question, V.first_at) != _bucketed(question, V.last_at))
-    keys = [statement._of_event(question, d).label(f"d{i}") for i, d in enumerate(question.dimensions)]
-    parts = [statement._count(*COUNTED[name].part).label(name) for name in question.counters if COUNTED[name].part]
-    rows = select(*keys, AnyOf(E.visitor_id).label("visitor_id"), *parts).where(
-        statement._within(question.site_id, question.period),
-        E.visit_id.in_(union_all(select(special.c.visit_id), spread)),
-        *_stamps(question),
-    )
-    return rows.group_by(E.visit_id, *statement._named(keys)).subquery("pieces")
-
-
 def _grouped(question: Question, rows: Any, counters: list[str]) -> Select[Any]:
     by_first = question.by_time
     return statement._by_visit(question, counters, by_first=by_first, rows=rows.subquery("visit"))
@@ -190,26 +168,6 @@ def _of_visit(expression: Expression) -> Expression:
         return V[element.name] if getattr(element, "table", None) is EVENT else None
 
     return replacement_traverse(expression, {}, replaced)  # type: ignore[no-any-return]
-
-
-def _bucketed(question: Question, at: Expression) -> Expression:
-    dimension = next(d for d in question.dimensions if d.level is Level.TIME)
-    return statement._bucket(question, dimension, at)
-
-
-def _in_one_piece(question: Question) -> bool:
-    """Whether each bucket is one stretch of time, so that a visit is in one when its first and its last event are.
-
-    Minutes are not worth it, most visits are in several.
-    """
-    unit = next(d.column for d in question.dimensions if d.level is Level.TIME) or question.unit
-    if unit == "minute":
-        return False
-    for before, after in pairwise(question.stretches):
-        last = periods.floor(periods.moment(before.end_ms - 1 + before.offset_ms), unit)
-        if periods.floor(periods.moment(after.start_ms + after.offset_ms), unit) < last:
-            return False
-    return True
 
 
 def _simple(filter: Filter) -> bool:
