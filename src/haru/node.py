@@ -65,7 +65,7 @@ class Node:
         self.collector = Collector(settings)
         self.live = Live()
         self.store = event_store(settings)
-        self.reports = Reports(self.store)
+        self.reports = Reports(self.store, settings.query_seconds)
         self.spools = Spools(settings.data_dir)
         self._claims = Claims(settings.data_dir)
         self.loader = Loader(self.spools, self.store, self._claims, self._loaded)
@@ -333,6 +333,7 @@ class Node:
             loaded_events=self.loaded_events,
             load_seconds=self.load_seconds,
             query_seconds=self.reports.query_seconds,
+            queries_stopped=dict(self.reports.stopped),
             cache_hits=self.reports.cache.hits,
             cache_misses=self.reports.cache.misses,
             subscribers=self.live.watchers(),

@@ -167,7 +167,7 @@ def _of_visit(expression: Expression) -> Expression:
     def replaced(element: Any, **_: Any) -> Any:
         return V[element.name] if getattr(element, "table", None) is EVENT else None
 
-    return replacement_traverse(expression, {}, replaced)  # type: ignore[no-any-return]
+    return replacement_traverse(expression, {}, replaced)
 
 
 def _simple(filter: Filter) -> bool:

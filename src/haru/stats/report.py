@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,8 +14,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.sql import ClauseElement
 
 from haru.events.histogram import Histogram
+from haru.events.stop import Stop, Stopped
 from haru.events.store import Folding, Store
-from haru.stats import dimensions, filters, folded, periods, statement
+from haru.stats import dimensions, filters, folded, periods, statement, waiting
 from haru.stats.cache import MOST_ENTRIES, Cache
 from haru.stats.dimensions import DIMENSIONS, Dimension, Level
 from haru.stats.filters import Leaf
@@ -25,7 +25,9 @@ from haru.stats.metrics import METRICS, Number
 from haru.stats.periods import Comparison, DateRange, Period
 from haru.stats.query import Query, QueryError
 from haru.stats.statement import Question
+from haru.stats.waiting import Flight
 
+MOST_AT_ONCE = 4  # queries that run at the same time; others wait for their turn
 HOT_MS = 5 * 60_000  # questions asked within this time are answered again before someone waits for them
 
 Value = str | int  # of a dimension
@@ -82,11 +84,14 @@ class _Span:
 class Reports:
     """Answers queries from a store. Every method may be called from any thread and blocks."""
 
-    def __init__(self, store: Store) -> None:
-        """`store` is asked; it is not closed."""
+    def __init__(self, store: Store, seconds: float = 0) -> None:
+        """`store` is asked; it is not closed. One query of it may take so many seconds; 0 is no limit."""
         self._store = store
         self._folds = isinstance(store, Folding)
-        self.cache = Cache()
+        self.cache = Cache(seconds=seconds)
+        self._seconds = seconds
+        self._turns = threading.Semaphore(MOST_AT_ONCE)
+        self.stopped: Counter[str] = Counter()  # queries ended before their answer: "limit" or "left"
         self.query_seconds = Histogram((0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0))
         self._hot: OrderedDict[tuple[StatsSite, Query], int] = OrderedDict()  # when each was asked last, ms
         self._hot_lock = threading.Lock()
@@ -94,7 +99,8 @@ class Reports:
     def answer(self, site: StatsSite, query: Query, now_ms: int, *, fresh: bool = False) -> Answer:
         """The answer, at most a minute old; `fresh`: with every event that is in the store.
 
-        Raises `QueryError` when the period has more time labels than can be answered, and `StoreUnavailable`.
+        Raises `QueryError` when the period has more time labels than can be answered, `StoreUnavailable`, and `Stopped`
+        when it takes longer than the limit or the one who waits for it has left.
         """
         with self._hot_lock:
             self._hot[site, query] = now_ms
@@ -114,8 +120,13 @@ class Reports:
                 del self._hot[question]
             hot = list(self._hot)
         for site, query in hot:
-            with contextlib.suppress(QueryError):  # who asks is told
+            try:
                 self._answer(site, query, now_ms, fresh=True)
+            except QueryError:  # who asks is told
+                pass
+            except Stopped:  # not again until someone asks
+                with self._hot_lock:
+                    self._hot.pop((site, query), None)
 
     def first_event(self, site_id: int, now_ms: int) -> int | None:
         """The moment (ms) of the site's first event; None when it has none."""
@@ -128,11 +139,18 @@ class Reports:
         return first
 
     def _fetch(self, asked: ClauseElement) -> list[Any]:
-        begun = time.perf_counter()
-        try:
-            return self._store.fetch(asked)
-        finally:
-            self.query_seconds.observe(time.perf_counter() - begun)
+        waiter = waiting.current.get()
+        stop = waiter.stop if isinstance(waiter, Flight) else Stop(self._seconds)
+        with self._turns:
+            begun = time.perf_counter()
+            try:
+                return self._store.fetch(asked, stop=stop)
+            except Stopped:
+                left = isinstance(waiter, Flight) and waiter.abandoned
+                self.stopped["left" if left else "limit"] += 1
+                raise
+            finally:
+                self.query_seconds.observe(time.perf_counter() - begun)
 
     def _answer(self, site: StatsSite, query: Query, now_ms: int, fresh: bool) -> Answer:
         zone = ZoneInfo(site.timezone)
