@@ -19,6 +19,7 @@ from haru.control import Client
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 START_SECONDS = 30
+ROOT = Path(__file__).parent.parent
 
 
 def free_port() -> int:
@@ -40,7 +41,7 @@ class Server:
             "HARU_PORT": str(self.port),
             "HARU_BASE_URL": self.url,
             "HARU_RATE_LIMIT": "0",
-            "PYTHONPATH": str(Path(__file__).parent.parent),
+            "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))),
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None

@@ -333,6 +333,7 @@ class Node:
             loaded_events=self.loaded_events,
             load_seconds=self.load_seconds,
             query_seconds=self.reports.query_seconds,
+            queries_running=self.reports.running,
             queries_stopped=dict(self.reports.stopped),
             cache_hits=self.reports.cache.hits,
             cache_misses=self.reports.cache.misses,

@@ -91,6 +91,8 @@ class Reports:
         self.cache = Cache(seconds=seconds)
         self._seconds = seconds
         self._turns = threading.Semaphore(MOST_AT_ONCE)
+        self._counting = threading.Lock()
+        self.running = 0  # queries under way
         self.stopped: Counter[str] = Counter()  # queries ended before their answer: "limit" or "left"
         self.query_seconds = Histogram((0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0))
         self._hot: OrderedDict[tuple[StatsSite, Query], int] = OrderedDict()  # when each was asked last, ms
@@ -142,14 +144,19 @@ class Reports:
         waiter = waiting.current.get()
         stop = waiter.stop if isinstance(waiter, Flight) else Stop(self._seconds)
         with self._turns:
+            with self._counting:
+                self.running += 1
             begun = time.perf_counter()
             try:
                 return self._store.fetch(asked, stop=stop)
             except Stopped:
                 left = isinstance(waiter, Flight) and waiter.abandoned
-                self.stopped["left" if left else "limit"] += 1
+                with self._counting:
+                    self.stopped["left" if left else "limit"] += 1
                 raise
             finally:
+                with self._counting:
+                    self.running -= 1
                 self.query_seconds.observe(time.perf_counter() - begun)
 
     def _answer(self, site: StatsSite, query: Query, now_ms: int, fresh: bool) -> Answer:
