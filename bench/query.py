@@ -1,7 +1,7 @@
 """How long do the questions of a dashboard take? 30 days of the busiest of 20 sites, 90 days of events, three sizes.
 
-`BENCH_SIZES=1,10,100` (millions of events), `BENCH_STORES=duckdb`, `BENCH_ROUNDS=5`, `BENCH_FOLDER` (where the stores are
-made, and kept when it is named: made once they are taken again).
+`BENCH_SIZES=1,10,100` (millions of events), `BENCH_STORES=duckdb`, `BENCH_ROUNDS=5`, `BENCH_FOLDER` (where the stores
+are made, and kept when it is named: made once they are taken again).
 """
 
 from __future__ import annotations
@@ -188,8 +188,10 @@ def _print(engine: str, columns: list[tuple[Made, dict[str, float]]]) -> None:
         ["events/s folded", *(shown(made.fold_rate) for made, _ in columns)],
         ["bytes on disk of an event", *(f"{made.bytes / made.events:.0f}" for made, _ in columns)],
     ]
-    for name in columns[0][1] if columns else []:
-        rows.append([f"{name}, ms", *(f"{times[name]:,.{1 if times[name] < 10 else 0}f}" for _, times in columns)])
+    rows += [
+        [f"{name}, ms", *(f"{times[name]:,.{1 if times[name] < 10 else 0}f}" for _, times in columns)]
+        for name in (columns[0][1] if columns else [])
+    ]
     compared = (
         ("the page, all panels", "one scan of what the page reads, 60 days"),
         ("the page and every tab", "one scan of what page and tabs read, 60 days"),
