@@ -7,7 +7,7 @@ FRONTEND := $(shell find frontend -type f -not -path 'frontend/node_modules/*' 2
             $(shell find src/haru/web/templates -type f) $(wildcard src/haru/web/*.py src/haru/web/templatetags/*.py)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test check bench bench-query fuzz soak build reset clean pins chromium
+.PHONY: help run demo test check bench bench-query fuzz soak parity build reset clean pins chromium
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,8 +37,12 @@ bench-query: $(VENV)/dev.stamp  ## Measure the questions of a dashboard; BENCH_S
 fuzz: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Send 100,000 faulty requests; prints a table.
 	$(BIN)/python -m tests.fuzz.fuzzer 100000
 
-soak: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Kill a server 100 times under load and look for lost events; prints a table.
+soak: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Kill a server 100 times under load, cut its power 60 times; prints tables.
 	$(BIN)/python -m tests.crash.soak 100
+	$(BIN)/python -m tests.crash.power 60
+
+parity: $(VENV)/dev.stamp  ## Compare the answers to 20,000 queries on each engine with a second implementation.
+	$(BIN)/python -m tests.stats.parity 20000
 
 build: $(BUILD)/.stamp  ## Build the front end.
 

@@ -29,6 +29,8 @@ from django.core.cache import cache  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.signals import template_rendered  # noqa: E402
 
+pytest_plugins = ["tests.postgres"]
+
 PASSWORD = "a long enough secret"
 
 #: Names of the templates that this run has rendered.

@@ -1,12 +1,13 @@
 """A second implementation of every number, from docs/metrics.md, slow and plain: it shares no code with `haru.stats`.
 
-It takes stored events as dictionaries and a query as the JSON that the API takes, and answers
-`{"rows": [(dimensions, metrics, counterpart)], "total": n, "labels": [...], "period": (start, end)}`.
+It takes stored events as dictionaries, a query as the JSON that the API takes and the site's goals as dictionaries, and
+answers `{"rows": [(dimensions, metrics, counterpart)], "total": n, "labels": [...], "period": (start, end)}`.
 """
 
 from __future__ import annotations
 
 import calendar
+import json
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
@@ -18,6 +19,7 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+COUNTRIES = {"DE": "Germany", "US": "United States", "AX": "Åland Islands"}
 EVENT_COLUMNS = {"event:page": "path", "event:hostname": "hostname", "event:name": "name"}
 VISIT_FACTS = {
     "visit:entry_page": ("first", "path"),
@@ -108,7 +110,9 @@ def comparison_period(comparison, date_range, period, zone, now, events):
     elif first is not None:
         other = whole_days(zone, first - (last - first) - timedelta(1), first - timedelta(1))
     elif mode == "year_over_year":
-        other = (shown_at(zone, start, years=1), shown_at(zone, end - 1, years=1) + 1, None, None)
+        # Clocks that go back may show the end earlier than the start.
+        begin = shown_at(zone, start, years=1)
+        other = (begin, max(begin, shown_at(zone, end - 1, years=1)) + 1, None, None)
     else:
         other = (start - (end - start), start, None, None)
     if not comparison.get("match_day_of_week"):
@@ -205,6 +209,8 @@ def facts_of(events):
 
 def value(dimension, event, facts):
     """The value as people see it."""
+    if dimension.startswith("event:props:"):
+        return json.loads(event["props"]).get(dimension.removeprefix("event:props:")) or "(none)"
     if dimension in EVENT_COLUMNS:
         found = event[EVENT_COLUMNS[dimension]]
     elif dimension in VISIT_FACTS:
@@ -212,8 +218,12 @@ def value(dimension, event, facts):
         found = facts[which][column]
     elif dimension == "visit:city":
         found = event["city"] or ""
+    elif dimension == "visit:city_name":
+        found = str(event["city"] or "")
+    elif dimension == "visit:country_name":
+        found = COUNTRIES.get(event["country"], event["country"])
     else:
-        found = event[dimension.removeprefix("visit:")]
+        found = event[dimension.removeprefix("visit:").removesuffix("_name")]
     if found != "":
         return found
     return {"visit:source": "Direct / None", "visit:referrer": "Direct / None", "visit:channel": "Direct"}.get(
@@ -221,18 +231,58 @@ def value(dimension, event, facts):
     )
 
 
+# Goals
+
+
+def reaches(goal, event):
+    if goal["event"]:
+        return event["name"] == goal["event"]
+    return event["name"] == "pageview" and page_fits(goal["page"], event["path"])
+
+
+def page_fits(pattern, path):
+    """`**` is any text, `*` any text without a slash; everything else is itself."""
+    if not pattern:
+        return not path
+    if pattern.startswith("**"):
+        return any(page_fits(pattern[2:], path[n:]) for n in range(len(path) + 1))
+    if pattern.startswith("*"):
+        length = len(path.partition("/")[0])
+        return any(page_fits(pattern[1:], path[n:]) for n in range(length + 1))
+    return path[:1] == pattern[0] and page_fits(pattern[1:], path[1:])
+
+
 # Filters
 
 
-def holds(tree, event, facts):
+class Visits:
+    """What filters must know beside the event: its visit's facts, what the visit did in the period, the goals."""
+
+    def __init__(self, facts, inside, goals):
+        self.facts = facts
+        self.goals = goals
+        self.inside = {}
+        for event in inside:
+            self.inside.setdefault(event["visit_id"], []).append(event)
+
+
+def holds(tree, event, visits):
     operator = tree[0]
     if operator == "and":
-        return all(holds(part, event, facts) for part in tree[1])
+        return all(holds(part, event, visits) for part in tree[1])
     if operator == "or":
-        return any(holds(part, event, facts) for part in tree[1])
+        return any(holds(part, event, visits) for part in tree[1])
     if operator == "not":
-        return not holds(tree[1], event, facts)
-    return leaf_holds(tree, str(value(tree[1], event, facts)))
+        return not holds(tree[1], event, visits)
+    if operator in ("has_done", "has_not_done"):
+        did = any(holds(tree[1], other, visits) for other in visits.inside.get(event["visit_id"], []))
+        return did == (operator == "has_done")
+    if tree[1] == "event:goal":
+        return any(reaches(goal, event) and leaf_holds(tree, goal["name"]) for goal in visits.goals)
+    text = str(value(tree[1], event, visits.facts[event["visit_id"]]))
+    if tree[1].startswith("event:props:") and text == "(none)" and not operator.startswith("is"):
+        return False
+    return leaf_holds(tree, text)
 
 
 def leaf_holds(leaf, text):
@@ -245,6 +295,28 @@ def leaf_holds(leaf, text):
             text, clauses = text.lower(), [clause.lower() for clause in clauses]
         found = text in clauses if operator.startswith("is") else any(clause in text for clause in clauses)
     return found != operator.endswith("_not")
+
+
+def parts(trees):
+    """The filters that must all hold."""
+    for tree in trees:
+        if tree[0] == "and":
+            yield from parts(tree[1])
+        else:
+            yield tree
+
+
+def looks_at(tree, wanted):
+    """Whether a filter looks at such a dimension of the rows themselves."""
+    if tree[0] in ("and", "or"):
+        return any(looks_at(part, wanted) for part in tree[1])
+    if tree[0] == "not":
+        return looks_at(tree[1], wanted)
+    return tree[0] not in ("has_done", "has_not_done") and wanted(tree[1])
+
+
+def of_conversions(dimension):
+    return dimension == "event:goal" or dimension.startswith("event:props:")
 
 
 def top_level_pages(trees):
@@ -267,8 +339,45 @@ def quotient(numerator, denominator, digits):
         return float(exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN))
 
 
-def numbers(metrics, events, visits, judged, everyone):
-    """The metrics of a row: `events` and the facts of `visits` that count in it; `judged` are those that may bounce."""
+def rounded_to(digits, exact):
+    with localcontext(prec=60):
+        return float(exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN))
+
+
+def revenue(events, mean):
+    """`{currency, value}` for each currency, in the order of currencies."""
+    amounts = {}
+    for event in events:
+        if event["revenue_amount"]:
+            amounts.setdefault(event["revenue_currency"], []).append(Decimal(event["revenue_amount"]))
+    found = []
+    for currency in sorted(amounts):
+        with localcontext(prec=60):
+            total = sum(amounts[currency])
+            exact = total / len(amounts[currency]) if mean else total
+        found.append({"currency": currency, "value": rounded_to(2, exact)})
+    return found
+
+
+def time_on_page(events):
+    reading = [event for event in events if event["name"] == "engagement"]
+    visits = {event["visit_id"] for event in reading}
+    return quotient(sum(event["engaged_ms"] for event in reading), 1000 * len(visits), 0) if visits else None
+
+
+def scroll_depth(events):
+    deepest = {}
+    for event in events:
+        if event["name"] == "engagement" and event["scroll_depth"] >= 0:
+            deepest[event["visit_id"]] = max(event["scroll_depth"], deepest.get(event["visit_id"], 0))
+    return quotient(sum(deepest.values()), len(deepest), 0) if deepest else None
+
+
+def numbers(metrics, events, visits, judged, exited, wholes):
+    """The metrics of a row: `events` and the facts of `visits` that count in it.
+
+    `judged` are those that may bounce, `exited` those that ended on the page; `wholes` is what shares divide by.
+    """
     visitors = len({event["visitor_id"] for event in events})
     known = {
         "visitors": visitors,
@@ -278,12 +387,27 @@ def numbers(metrics, events, visits, judged, everyone):
         "views_per_visit": quotient(sum(v["views"] for v in visits), len(visits), 2),
         "bounce_rate": quotient(100 * sum(v["bounced"] for v in judged), len(judged), 0),
         "visit_duration": quotient(sum(v["duration"] for v in visits), 1000 * len(visits), 0),
-        "percentage": quotient(100 * visitors, everyone, 1),
+        "time_on_page": time_on_page(events),
+        "scroll_depth": scroll_depth(events),
+        "exit_rate": quotient(100 * len(exited), wholes["page_views"], 1),
+        "percentage": quotient(100 * visitors, wholes["everyone"], 1),
+        "conversion_rate": quotient(100 * visitors, wholes["candidates"], 2),
+        "group_conversion_rate": quotient(100 * visitors, wholes["row_candidates"], 2),
+        "total_revenue": revenue(events, mean=False),
+        "average_revenue": revenue(events, mean=True),
     }
     return tuple(known[metric] for metric in metrics)
 
 
-def rows_of(query, events, zone, period, unit):
+ASKS_FACTS = {"views_per_visit", "bounce_rate", "visit_duration", "exit_rate"}
+NOTHING = {"time_on_page": None, "scroll_depth": None, "total_revenue": [], "average_revenue": []}
+
+
+def visitors_of(events):
+    return len({event["visitor_id"] for event in events})
+
+
+def rows_of(query, events, zone, period, unit, goals=()):
     """Every row of a period, as {dimensions: metrics}."""
     start, end = period[:2]
     dimensions, metrics = query.get("dimensions", []), query["metrics"]
@@ -295,43 +419,86 @@ def rows_of(query, events, zone, period, unit):
     first_inside = {}
     for event in inside:
         first_inside[event["visit_id"]] = min(event["at"], first_inside.get(event["visit_id"], event["at"]))
-    trees = query.get("filters", [])
-    chosen = [event for event in inside if all(holds(tree, event, facts[event["visit_id"]]) for tree in trees)]
-    everyone = len({event["visitor_id"] for event in chosen})
-    pages = list(top_level_pages(trees))
+    trees = list(parts(query.get("filters", [])))
+    known = Visits(facts, inside, goals)
 
-    def key(event, at):
-        return tuple(
-            label(zone, at, name.partition(":")[2] or unit, period)
-            if name.startswith("time")
-            else value(name, event, facts[event["visit_id"]])
-            for name in dimensions
-        )
+    def chosen_by(filters):
+        return [event for event in inside if all(holds(tree, event, known) for tree in filters)]
+
+    chosen = chosen_by(trees)
+    pages = [
+        tree for tree in trees if tree[0] not in ("or", "not", "has_done", "has_not_done") and tree[1] == "event:page"
+    ]
+    asked_goals = [tree for tree in trees if looks_at(tree, lambda name: name == "event:goal")]
+    rows_for = [goal for goal in goals if all(leaf_holds(tree, goal["name"]) for tree in asked_goals)]
+
+    def keys(event, at, names):
+        """The rows that an event counts in: one, but for goals, of which it reaches any number."""
+        found = [()]
+        for name in names:
+            if name.startswith("time"):
+                values = [label(zone, at, name.partition(":")[2] or unit, period)]
+            elif name == "event:goal":
+                values = [goal["name"] for goal in rows_for if reaches(goal, event)]
+            else:
+                values = [value(name, event, facts[event["visit_id"]])]
+            found = [(*row, value) for row in found for value in values]
+        return found
+
+    def grouped(filters, names):
+        """Events by row."""
+        found = {}
+        for event in chosen_by(filters):
+            for row in keys(event, event["at"], names):
+                found.setdefault(row, []).append(event)
+        return found
+
+    without_goals = [tree for tree in trees if not looks_at(tree, of_conversions)]
+    plain = [name for name in dimensions if not of_conversions(name)]
+    by_group = grouped(without_goals, plain)
+    views_of = ["event:page" if name == "visit:exit_page" else name for name in dimensions]
+    by_page = grouped([tree for tree in trees if not looks_at(tree, lambda name: name == "visit:exit_page")], views_of)
 
     happened, belonged = {}, {}
     if not dimensions:
         happened[()], belonged[()] = [], {}
-    asks_facts = {"views_per_visit", "bounce_rate", "visit_duration"} & set(metrics)
+    asks_facts = ASKS_FACTS & set(metrics)
     asks_counts = set(metrics) - asks_facts
     for event in chosen:
         visit = event["visit_id"]
         if asks_counts:
-            happened.setdefault(key(event, event["at"]), []).append(event)
+            for row in keys(event, event["at"], dimensions):
+                happened.setdefault(row, []).append(event)
         if asks_facts:
-            belonged.setdefault(key(event, first_inside[visit]), {})[visit] = facts[visit]
+            for row in keys(event, first_inside[visit], dimensions):
+                belonged.setdefault(row, {})[visit] = facts[visit]
     rows = {}
     for row in {**happened, **belonged}:
-        visits = list(belonged.get(row, {}).values())
+        exited = visits = list(belonged.get(row, {}).values())
         if "event:page" in dimensions:
             page = row[dimensions.index("event:page")]
+            exited = [visit for visit in visits if (visit["last"]["path"] or "(not set)") == page]
             visits = [visit for visit in visits if (visit["first"]["path"] or "(not set)") == page]
         judged = [v for v in visits if all(leaf_holds(leaf, v["first"]["path"] or "(not set)") for leaf in pages)]
-        rows[row] = numbers(metrics, happened.get(row, []), visits, judged, everyone)
+        group = tuple(part for part, name in zip(row, dimensions, strict=True) if not of_conversions(name))
+        wholes = {
+            "everyone": visitors_of(chosen),
+            "candidates": visitors_of(chosen_by(without_goals)),
+            "row_candidates": visitors_of(by_group.get(group, [])),
+            "page_views": sum(event["name"] == "pageview" for event in by_page.get(row, [])),
+        }
+        rows[row] = numbers(metrics, happened.get(row, []), visits, judged, exited, wholes)
     return rows
 
 
 def by_metric(index):
-    return lambda row: row[1][index]
+    def key(row):
+        found = row[1][index]
+        if isinstance(found, list):
+            return [(part["currency"], part["value"]) for part in found]
+        return (-1, 0) if found is None else (0, found)
+
+    return key
 
 
 def by_text(index):
@@ -351,13 +518,13 @@ def ordered(query, rows):
     return found
 
 
-def answer(events, query, timezone, now):
-    """The answer to a query about these events at a moment."""
+def answer(events, query, timezone, now, goals=()):
+    """The answer to a query about these events of a site with these goals at a moment."""
     zone = ZoneInfo(timezone)
     date_range = query["date_range"]
     period = period_of(date_range, zone, now, events)
     unit = interval(date_range, period, zone)
-    found = ordered(query, rows_of(query, events, zone, period, unit))
+    found = ordered(query, rows_of(query, events, zone, period, unit, goals))
     page = query.get("pagination", {})
     offset, limit = page.get("offset", 0), page.get("limit", 10_000)
     include = query.get("include", {})
@@ -371,7 +538,7 @@ def answer(events, query, timezone, now):
     if comparison:
         other = comparison_period(comparison, date_range, period, zone, now, events)
         result["compared"] = other[:2]
-        before = rows_of(query, events, zone, other, unit)
+        before = rows_of(query, events, zone, other, unit, goals)
         places = dict(zip(labels, all_labels(zone, other, step), strict=False)) if times else {}
         for row, _ in found:
             moved = tuple(
@@ -379,6 +546,6 @@ def answer(events, query, timezone, now):
                 for name, part in zip(query.get("dimensions", []), row, strict=True)
             )
             if None not in moved:
-                pairs[row] = (moved, before.get(moved, (0,) * len(query["metrics"])))
+                pairs[row] = (moved, before.get(moved, tuple(NOTHING.get(name, 0) for name in query["metrics"])))
     result["rows"] = [(row, metrics, pairs.get(row)) for row, metrics in found[offset : offset + limit]]
     return result

@@ -41,17 +41,19 @@ class Server:
             "HARU_PORT": str(self.port),
             "HARU_BASE_URL": self.url,
             "HARU_RATE_LIMIT": "0",
-            "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))),
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
         data_dir.mkdir(parents=True, exist_ok=True)
         self.log = data_dir.parent / f"{data_dir.name}.log"
 
-    def haru(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a `haru` command on the same data folder."""
+    def haru(
+        self, *arguments: str, stdin: str = "", check: bool = True, module: str = "haru"
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a `haru` command on the same data folder; `module` as for `start`."""
         done = subprocess.run(
-            [sys.executable, "-m", "haru", *arguments],
+            [sys.executable, "-m", module, *arguments],
             env=self.environment,
             input=stdin,
             capture_output=True,
@@ -78,8 +80,11 @@ class Server:
         """Ask the running server over its control socket."""
         return Client(self.data_dir).call(name)
 
-    def start(self, *arguments: str, module: str = "haru", ready: str = "/health") -> Server:
-        """Start it and wait until `ready` answers 200; `module` is what `python -m` runs in the place of `haru`."""
+    def start(self, *arguments: str, module: str = "haru", ready: str = "/health", dying: bool = False) -> Server:
+        """Start it and wait until `ready` answers 200; `module` is what `python -m` runs in the place of `haru`.
+
+        One that is `dying` may be killed before it is ready.
+        """
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", module, "serve", *arguments],
@@ -90,7 +95,9 @@ class Server:
             )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if self.process.poll() is not None:
+            if (ended := self.process.poll()) is not None:
+                if dying and ended == -signal.SIGKILL:
+                    return self
                 raise AssertionError(f"the server ended at once:\n{self.log.read_text()}")
             try:
                 if httpx.get(f"{self.url}{ready}", timeout=2).status_code == 200:

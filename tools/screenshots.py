@@ -5,10 +5,13 @@ docs/dashboard.png in the README is `dashboard-1280-light.png` of these.
 
 from __future__ import annotations
 
+import secrets
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import httpx
 from playwright.sync_api import Page, sync_playwright
 from tests.browser.conftest import CHROMIUM, OPTIONS
 from tests.server import FIREFOX, Server
@@ -21,8 +24,12 @@ PAGES = {
     "refusals": f"/sites/{DEMO}/refusals?period=30d",
     "sites": "/sites",
     "new-site": "/sites/new",
+    "details": f"/sites/{DEMO}?period=30d&details=locations",
     "settings": f"/sites/{DEMO}/settings",
     "counting": f"/sites/{DEMO}/settings/counting",
+    "goals": f"/sites/{DEMO}/settings/goals",
+    "links": f"/sites/{DEMO}/settings/links",
+    "api": "/api/docs",
 }
 SIZES = {1280: 900, 390: 844}
 
@@ -36,12 +43,34 @@ def sign_in(page: Page, server: Server) -> None:
     page.wait_for_url(lambda url: "/account/login" not in url)
 
 
+def share(server: Server) -> dict[str, str]:
+    """Make some goals and two shared links by API; the addresses of the links."""
+    key = server.haru("key", "add", "pictures", "--user", EMAIL, "--scope", "sites:write").stdout.split()[-1]
+
+    def put(path: str, **fields: str) -> Any:
+        answer = httpx.put(
+            f"{server.url}/api/v1/sites/{path}",
+            headers={"Authorization": f"Bearer {key}"},
+            json={"site_id": DEMO, **fields},
+        )
+        return answer.raise_for_status().json()
+
+    put("goals", goal_type="event", event_name="Signup")
+    put("goals", goal_type="event", event_name="Purchase", currency="EUR")
+    put("goals", goal_type="page", page_path="/blog/**", display_name="Reads the blog")
+    return {
+        "shared": put("shared-links", name="Board")["url"],
+        "shared-password": put("shared-links", name="Press", password=secrets.token_hex())["url"],
+    }
+
+
 def main(folder: Path) -> None:
     """Serve a demo in a temporary folder and take every picture."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as data, Server(Path(data) / "data") as server, sync_playwright() as playwright:
         server.start("--dev")
         server.call("load")
+        shared = share(server)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         for width, height in SIZES.items():
             for scheme in ("light", "dark"):
@@ -51,6 +80,10 @@ def main(folder: Path) -> None:
                 page = context.new_page()
                 page.goto(f"{server.url}/account/login/")
                 page.screenshot(path=folder / f"sign-in-{width}-{scheme}.png", full_page=True)
+                for name, address in shared.items():
+                    page.goto(address)
+                    page.wait_for_timeout(700)
+                    page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
                 sign_in(page, server)
                 for name, path in PAGES.items():
                     page.goto(server.url + path)

@@ -52,9 +52,13 @@ def lock_folder(data_dir: Path) -> TextIO:
 class Application:
     """Routes one connection; opens and closes the node with the server's lifespan."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, checked: bool = False, development: bool = False) -> None:
+        """For `checked` and `development` see `Node`."""
         self._settings = settings
+        self._checked = checked
+        self._development = development
         self.node: Node | None = None
+        self.failure: Exception | None = None  # why it did not start
         from haru.web import setup
 
         setup.configure()
@@ -85,8 +89,11 @@ class Application:
             await self._health(path, send)
         elif path == "/metrics":
             await self._metrics(scope, send)
-        elif path.startswith("/sites/") and path.endswith("/live") and path.count("/") == 3:
-            await self._stream(scope, receive, send)
+        elif path.startswith(("/sites/", "/share/")) and path.endswith("/live") and path.count("/") == 3:
+            if self.node.pages_closed:
+                await respond(send, 503, self.node.pages_closed.encode() + b"\n", b"text/plain; charset=utf-8")
+            else:
+                await self._stream(scope, receive, send)
         else:
             await self._page(scope, receive, send)
 
@@ -104,12 +111,10 @@ class Application:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 try:
-                    self.node = Node(self._settings)
-                    self._stream = self._new_stream(self.node.live, self.node.closing)
-                    await self.node.start()
-                    server.settle_memory()
+                    await self._open()
                 except Exception as error:
                     log.error("start_failed", error=str(error))
+                    self.failure = error
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
                     return
                 await send({"type": "lifespan.startup.complete"})
@@ -135,6 +140,18 @@ class Application:
             await self._django(scope, watched, send)  # type: ignore[arg-type]  # its Send takes any Mapping
         finally:
             current_waiter.reset(before)
+
+    async def _open(self) -> None:
+        """Open and start the node; what was opened of one that cannot start is closed."""
+        node = Node(self._settings, checked=self._checked, development=self._development)
+        try:
+            self._stream = self._new_stream(node.live, node.closing)
+            await node.start()
+        except BaseException:
+            await node.stop()
+            raise
+        self.node = node
+        server.settle_memory()
 
     async def _health(self, path: str, send: Send) -> None:
         assert self.node is not None
@@ -178,8 +195,20 @@ def allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def serve(settings: Settings, started: Callable[[], None] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM. Raises `OSError` when the port is taken and `FolderInUse`."""
+def serve(
+    settings: Settings,
+    started: Callable[[], None] | None = None,
+    *,
+    checked: bool = False,
+    development: bool = False,
+) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises `OSError` when the port is taken, `FolderInUse`, and what keeps the node from starting: `StoreHeld`,
+    `StoreTooNew`, `SpoolUnavailable`.
+
+    For `checked` and `development` see `Node`.
+    """
     logs.configure(settings)
     # A page that is being rendered gives the interpreter up after a tenth of a millisecond instead of five: the event
     # loop, which answers collect, waits that long at most for each thread that computes.
@@ -193,12 +222,17 @@ def serve(settings: Settings, started: Callable[[], None] | None = None) -> None
             held.enter_context(server.listener(settings.host, settings.port, shared=True))
             listener = held.enter_context(_pages_listener(settings.data_dir))
             held.callback((settings.data_dir / forward.FILE).unlink, missing_ok=True)
-        application = Application(settings)
+        application = Application(settings, checked=checked, development=development)
         config = server.config(application, application.door)
         if started is not None:
             started()
         log.info("serving", url=settings.base_url, host=settings.host, port=settings.port, workers=settings.workers)
-        server.run(server.Server(config, application.closing), listener)
+        try:
+            server.run(server.Server(config, application.closing), listener)
+        except SystemExit:
+            if application.failure is not None:
+                raise application.failure from None
+            raise
 
 
 def _pages_listener(data_dir: Path) -> socket.socket:

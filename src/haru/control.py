@@ -2,7 +2,7 @@
 
 One process owns the embedded store, so while the server runs a command that needs the store asks the server over a Unix
 socket of mode 0600 in the data folder. One line of JSON each way: {"call": name, ...} → {"answer": ...} or
-{"error": ...}.
+{"error": ...}. A call that answers with a file sends its pieces first, each behind a line {"piece": its length}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ MOST_BYTES = 64 * 1024
 LONGEST_PATH = 100  # a Unix socket's path has at most 108 bytes, on some systems 104
 
 Call = Callable[..., Awaitable[Any]]
+Pieces = Callable[..., AsyncIterator[bytes]]
 
 
 class ControlError(Exception):
@@ -56,9 +57,11 @@ def short_path(data_dir: Path, name: str) -> Iterator[str]:
 class Server:
     """Answers calls; lives on the server's event loop."""
 
-    def __init__(self, data_dir: Path, calls: Mapping[str, Call]) -> None:
+    def __init__(self, data_dir: Path, calls: Mapping[str, Call], files: Mapping[str, Pieces] | None = None) -> None:
+        """`files` are the calls that answer with the pieces of a file."""
         self._data_dir = data_dir
         self._calls = calls
+        self._files = files or {}
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -81,24 +84,40 @@ class Server:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            writer.write(msgspec.json.encode(await self._result(await reader.readline())) + b"\n")
+            writer.write(msgspec.json.encode(await self._result(await reader.readline(), writer)) + b"\n")
             await writer.drain()
         except (ConnectionError, ValueError):
             pass  # the command has gone, or sent more than a line may hold
         finally:
             writer.close()
 
-    async def _result(self, line: bytes) -> dict[str, Any]:
+    async def _result(self, line: bytes, writer: asyncio.StreamWriter) -> dict[str, Any]:
         try:
             request = msgspec.json.decode(line, type=dict[str, Any])
-            call = self._calls[request.pop("call")]
+            name = request.pop("call")
+            call = self._calls[name] if name not in self._files else None
         except (msgspec.DecodeError, KeyError):
             return {"error": "The server does not know this call: it may be of another release than the command."}
         try:
-            return {"answer": await call(**request)}
+            if call is not None:
+                return {"answer": await call(**request)}
+            return {"answer": await _sent(self._files[name](**request), writer)}
+        except ConnectionError:
+            raise
         except Exception as error:
             log.exception("control_call_failed")
             return {"error": str(error) or type(error).__name__}
+
+
+async def _sent(pieces: AsyncIterator[bytes], writer: asyncio.StreamWriter) -> int:
+    """Send the pieces, each when the one before is on its way; how many bytes they were."""
+    size = 0
+    async with contextlib.aclosing(pieces) as opened:  # type: ignore[type-var]  # every one here is a generator
+        async for piece in opened:
+            writer.write(msgspec.json.encode({"piece": len(piece)}) + b"\n" + piece)
+            await writer.drain()
+            size += len(piece)
+    return size
 
 
 class Client:
@@ -119,6 +138,15 @@ class Client:
 
     def call(self, name: str, **arguments: Any) -> Any:
         """The server's answer to a call. Raises `NotRunning`, or `ControlError` when the server refused or failed."""
+        pieces = self.pieces(name, **arguments)
+        while True:
+            try:
+                next(pieces)
+            except StopIteration as end:
+                return end.value
+
+    def pieces(self, name: str, **arguments: Any) -> Generator[bytes, None, Any]:
+        """The pieces of the file that a call answers with, and what else it answers. Raises as `call` does."""
         with socket.socket(socket.AF_UNIX) as connection, short_path(self._data_dir, FILE) as path:
             connection.settimeout(self._timeout)
             try:
@@ -128,7 +156,8 @@ class Client:
             try:
                 connection.sendall(msgspec.json.encode({"call": name, **arguments}) + b"\n")
                 with connection.makefile("rb") as answer:
-                    line = answer.readline()
+                    while (line := answer.readline()).startswith(b'{"piece":'):
+                        yield answer.read(msgspec.json.decode(line, type=dict[str, int])["piece"])
             except TimeoutError:
                 raise ControlError(f"The server did not answer within {self._timeout:.0f} s.") from None
             except OSError as error:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,16 +17,18 @@ from haru import control, metrics
 from haru.collect.collector import Collector, Counts, now_ms
 from haru.collect.mirror import set_sure
 from haru.collect.visitor import DAY_MS
+from haru.events import export
 from haru.events.claims import Claims
 from haru.events.histogram import Histogram
 from haru.events.loader import MOST_EVENTS, Load, Loader
 from haru.events.spool import Spools
-from haru.events.store import Folding, StoreUnavailable
+from haru.events.store import Folding, StoreHeld, StoreTooNew, StoreUnavailable
 from haru.events.stores import event_store
 from haru.live import CURRENT_MS, Live
-from haru.settings import Settings
+from haru.settings import BadSetting, Settings
 from haru.stats.report import Reports
-from haru.web import plane
+from haru.web import console, plane
+from haru.web.pieces import in_threads
 from haru.workers import Workers
 
 log = structlog.get_logger()
@@ -45,6 +47,7 @@ HEALTH_SECONDS = 2.0
 LOAD_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 NOT_OPENED = "not opened yet"
+NOT_CHECKED = "The accounts cannot be checked just now. Visits are being counted; please try again in a moment."
 
 Task = Callable[[], Awaitable[None]]
 
@@ -52,10 +55,12 @@ Task = Callable[[], Awaitable[None]]
 class Node:
     """Everything that a server holds open."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, checked: bool = False, development: bool = False) -> None:
         """Open what collecting needs; call it on the event loop. Raises `SpoolUnavailable`.
 
-        The event store and the database of accounts may be down: they are asked again until they answer.
+        The event store and the database of accounts may be down: they are asked again until they answer. Pages wait
+        until it was seen that the development account's known password does not work: `checked` says that it was,
+        `development` that it may.
         """
         self.settings = settings
         self._loop = asyncio.get_running_loop()
@@ -72,16 +77,20 @@ class Node:
         self.loading = ThreadPoolExecutor(1, "haru-loader")
         self.workers = Workers(settings.workers)
         self.accounts_up = True
+        self._development = development
+        self.pages_closed = "" if checked or development else NOT_CHECKED  # why no page is answered
         self.store_fault = NOT_OPENED
         self.load_seconds = Histogram(LOAD_BOUNDS)
         self.loaded_events = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._control = control.Server(
-            settings.data_dir, {"status": self.status, "load": self.load, "delete_site": self._delete_site}
+            settings.data_dir,
+            {"status": self.status, "load": self.load, "delete_site": self._delete_site, "query": self._query},
+            {"events": self._events},
         )
 
     async def start(self) -> None:
-        """Start the background tasks."""
+        """Start the background tasks. Raises `StoreHeld` and `StoreTooNew`."""
         plane.use(
             plane.Plane(
                 reports=self.reports,
@@ -90,12 +99,18 @@ class Node:
                 delete_events=self.delete_events,
                 tallies=self.store.tallies,
                 health=self.health_now,
+                events=self._exported,
+                closed=lambda: self.pages_closed,
             )
         )
         await self._control.start()
         # Before the first request: whoever was here before a restart is here still. A store that is down comes later.
-        with contextlib.suppress(StoreUnavailable):
+        try:
             await self._loop.run_in_executor(self.loading, self._take_up)
+        except StoreHeld:
+            raise
+        except StoreUnavailable as error:
+            self.store_fault = str(error)
         for name, task in {**self._background(), **self.workers.tasks()}.items():
             self._tasks.append(asyncio.create_task(self._supervise(name, task), name=name))
 
@@ -125,7 +140,7 @@ class Node:
                 if time.monotonic() - begun > LONGEST_BACKOFF:
                     backoff = 0.5
                 self.restarts[name] += 1
-                known = isinstance(error, StoreUnavailable)
+                known = isinstance(error, StoreUnavailable | StoreTooNew)
                 log.error(
                     "task_failed", task=name, error=str(error), restart_in=backoff, exc_info=None if known else error
                 )
@@ -167,6 +182,7 @@ class Node:
     def _take_up(self) -> None:
         """Begin where the store stands, or go on with it after a fault; on the loader's thread."""
         now = now_ms()
+        self.store.hold()
         if not self.loader.started:
             visits = self.loader.start(now)
             self.live.seen(((v.site_id, v.visitor_id, v.last) for v in visits if v.last > now - CURRENT_MS), now)
@@ -237,6 +253,8 @@ class Node:
             try:
                 # The first time, and after an outage, the tables may be missing or behind and the mirror old.
                 await asyncio.to_thread(setup.check if self.accounts_up and day >= 0 else setup.prepare)
+                if self.pages_closed:
+                    await asyncio.to_thread(self._check_password)
                 if day != (day := now_ms() // DAY_MS):
                     await asyncio.to_thread(forget_old_sessions)
                 if not self.accounts_up:
@@ -248,9 +266,24 @@ class Node:
                     log.error("accounts_unavailable", error=str(error), outcome="pages answer 503, collecting goes on")
                     self.restarts["accounts"] += 1
                 self.accounts_up = False
+                if not self._development:
+                    self.pages_closed = NOT_CHECKED  # another database may come back in its place
             with contextlib.suppress(OSError):  # a full disk: the spool tells of it
                 set_sure(self.settings.data_dir, self.accounts_up)
             await asyncio.sleep(ACCOUNTS_SECONDS)
+
+    def _check_password(self) -> None:
+        """Open the pages, or say why not. Raises `django.db.Error`."""
+        from haru.development import refuse_known_password
+
+        fault = ""
+        try:
+            refuse_known_password()
+        except BadSetting as error:
+            fault = str(error)
+            if fault != self.pages_closed:
+                log.error("known_password", error=fault, outcome="pages answer 503, collecting goes on")
+        self.pages_closed = fault
 
     def _sites_changed(self) -> None:
         """The mirror was rewritten: the very next request sees it."""
@@ -277,6 +310,17 @@ class Node:
         await self._loop.run_in_executor(self.loading, lambda: list(self.loader.drain(now_ms())))
         return await self._loop.run_in_executor(self.loading, lambda: self.store.progress().last_id)
 
+    async def _query(self, query: Any, wanted: str) -> dict[str, Any]:
+        """For the control socket: what a query is answered, see `haru.web.console`."""
+        return await asyncio.to_thread(console.answered, self.reports, query, wanted, now_ms())
+
+    def _events(self, site_id: int, since: int, until: int, format: str) -> AsyncIterator[bytes]:
+        """For the control socket: a site's events as the bytes of a file."""
+        return in_threads(self._exported(site_id, (since, until), format))
+
+    def _exported(self, site_id: int, span: tuple[int, int], format: str) -> Iterator[bytes]:
+        return export.events(self.store, site_id, span, format, self.settings.data_dir)
+
     async def _delete_site(self, site_id: int) -> None:
         await asyncio.to_thread(self.delete_events, site_id)
 
@@ -298,7 +342,7 @@ class Node:
         parts: dict[str, Any] = {
             "spool": self.spool_state(),
             "store": "ok",
-            "accounts": "ok" if self.accounts_up else "does not answer",
+            "accounts": (self.pages_closed or "ok") if self.accounts_up else "does not answer",
             "tasks": {task.get_name(): "ok" if not task.done() else "stopped" for task in self._tasks},
             "restarts": dict(self.restarts),
         }

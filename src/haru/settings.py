@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from haru.disk import sync_folder
+
 T = TypeVar("T")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -118,9 +120,22 @@ def _database_url(value: str) -> str:
     return value.strip()
 
 
+# How an event store's address begins, and how it is written.
+EVENT_STORES = {
+    "duckdb:///": "duckdb:///path",
+    "postgresql://": "postgresql://user@host/name",
+    "postgres://": "",
+    "clickhouse://": "clickhouse://user:password@host:8123/database",
+    "clickhouses://": "",
+    "chdb:///": "chdb:///path",
+}
+
+
 def _events_url(value: str) -> str:
-    if value and not value.startswith("duckdb:///"):
-        raise ValueError(f'"{value}" is not an event store Haru knows: write duckdb:///path, or leave it empty')
+    if value and not value.strip().startswith(tuple(EVENT_STORES)):
+        known = ", ".join(form for form in EVENT_STORES.values() if form)
+        kind = value.strip().partition(":")[0]  # the rest may hold a password
+        raise ValueError(f'"{kind}" is not an event store Haru knows: write {known}, or leave it empty')
     return value.strip()
 
 
@@ -153,7 +168,13 @@ class Settings:
         "Database of accounts and sites: sqlite:///path or postgresql://user:password@host/name. "
         "Empty: accounts.sqlite3 in the data folder.",
     )
-    events_url: str = setting("", _events_url, "Event store: duckdb:///path. Empty: events.duckdb in the data folder.")
+    events_url: str = setting(
+        "",
+        _events_url,
+        "Event store: duckdb:///path, postgresql://user:password@host/name (which may be the database of accounts), "
+        "clickhouse://user:password@host:8123/database or chdb:///path (docs/stores.md). "
+        "Empty: events.duckdb in the data folder.",
+    )
     events_memory: str = setting("512MB", _memory, "Most memory the embedded event store may use for a query.")
     events_threads: int = setting("2", _at_least_one, "Most processor cores one query of the event store may use.")
     query_seconds: int = setting(
@@ -187,6 +208,9 @@ class Settings:
     )
     rate_limit: int = setting(
         "100", _count, "Requests a minute that one address may send to one site; more get 429. 0 switches it off."
+    )
+    api_rate_limit: int = setting(
+        "600", _count, "Requests a minute that one API key may make; more get 429. 0 switches it off."
     )
     registration: str = setting(
         "open", _one_of("open", "closed"), "Whether anyone may register an account (open) or nobody (closed)."
@@ -257,7 +281,9 @@ def current() -> Settings:
     file = Path(named) if named else Path("haru.toml")
     settings = read(os.environ, file if named or file.is_file() else None)
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not settings.data_dir.is_dir():
+            settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            sync_folder(settings.data_dir.parent)
     except OSError as error:
         raise BadSetting(
             f"HARU_DATA_DIR: {settings.data_dir} cannot be made ({error.strerror}): name a folder this user may write."
@@ -285,6 +311,7 @@ def kept_secret(path: Path) -> str:
                 pass
             finally:
                 fresh.unlink()
+            sync_folder(path.parent)
             continue
         except (OSError, UnicodeDecodeError) as error:
             raise BadSetting(f"{path} cannot be read ({error}): give it back to the user that runs Haru.") from None

@@ -1,6 +1,7 @@
 """Kill a server again and again under load and look whether each answered event is there, once.
 
 `python -m tests.crash.soak 100` prints the table of docs/reliability.md and ends with 1 when an event is lost or doubled.
+`tests.crash.power` does the same with the power.
 """
 
 from __future__ import annotations
@@ -35,6 +36,14 @@ class Sent:
     unanswered: int = 0
     lost: int = 0
     doubled: int = 0
+
+    def add(self, other: Sent) -> None:
+        """Take in what another came to."""
+        self.kills += other.kills
+        self.answered += other.answered
+        self.unanswered += other.unanswered
+        self.lost += other.lost
+        self.doubled += other.doubled
 
 
 async def load(server: Server, token: str, turn: int, seconds: float, died: asyncio.Event) -> Sent:
@@ -102,23 +111,23 @@ def soak(folder: Path, kills: int, seed: int) -> dict[str, Sent]:
             row.kills += 1
             row.unanswered += sent.unanswered
             row.answered += [path for path in sent.answered if not path.startswith("again ")]
-            _send_again(server, token, [path[6:] for path in sent.answered if path.startswith("again ")], row)
+            send_again(server, token, [path[6:] for path in sent.answered if path.startswith("again ")], row)
         server.environment.pop("CRASH_AT", None)
         server.start()
         server.call("load")
         assert server.stop() == 0
-    stored = _stored(folder / "data")
+    found = stored(folder / "data")
     for row in table.values():
-        row.lost = sum(stored[path] == 0 for path in row.answered)
+        row.lost = sum(found[path] == 0 for path in row.answered)
     every = Counter(path for row in table.values() for path in row.answered)
     assert max(every.values()) == 1
-    for path, times in stored.items():
+    for path, times in found.items():
         if times > 1:
             table[moments[int(path.split("/")[1]) % len(moments)]].doubled += times - 1
     return table
 
 
-def _send_again(server: Server, token: str, paths: list[str], row: Sent) -> None:
+def send_again(server: Server, token: str, paths: list[str], row: Sent) -> None:
     """As a careful sender does: the same events with the same keys, to the server that is there now."""
     if not paths:
         return
@@ -131,9 +140,21 @@ def _send_again(server: Server, token: str, paths: list[str], row: Sent) -> None
     server.kill()
 
 
-def _stored(data_dir: Path) -> Counter[str]:
+def stored(data_dir: Path) -> Counter[str]:
+    """How often each path is in the store."""
     with closing(duckdb.connect(str(data_dir / "events.duckdb"), read_only=True)) as store:
         return Counter(path for (path,) in store.execute("SELECT path FROM event").fetchall())
+
+
+def print_table(what: str, table: dict[str, Sent]) -> int:
+    """Print what became of the events; 1 when one was lost or doubled."""
+    print(f"| {what} | times | answered | cut off | lost | doubled |\n|---|---|---|---|---|---|")
+    total = Sent()
+    for row in table.values():
+        total.add(row)
+    for moment, row in [*table.items(), ("all", total)]:
+        print(f"| {moment} | {row.kills} | {len(row.answered):,} | {row.unanswered:,} | {row.lost} | {row.doubled} |")
+    return int(bool(total.lost or total.doubled))
 
 
 def main() -> None:
@@ -144,17 +165,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         table = soak(Path(folder), kills, seed)
     print(f"\n## {kills} kills in {time.monotonic() - begun:.0f} s (seed {seed})\n")
-    print("| killed | kills | answered | cut off | lost | doubled |\n|---|---|---|---|---|---|")
-    total = Sent()
-    for moment, row in table.items():
-        print(f"| {moment} | {row.kills} | {len(row.answered):,} | {row.unanswered:,} | {row.lost} | {row.doubled} |")
-        total.kills += row.kills
-        total.answered += row.answered
-        total.unanswered += row.unanswered
-        total.lost += row.lost
-        total.doubled += row.doubled
-    print(f"| all | {total.kills} | {len(total.answered):,} | {total.unanswered:,} | {total.lost} | {total.doubled} |")
-    sys.exit(1 if total.lost or total.doubled else 0)
+    sys.exit(print_table("killed", table))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,6 +19,8 @@ import psutil
 import pytest
 
 from tests.server import Server
+
+EMAIL, PASSWORD = "dev@haru.local", "devsecret123456"  # those of haru.development, which needs Django
 
 pytestmark = pytest.mark.crash
 
@@ -328,3 +331,36 @@ def test_json_of_health_names_every_part(tmp_path: Path) -> None:
         assert found["status"] == "ok"
         assert set(found["tasks"]) == {"loader", "refresh", "collector", "visitors", "accounts"}
         assert server.stop() == 0
+
+
+def test_accounts_that_come_late_with_the_known_password_keep_the_pages_shut_until_it_is_changed(
+    tmp_path: Path,
+) -> None:
+    with Server(tmp_path / "data") as server:
+        token = server.add_site()
+        server.haru("user", "add", EMAIL, "--password-stdin", stdin=f"{PASSWORD}\n")
+        accounts = server.data_dir / "accounts.sqlite3"
+        assert not list(server.data_dir.glob("accounts.sqlite3-*"))  # one file
+        aside = accounts.rename(tmp_path / "aside")
+        accounts.mkdir()  # no file by this name can be opened or made
+        server.start(ready="/health/live")
+        assert server.collect(token, "/down").status_code == 200
+        assert httpx.get(f"{server.url}/account/login/").status_code == 503
+        accounts.rmdir()
+        aside.rename(accounts)
+        until(lambda: "README" in str(health(server)["accounts"]), "the password is tried before pages are shown")
+        login = httpx.get(f"{server.url}/account/login/")
+        assert login.status_code == 503
+        assert "the password that the README tells everyone" in login.text
+        api = httpx.get(f"{server.url}/api/v1/stats/aggregate", headers={"Authorization": "Bearer any"})
+        assert api.status_code == 503
+        assert "README" in api.json()["error"]
+        assert httpx.get(f"{server.url}/sites/example.com/live").status_code == 503
+        assert "known_password" in server.log.read_text()
+        assert server.collect(token, "/shut").status_code == 200
+        with closing(sqlite3.connect(accounts, timeout=10)) as database:
+            database.execute("UPDATE accounts_user SET is_active = false WHERE email = ?", (EMAIL,))
+            database.commit()
+        until(lambda: is_well(server), "the pages open by themselves")
+        assert httpx.get(f"{server.url}/account/login/").status_code == 200
+        finish(server, ["/down", "/shut"])

@@ -13,7 +13,7 @@ from haru.events.event import COLUMNS, ENGAGEMENT, Arrival, Origin
 from haru.events.ledger import Tally
 from haru.events.loader import Load, Loader, row
 from haru.events.spool import Spool, Spools
-from haru.events.store import Progress, StoreUnavailable
+from haru.events.store import Progress, StoreMoved, StoreUnavailable
 from haru.events.visits import Visit
 from tests.events.made import MINUTE, NOON, event
 
@@ -126,6 +126,37 @@ def test_a_store_that_fails_before_or_after_its_commit_gets_each_event_once(
     assert stored(store) == [(1, 1), (2, 1), (3, 1)]
 
 
+def test_a_store_that_is_away_after_its_commit_gets_each_event_once_when_it_is_back(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot even be asked whether the commit had succeeded, and the loader comes again with the same batch."""
+    store = Failing(tmp_path / "events.duckdb")
+    away = False
+
+    def fail(now: str) -> None:
+        nonlocal away
+        if now == "after":
+            away = True
+            raise StoreUnavailable("gone")
+
+    def progress() -> Progress:
+        if away:
+            raise StoreUnavailable("still gone")
+        return DuckStore.progress(store)
+
+    monkeypatch.setattr(store, "progress", progress)
+    spool.append([event(NOON), event(NOON + MINUTE)])
+    loader = loader_of(spool, store)
+    store.fail = fail
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="still gone"):
+            loader.step(NOON)
+    away, store.fail = False, None
+    spool.append([event(NOON + 2 * MINUTE)])
+    drain(loader)
+    assert stored(store) == [(1, 1), (2, 1), (3, 1)]
+
+
 def test_a_loader_killed_between_commit_and_acknowledgement_loads_nothing_twice(spool: Spool, store: DuckStore) -> None:
     spool.append([event(NOON), event(NOON)])
     never_acknowledged = Spools(spool.path.parent)
@@ -208,3 +239,25 @@ def test_a_row_has_a_value_for_every_column_of_the_table() -> None:
     assert values["language"] == "de"
     assert values["props"] == '{"a":"1","b":"2"}'
     assert values["scroll_depth"] == 40
+
+
+def test_a_loader_whose_store_moved_begins_anew_from_what_the_store_says(
+    spool: Spool, store: DuckStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.append([event(NOON)])
+    loader = loader_of(spool, store)
+    loader.start(NOON)
+    other = row(Arrival(5, event(NOON, visitor=2)), Visit(5, 1, 2, NOON, NOON, Origin()))
+    work = store.load
+
+    def moved(*_: object) -> None:
+        monkeypatch.setattr(store, "load", work)
+        work([other], Progress(5))
+        raise StoreMoved("another loader was here")
+
+    monkeypatch.setattr(store, "load", moved)
+    with pytest.raises(StoreMoved):
+        loader.step(NOON)
+    assert not loader.started
+    assert drain(loader)[0].events == 1
+    assert stored(store) == [(5, 5), (6, 6)]

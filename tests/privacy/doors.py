@@ -271,6 +271,33 @@ def dashboard_and_its_stream(house: House, addresses: Addresses) -> None:
                 assert next(stream.iter_lines()) == "event: tick"
 
 
+def api_and_a_shared_link(house: House, addresses: Addresses) -> None:
+    """With a key for programs; and with the password of a link, wrong, too often, and at last as it should be."""
+    done = house.server.haru("key", "add", "test", "--user", OWNER, "--scope", "stats:read", "--scope", "sites:write")
+    key = {"Authorization": f"Bearer {done.stdout.split()[-1]}"}
+    with house.browser() as browser:
+        made = browser.put(
+            "/api/v1/sites/shared-links",
+            headers=forwarded(0, addresses[0]) | key,
+            json={"site_id": DOMAIN, "name": "test", "password": PASSWORD},
+        )
+    path = httpx.URL(made.raise_for_status().json()["url"]).path
+    for n, address in enumerate(addresses):
+        headers = forwarded(n, address)
+        with house.browser() as browser:
+            for asked in (f"/api/v1/sites/{DOMAIN}", f"/api/v1/stats/aggregate?site_id={DOMAIN}", "/api/docs"):
+                assert browser.get(asked, headers=headers | key).status_code == 200
+            tries = [_submit(browser, path, headers, password="wrong").status_code for _ in range(11 if n == 1 else 1)]
+            assert tries == [422] * 10 + [429] if n == 1 else [422]
+    with house.browser() as browser:
+        headers = forwarded(0, addresses[0])
+        assert _submit(browser, path, headers, password=PASSWORD).is_redirect
+        for page in (path, f"{path}/panels/pages"):
+            assert browser.get(page, headers=headers).status_code == 200
+        with browser.stream("GET", f"{path}/live", headers=headers) as stream:
+            assert next(stream.iter_lines()) == "event: tick"
+
+
 def small_pages_and_wrong_ones(house: House, addresses: Addresses) -> None:
     expected = {
         "/health": 200,
@@ -316,6 +343,7 @@ DOORS = (
     Door(small_pages_and_wrong_ones, 10),
     Door(sign_in, 7),
     Door(register_and_reset_a_password, 7),
+    Door(api_and_a_shared_link, 7),
     Door(import_of_a_combined_log, 1_300, counted=True),
     Door(import_of_a_common_log, 100, counted=True),
     Door(import_of_a_caddy_log, 100, counted=True),

@@ -12,8 +12,8 @@ from django.urls import URLPattern, get_resolver, reverse
 
 from haru.events.duckdb import DuckStore
 from haru.live import Live
-from haru.sites import access, registry
-from haru.sites.models import Site
+from haru.sites import access, goals, links, registry
+from haru.sites.models import Goal, SharedLink, Site
 from haru.stats.report import Reports
 from haru.web import plane
 
@@ -53,27 +53,58 @@ ROUTES = (
     Route("site-settings", "post", MANAGERS),
     Route("site-counting", "get", MANAGERS),
     Route("site-counting", "post", MANAGERS),
+    Route("site-goals", "get", MANAGERS),
+    Route("site-goals", "post", MANAGERS),
+    Route("delete-goal", "post", MANAGERS, extra="goal"),
+    Route("site-links", "get", MANAGERS),
+    Route("site-links", "post", MANAGERS),
+    Route("revoke-link", "post", MANAGERS, extra="link"),
     Route("rotate-token", "post", MANAGERS),
     Route("add-person", "post", MANAGERS),
     Route("remove-person", "post", MANAGERS, extra="user_id"),
     Route("delete-site", "post", OWNER),
 )
-#: Routes that judge by a key instead of a session; `tests/web` of the API has their access tests.
-BY_KEY = {"query", "refusals-api"}
-EXTRA = {"pk": 1, "panel": "pages", "user_id": 999_999}
+#: Routes that judge by a key instead of a session, or describe those; `tests/web` of the API has their access tests.
+BY_KEY = {
+    "openapi",
+    "api-docs",
+    "query",
+    "explain",
+    "refusals-api",
+    "realtime-api",
+    "aggregate-api",
+    "timeseries-api",
+    "breakdown-api",
+    "sites-api",
+    "site-api",
+    "goals-api",
+    "goal-api",
+    "links-api",
+    "link-api",
+}
+#: Routes that are open to everyone who has the link; `tests/web/test_share.py` has their access tests.
+BY_LINK = {"shared", "shared-panel"}
+EXTRA = {"pk": ("pk", 1), "panel": ("panel", "pages"), "user_id": ("user_id", 999_999)}
+#: What a route deletes: there is one of each in the site.
+MADE = {"goal": Goal, "link": SharedLink}
 
 
 @pytest.fixture
 def people(site, owner, team_mate, stranger, make_user):
     admin = make_user("admin@example.com")
     registry.set_role(site, admin, "admin")
+    goals.add_goal(site, event="Signup")
+    links.add_link(site, "Board")
     return {"owner": owner, "admin": admin, "team_mate": team_mate, "stranger": stranger, "anonymous": None}
 
 
 def address(route: Route, domain: str) -> str:
     given = {"domain": domain} if route.of_site else {}
-    if route.extra:
-        given[route.extra] = EXTRA[route.extra]
+    if route.extra in MADE:
+        given["pk"] = next(iter(MADE[route.extra].objects.values_list("pk", flat=True)), 1)
+    elif route.extra:
+        name, value = EXTRA[route.extra]
+        given[name] = value
     return reverse(route.name, kwargs=given)
 
 
@@ -119,6 +150,7 @@ def test_a_route_answers_each_as_the_table_says(people, sign_in, route, who, emp
         assert not answer.headers.get("Location", "").startswith("/account/login")
     if expected != FINE:
         assert Site.objects.get().token == token
+        assert Goal.objects.count() == SharedLink.objects.count() == 1
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.of_site], ids=lambda route: route.name)
@@ -131,7 +163,7 @@ def test_another_persons_site_looks_like_one_that_does_not_exist(people, sign_in
 
 def test_every_route_is_in_the_table():
     named = {pattern.name for pattern in get_resolver().url_patterns if isinstance(pattern, URLPattern)}
-    assert named == {route.name for route in ROUTES} | BY_KEY
+    assert named == {route.name for route in ROUTES} | BY_KEY | BY_LINK
 
 
 def test_a_route_that_changes_something_wants_a_post(people, sign_in):

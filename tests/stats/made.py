@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
+from itertools import count
 from typing import Any
 
+import psycopg
+
+from haru.events.clickhouse import ClickHouseStore
 from haru.events.duckdb import DuckStore
 from haru.events.event import COLUMNS
-from haru.events.store import Progress
+from haru.events.postgres import PostgresStore
+from haru.events.store import Progress, Store
+from haru.stats.goals import Goal
 from haru.stats.query import parse
 from haru.stats.report import Answer, Reports, StatsSite
-from tests import reference
+from tests import embedded, postgres, reference
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+
+_fillings = count(1)
 _ZERO: dict[str, Any] = {"VARCHAR": "", "BIGINT": 0, "SMALLINT": -1, "BOOLEAN": True}
 
 
@@ -54,21 +65,60 @@ def journey(visit: int, start: int, *steps: tuple[float, str], **columns: Any) -
     return events
 
 
-def filled(events: list[dict[str, Any]]) -> DuckStore:
-    """A store in memory with these events, loaded in the order of their ids."""
-    store = DuckStore(None, threads=1)
+def filled(events: list[dict[str, Any]], engine: str = "duckdb") -> Store:
+    """A store of this engine with these events and no others, loaded in the order of their ids.
+
+    It may be the one that the call before gave, emptied.
+    """
+    store = ENGINES[engine]()
     rows = sorted(events, key=lambda event: event["id"])
-    store.load(
-        [tuple(event[name] for name, _ in COLUMNS) for event in rows], Progress(max([0, *(e["id"] for e in rows)]))
-    )
+    progress = Progress(max([0, *(e["id"] for e in rows)]), {"filled": next(_fillings)})
+    store.load([tuple(event[name] for name, _ in COLUMNS) for event in rows], progress)
     return store
 
 
-def ask(events: list[dict[str, Any]], now: int, timezone: str = "UTC", **query: Any) -> Answer:
+@cache
+def _postgres() -> tuple[Store, psycopg.Connection]:
+    url = postgres.shared().database()
+    store = PostgresStore(url)
+    store.hold()
+    return store, psycopg.connect(url, autocommit=True)
+
+
+def _emptied_postgres() -> Store:
+    store, connection = _postgres()
+    connection.execute("TRUNCATE haru_events.event")
+    return store
+
+
+@cache
+def _clickhouse() -> ClickHouseStore:
+    store = embedded.store()
+    store.hold()
+    return store
+
+
+def _emptied_clickhouse() -> Store:
+    store = _clickhouse()
+    store._door.command("TRUNCATE TABLE event")
+    return store
+
+
+# An empty store of each engine, to be filled with one site's events.
+ENGINES: dict[str, Callable[[], Store]] = {
+    "duckdb": lambda: DuckStore(None, threads=1),
+    "postgresql": _emptied_postgres,
+    "clickhouse": _emptied_clickhouse,
+}
+
+
+def ask(
+    events: list[dict[str, Any]], now: int, timezone: str = "UTC", goals: Sequence[Goal] = (), **query: Any
+) -> Answer:
     """The answer to a query about these events; the second implementation must say the same."""
     query = {"metrics": ["visitors"], "date_range": "day", **query}
-    answer = Reports(filled(events)).answer(StatsSite(1, timezone), parse(query), now)
-    assert_same(answer, reference.answer(events, query, timezone, now), query)
+    answer = Reports(filled(events)).answer(StatsSite(1, timezone, tuple(goals)), parse(query, goals), now)
+    assert_same(answer, reference.answer(events, query, timezone, now, [asdict(goal) for goal in goals]), query)
     return answer
 
 

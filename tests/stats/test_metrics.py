@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from haru.stats import metrics
-from haru.stats.dimensions import DIMENSIONS
+from haru.stats import explain, filters, metrics
+from haru.stats.dimensions import DIMENSIONS, PROPERTIES
 from haru.stats.facts import COUNTED, COUNTED_VISITS
 from haru.stats.metrics import METRICS, change, rounded
+from haru.stats.wholes import WHOLES
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -38,16 +39,52 @@ def test_a_change_is_in_per_cent_and_of_a_share_in_points() -> None:
 
 
 def test_every_counter_of_a_metric_is_counted() -> None:
-    known = {*COUNTED, *COUNTED_VISITS, "all_visitors"}
+    known = {*COUNTED, *COUNTED_VISITS, *WHOLES}
     assert {counter for metric in METRICS.values() for counter in metric.counters} <= known
 
 
-def test_every_metric_is_documented() -> None:
+def test_what_has_no_data_has_no_change_and_amounts_change_by_currency() -> None:
+    assert change("time_on_page", None, 3) is None
+    assert change("scroll_depth", 40, None) is None
+    assert change("scroll_depth", 40, 50) == -10
+    assert change("conversion_rate", 1.25, 1.5) == -0.25
+    now = [{"currency": "EUR", "value": 15.0}, {"currency": "USD", "value": 1.0}]
+    then = [{"currency": "EUR", "value": 10.0}, {"currency": "CHF", "value": 2.0}]
+    assert change("total_revenue", now, then) == [
+        {"currency": "CHF", "change": -100},
+        {"currency": "EUR", "change": 50},
+        {"currency": "USD", "change": None},
+    ]
+
+
+def test_no_data_sorts_before_all_others_and_amounts_by_currency() -> None:
+    assert sorted([1, None, 0, -1], key=metrics.rank) == [None, -1, 0, 1]
+    euros, dollars = [{"currency": "EUR", "value": 2.0}], [{"currency": "USD", "value": 1.0}]
+    assert sorted([dollars, euros, []], key=metrics.rank) == [[], euros, dollars]
+
+
+def test_nothing_is_what_a_metric_says_of_nothing() -> None:
+    counts = dict.fromkeys((*COUNTED, *COUNTED_VISITS, *WHOLES), 0) | {"revenue": []}
+    assert {name: metric.value(counts) for name, metric in METRICS.items()} == {
+        name: metrics.nothing(name) for name in METRICS
+    }
+
+
+def test_every_metric_is_documented_with_its_rounding() -> None:
     page = (DOCS / "metrics.md").read_text("utf-8")
-    assert [name for name in METRICS if f"| `{name}` |" not in page] == []
-    assert [name for name in metrics.UNBUILT if f"`{name}`" not in page] == []
+    rows = {line.split("|")[1].strip(" `"): line for line in page.splitlines() if line.startswith("| `")}
+    assert [name for name, metric in METRICS.items() if f"| {metric.rounding} |" not in rows.get(name, "")] == []
+    queries = (DOCS / "query.md").read_text("utf-8")
+    assert [name for name in METRICS if f"`{name}`" not in queries] == []
 
 
 def test_every_dimension_is_documented() -> None:
     page = (DOCS / "query.md").read_text("utf-8")
-    assert [name for name in DIMENSIONS if f"`{name}`" not in page] == []
+    assert [name for name in [*DIMENSIONS, PROPERTIES.name] if f"`{name}`" not in page] == []
+
+
+def test_every_operator_is_documented_and_has_words() -> None:
+    page = (DOCS / "query.md").read_text("utf-8")
+    assert [name for name in [*filters.OPERATORS, *filters.DONE] if f"`{name}`" not in page] == []
+    assert [name for name in filters.JOINERS if f'["{name}", ' not in page] == []
+    assert set(explain.WORDS) == set(filters.OPERATORS)

@@ -5,8 +5,9 @@ from datetime import date
 import pytest
 
 from haru.stats.filters import And, Leaf, Not, Or
+from haru.stats.goals import Goal
 from haru.stats.periods import Comparison, Dates, Instants
-from haru.stats.query import KEYS, Include, Query, QueryError, parse
+from haru.stats.query import KEYS, Include, Query, QueryError, check_goals, parse
 from tests.stats.made import ms
 
 
@@ -82,10 +83,15 @@ def test_the_end_in_whole_seconds_means_all_of_that_second() -> None:
 def test_every_fault_is_named_at_once() -> None:
     found = faults(
         {
-            "metrics": ["visitors", "x", "visitors", "scroll_depth"],
+            "metrics": ["visitors", "x", "visitors", "exit_rate"],
             "date_range": "fortnight",
-            "dimensions": ["visit:nothing", "event:goal", "event:props:plan"],
-            "filters": [["is", "visit:source", []], ["like", "event:page", ["/"]], ["has_done", ["is"]]],
+            "dimensions": ["visit:nothing", "event:props:", "event:props:plan"],
+            "filters": [
+                ["is", "visit:source", []],
+                ["like", "event:page", ["/"]],
+                ["has_done", ["is"]],
+                ["is_not", "event:goal", ["a"]],
+            ],
             "order_by": [["pageviews", "desc"], ["visitors", "down"]],
             "pagination": {"limit": 0, "offset": -1},
             "include": {"imports": 1},
@@ -100,10 +106,10 @@ def test_every_fault_is_named_at_once() -> None:
         "#/date_range",
         "#/dimensions/0",
         "#/dimensions/1",
-        "#/dimensions/2",
         "#/filters/0/2",
         "#/filters/1/0",
-        "#/filters/2/0",
+        "#/filters/2/1",
+        "#/filters/3/0",
         "#/order_by/0/0",
         "#/order_by/1/1",
         "#/pagination/limit",
@@ -111,7 +117,9 @@ def test_every_fault_is_named_at_once() -> None:
         "#/include/imports",
     }
     assert '#/metrics/1: Invalid metric "x"' in found
-    assert '#/metrics/3: The metric "scroll_depth" cannot be answered yet' in found
+    assert '#/filters/3/0: The dimension "event:goal" takes the operators is and contains' in found
+    # What is lacking is not said before the rest was understood; what is wrong is.
+    assert "#/metrics/3" in {fault.partition(": ")[0] for fault in found}
 
 
 def test_what_is_required_is_named() -> None:
@@ -153,6 +161,31 @@ def test_what_is_required_is_named() -> None:
         ({"filters": [["and", []]]}, "#/filters/0"),
         ({"filters": [["or", [["is", "x", ["a"]]]]]}, "#/filters/0/1/0/1"),
         ({"filters": [["is", "visit:source", ["a"]]] * 201}, "#/filters"),
+        ({"dimensions": ["event:props:" + "ü" * 151]}, "#/dimensions/0"),
+        ({"filters": [["is", "event:props:", ["a"]]]}, "#/filters/0/1"),
+        ({"filters": [["or", [["is", "event:goal", ["a"]]]]]}, "#/filters/0/1/0/1"),
+        ({"filters": [["not", ["contains", "event:goal", ["a"]]]]}, "#/filters/0/1/1"),
+        ({"filters": [["matches", "event:goal", ["a"]]]}, "#/filters/0/0"),
+        ({"filters": [["has_done"]]}, "#/filters/0"),
+        ({"filters": [["has_done", ["is", "event:page", ["/"]], 1]]}, "#/filters/0"),
+        ({"filters": [["has_done", ["is", "visit:source", ["a"]]]]}, "#/filters/0/1/1"),
+        ({"filters": [["has_done", ["not", ["has_not_done", ["is", "event:page", ["/"]]]]]]}, "#/filters/0/1/1/0"),
+        ({"metrics": ["visitors", "time_on_page"]}, "#/metrics/1"),
+        ({"metrics": ["scroll_depth"], "dimensions": ["visit:entry_page"]}, "#/metrics/0"),
+        ({"metrics": ["scroll_depth"], "dimensions": ["event:page", "event:goal"]}, "#/metrics/0"),
+        ({"metrics": ["exit_rate"]}, "#/metrics/0"),
+        ({"metrics": ["exit_rate"], "dimensions": ["event:page", "visit:exit_page"]}, "#/metrics/0"),
+        ({"metrics": ["exit_rate"], "dimensions": ["visit:exit_page", "event:name"]}, "#/metrics/0"),
+        (
+            {
+                "metrics": ["exit_rate"],
+                "dimensions": ["visit:exit_page"],
+                "filters": [["not", ["is", "event:page", ["/"]]]],
+            },
+            "#/metrics/0",
+        ),
+        ({"metrics": ["conversion_rate"], "filters": [["has_done", ["is", "event:goal", ["a"]]]]}, "#/metrics/0"),
+        ({"metrics": ["group_conversion_rate"], "dimensions": ["event:page"]}, "#/metrics/0"),
         ({"order_by": [["visitors"]]}, "#/order_by/0"),
         ({"order_by": "visitors"}, "#/order_by"),
         ({"include": []}, "#/include"),
@@ -172,6 +205,41 @@ def test_what_is_required_is_named() -> None:
 )
 def test_a_fault_has_its_path(keys, path) -> None:
     assert [fault.partition(": ")[0] for fault in faults(query(**keys))] == [path]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"metrics": ["time_on_page", "scroll_depth"], "filters": [["or", [["is", "event:page", ["/"]]]]]},
+        {"metrics": ["exit_rate"], "dimensions": ["event:page", "visit:source"]},
+        {"metrics": ["exit_rate"], "dimensions": ["visit:exit_page"], "filters": [["is", "visit:exit_page", ["/"]]]},
+        {"metrics": ["conversion_rate"], "dimensions": ["event:goal", "time:day"]},
+        {"metrics": ["group_conversion_rate"], "filters": [["contains", "event:goal", ["a"]]]},
+        {"dimensions": ["event:props:" + "ü" * 150]},
+        {"filters": [["not", ["has_done", ["and", [["is", "event:goal", ["a"]], ["is", "event:props:b", ["c"]]]]]]]},
+    ],
+)
+def test_what_makes_sense_is_read(keys) -> None:
+    assert isinstance(parse(query(**keys)), Query)
+
+
+def test_a_goal_that_the_site_does_not_have_is_named_with_its_path() -> None:
+    goals = [Goal("Sign up", event="signup"), Goal("Buy", event="buy")]
+    named = ["is", "event:goal", ["Sign up", "sign up"]]
+    done = ["not", ["has_done", ["and", [["is", "event:page", ["/"]], named]]]]
+    data = query(filters=[named, done, [*named, {"case_sensitive": False}], ["contains", "event:goal", ["x"]]])
+    sentence = 'This site has no goal "sign up"; it has "Sign up", "Buy"'
+    expected = [f"#/filters/0/2/1: {sentence}", f"#/filters/1/1/1/1/1/2/1: {sentence}"]
+    for asked in (lambda: parse(data, goals), lambda: check_goals(parse(data), goals)):
+        with pytest.raises(QueryError) as raised:
+            asked()
+        assert raised.value.faults == expected
+
+
+def test_what_no_store_holds_is_read_as_its_replacement() -> None:
+    asked = parse(query(dimensions=["event:props:a\0"], filters=[["is", "event:page", ["/\ud800"]]]))
+    assert asked.dimensions == ("event:props:a\ufffd",)
+    assert asked.filters == (Leaf("is", "event:page", ("/\ufffd",)),)
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 7])

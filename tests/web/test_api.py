@@ -7,12 +7,14 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from haru import settings
 from haru.accounts.models import ApiKey
 from haru.collect.ratelimit import RateLimit
 from haru.live import Live
 from haru.stats.query import parse
 from haru.stats.report import Reports
 from haru.web import api, plane
+from haru.web.api import door
 from tests.stats.made import HOUR, filled, journey
 
 DAY = ["2026-05-20", "2026-05-20"]
@@ -145,7 +147,7 @@ def test_only_post_is_answered(client, events) -> None:
     response = client.get("/api/v2/query")
     assert response.status_code == 405
     assert response.headers["Allow"] == "POST"
-    assert response.json() == {"error": "Send the query with POST."}
+    assert response.json() == {"error": "Ask with POST."}
 
 
 def test_too_many_labels_are_a_fault(ask) -> None:
@@ -155,13 +157,14 @@ def test_too_many_labels_are_a_fault(ask) -> None:
 
 
 def test_a_key_may_ask_so_often_and_no_more(ask, owner, monkeypatch) -> None:
-    monkeypatch.setattr(api, "_limit", RateLimit(2))
+    monkeypatch.setattr(door, "_limit", RateLimit(0))
+    monkeypatch.setattr(settings, "current", lambda: settings.read({"HARU_API_RATE_LIMIT": "2"}))
     _, other = ApiKey.create(owner, "other", ["stats:read"])
     assert [ask().status_code for _ in range(2)] == [200, 200]
     response = ask()
     assert response.status_code == 429
     assert int(response.headers["Retry-After"]) > 0
-    assert "600 times in a minute" in response.json()["error"]
+    assert "2 times in a minute" in response.json()["error"]
     assert ask(key=other).status_code == 200
 
 
@@ -180,6 +183,30 @@ def test_a_store_that_does_not_answer_is_503(ask, monkeypatch) -> None:
 def test_the_key_is_noted_as_used_today(ask) -> None:
     ask()
     assert ApiKey.objects.get().last_used_on in {date.fromtimestamp(time.time()), datetime.now(UTC).date()}
+
+
+def test_an_explanation_says_how_a_number_comes_about(client, events, owner, stranger) -> None:
+    _, own = ApiKey.create(owner, "test", ["stats:read"])
+    _, other = ApiKey.create(stranger, "test", ["stats:read"])
+    query = {
+        "site_id": "example.com",
+        "metrics": ["bounce_rate"],
+        "date_range": DAY,
+        "filters": [["is", "visit:source", ["Google", "Bing"]]],
+    }
+
+    def ask(key, **change):
+        headers = {"Authorization": f"Bearer {key}"}
+        return client.post("/api/v2/query/explain", query | change, content_type="application/json", headers=headers)
+
+    answer = ask(own).json()
+    assert answer["metrics"][0]["name"] == "bounce_rate"
+    assert answer["filters"][0]["words"] == 'visit:source is "Google" or "Bing"'
+    assert answer["period"]["first"] == "2026-05-20T00:00:00+02:00"
+    assert answer["period"]["timezone"] == "Europe/Berlin"
+    assert "SELECT" in answer["statements"][0]["sql"]
+    assert ask(own, metrics=["x"]).json() == {"error": '#/metrics/0: Invalid metric "x"'}
+    assert ask(other).json() == ask("haru_wrong").json() == {"error": api.NO_ACCESS}
 
 
 def test_the_example_of_the_docs_is_a_query() -> None:

@@ -132,7 +132,7 @@ def test_an_empty_folder_becomes_a_working_installation(tmp_path):
     assert ran.returncode == 0, ran.stderr
     again, served = ran.stdout.splitlines()
     assert float(again.split()[1]) < 0.3
-    assert again.endswith("False")
+    assert again.endswith("[]")
     assert served == "True True ['stats.example.com']"
     database_file = tmp_path / "data" / "accounts.sqlite3"
     assert stat.S_IMODE(database_file.stat().st_mode) == 0o600

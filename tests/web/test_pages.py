@@ -121,7 +121,9 @@ def test_pages_work_before_the_front_end_is_built(settings, tmp_path, rf):
     assert middleware.StaticFiles(lambda request: "passed on")(rf.get("/static/build/app.css")) == "passed on"
 
 
-@pytest.mark.parametrize("view", ["haru.web.dashboard.dashboard", "haru.web.dashboard.panel", "haru.web.api.query"])
+@pytest.mark.parametrize(
+    "view", ["haru.web.dashboard.dashboard", "haru.web.dashboard.panel", "haru.web.api.query.query"]
+)
 def test_a_view_that_is_imported_late_exists(view):
     module, _, name = view.rpartition(".")
     if find_spec(module) is None:

@@ -21,6 +21,7 @@ from haru.sites import registry
 from haru.stats.periods import Dates
 from haru.stats.report import Reports, StatsSite
 from haru.web import api, dashboard, ledger, plane, refusals
+from haru.web.api import door
 from tests.stats.made import stored
 
 NOW = datetime(2026, 1, 15, 12, 10)  # UTC; ten past one in Berlin
@@ -65,7 +66,7 @@ class Filled:
 def filled(site, monkeypatch):
     filled = Filled(site.pk)
     monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: ms(NOW) / 1000))
-    monkeypatch.setattr(api, "time", SimpleNamespace(time_ns=lambda: ms(NOW) * 1_000_000))
+    monkeypatch.setattr(door, "time", SimpleNamespace(time_ns=lambda: ms(NOW) * 1_000_000))
     plane.use(
         plane.Plane(
             reports=filled.reports,

@@ -10,7 +10,21 @@ from collections.abc import Sequence
 
 import typer
 
-from haru.cli import bench, check, demo, failure, importing, keys, people, serving, sites, storage
+from haru.cli import (
+    bench,
+    check,
+    demo,
+    exporting,
+    failure,
+    importing,
+    keys,
+    moving,
+    people,
+    query,
+    serving,
+    sites,
+    storage,
+)
 
 app = typer.Typer(
     name="haru",
@@ -66,10 +80,13 @@ bench.add_to(app)
 storage.add_to(app)
 check.add_to(app)
 demo.add_to(app)
+query.add_to(app)
+moving.add_to(app)
 app.add_typer(people.app, name="user")
 app.add_typer(sites.app, name="site")
 app.add_typer(keys.app, name="key")
 app.add_typer(importing.app, name="import")
+app.add_typer(exporting.app, name="export")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

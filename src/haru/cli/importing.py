@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,6 +73,62 @@ def log(
     typer.echo(_as_json(summary) if as_json else _as_table(summary))
 
 
+@app.command("events")
+def events(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="NDJSON or Parquet; - for standard input.")],
+    site: Annotated[str, typer.Option("--site", metavar="DOMAIN", help="The site that the events become part of.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON, for programs.")] = False,
+) -> None:
+    """Take in events that `haru export events` wrote, with their visits, to the same numbers.
+
+    Every line is checked first: a file with a fault imports nothing, and the line is named. Safe to run twice, and
+    again after it was cut short: what was imported before is known. docs/export.md explains the columns.
+
+    \b
+    Examples:
+      haru import events example.parquet --site example.com
+      haru export events --site old.example | haru import events - --site new.example
+    """
+    settings = plane.settings()
+    plane.database()
+    from haru.events import export, fileimport
+    from haru.sites import registry
+
+    site_id = registry.find_site(site).pk
+    with export.work_folder(settings.data_dir) as work:
+        with _opened(file) as stream:
+            path = Path(file)
+            if file == "-" or not path.is_file():
+                path = work / "input"
+                with path.open("wb") as copy:
+                    shutil.copyfileobj(stream, copy)
+        with plane.writing(settings) as (spool, loading), _Bar("-") as bar:
+            imported = 0
+
+            def progress(summary: fileimport.Summary) -> None:
+                nonlocal imported
+                loading.wrote(summary.imported - imported)
+                imported = summary.imported
+                bar.count(summary.imported + summary.known, summary.rows)
+
+            summary = fileimport.import_events(path, site_id, spool, work, progress)
+    rows = {"events": summary.rows, "imported": summary.imported, "already imported": summary.known}
+    if as_json:
+        ends = {"first": summary.first_at, "last": summary.last_at}
+        typer.echo(
+            json.dumps(
+                {name.replace(" ", "_"): count for name, count in rows.items()}
+                | {name: _moment(at) if summary.rows else None for name, at in ends.items()},
+                indent=2,
+            )
+        )
+        return
+    for name, count in rows.items():
+        typer.echo(f"{name:16}  {count:>12,}")
+    if summary.rows:
+        typer.echo(f"From {_moment(summary.first_at)} to {_moment(summary.last_at)}.")
+
+
 def _opened(file: str) -> BinaryIO:
     if file == "-":
         return sys.stdin.buffer
@@ -110,6 +167,10 @@ class _Bar:
         """How far the reading is."""
         done = stream.tell() if stream.seekable() else None
         self._bar.update(self._task, completed=done, description=f"{lines:,} lines")
+
+    def count(self, rows: int, total: int) -> None:
+        """How many rows of a known number are done."""
+        self._bar.update(self._task, completed=rows, total=total, description=f"{rows:,} events")
 
 
 def _moment(at: int) -> str:

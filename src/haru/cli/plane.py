@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from haru.control import Client
     from haru.events.loader import Loader
     from haru.events.spool import Spool
+    from haru.events.store import Store
     from haru.settings import Settings
 
 LOAD_SECONDS = 3600.0  # a server may be busy with millions of events
-STEP_EVENTS = 50_000  # what may wait in the spool while a command writes and no server loads
+STEP_EVENTS = 50_000  # what may wait in the spool while a command writes
 
 
 def now_ms() -> int:
@@ -48,7 +49,7 @@ class Loading:
     """Sees to it that events written to the spool reach the store: by the server when one runs, else here."""
 
     def __init__(self, settings: Settings) -> None:
-        """Find out who loads. Opens the store when no server does; raises `StoreUnavailable` when it cannot."""
+        """Find out who loads. Holds the store when no server does; raises `StoreUnavailable` when it cannot."""
         from haru.control import Client, NotRunning
         from haru.events.claims import Claims
         from haru.events.loader import Loader
@@ -63,15 +64,21 @@ class Loading:
         except NotRunning:
             self._client = None
             self._store = event_store(settings)
-            self._store.open()
+            self._store.hold()
             self._spools = Spools(settings.data_dir)
             self._claims = Claims(settings.data_dir)
             self._loader = Loader(self._spools, self._store, self._claims)
 
+    @property
+    def store(self) -> Store:
+        """The store of a command that loads itself."""
+        assert self._loader is not None
+        return self._store
+
     def wrote(self, events: int) -> None:
-        """So many events were written: some are loaded now when many wait."""
+        """So many events were written: what waits is loaded now when it is much, so that the spool stays small."""
         self._waiting += events
-        if self._loader is not None and self._waiting >= STEP_EVENTS:
+        if self._waiting >= STEP_EVENTS:
             self.finish()
 
     def finish(self) -> None:
@@ -112,3 +119,14 @@ def writing(settings: Settings) -> Iterator[tuple[Spool, Loading]]:
                 loading.close()
     finally:
         spool.close()
+
+
+@contextlib.contextmanager
+def stored(settings: Settings) -> Iterator[Store]:
+    """The event store, with all that waited in the spool, while no server runs. Raises `StoreUnavailable`."""
+    loading = Loading(settings)
+    try:
+        loading.finish()
+        yield loading.store
+    finally:
+        loading.close()

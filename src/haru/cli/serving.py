@@ -58,15 +58,18 @@ def serve(
 
     settings = current()
     logs.configure(settings)
-    if _accounts_answer():  # collecting needs no accounts: the server asks for them again until they answer
+    checked = _accounts_answer()
+    if checked:  # collecting needs no accounts: the server asks for them again until they answer
         if dev:
             settings = _develop(settings)
         else:
             from haru.development import refuse_known_password
 
             refuse_known_password()
+    from haru.development import is_loopback
+
     try:
-        asgi.serve(settings)
+        asgi.serve(settings, checked=checked, development=dev and is_loopback(settings.host))
     except OSError as error:
         raise Failure(
             f"Port {settings.port} on {settings.host} cannot be had ({error.strerror}): stop the program that has it, "

@@ -1,26 +1,40 @@
-"""`haru setup` and `haru reset`: the data folder."""
+"""`haru setup`, `haru migrate` and `haru reset`: the data folder and its databases."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
 from haru.cli import plane
 from haru.cli.failure import Failure
 
+if TYPE_CHECKING:
+    from haru.settings import Settings
+
 # What Haru writes into its folder: nothing else is ever removed from it.
 OURS = (
-    *("spool*.sqlite3*", "claims.sqlite3*", "events.duckdb*", "accounts.sqlite3*", "sites.*", "salts.*", "secret.key*"),
-    *("control.sock", "pages.sock", "migrate.lock", "haru.lock", "haru-bench-*"),
+    *(
+        "spool*.sqlite3*",
+        "claims.sqlite3*",
+        "events.duckdb*",
+        "events.chdb*",
+        "accounts.sqlite3*",
+        "sites.*",
+        "salts.*",
+        "secret.key*",
+    ),
+    *("node.id*", "control.sock", "pages.sock", "migrate.lock", "haru.lock", "haru-bench-*", "export-*"),
 )
 
 
 def add_to(app: typer.Typer) -> None:
     """Put the commands under the application's name."""
     app.command("setup")(setup)
+    app.command("migrate")(migrate)
     app.command("reset")(reset)
 
 
@@ -47,12 +61,54 @@ def setup() -> None:
         typer.echo("Next: haru serve")
 
 
+def migrate() -> None:
+    """Bring the tables of the event store and of the accounts to this version, and say what was done.
+
+    Every start does it too: this is for who wants it done, or wants to see it fail, before the server starts.
+
+    \b
+    Example:
+      haru migrate
+    """
+    settings = plane.settings()
+    for line in (*_accounts_migrated(), *_store_migrated(settings)):
+        typer.echo(line)
+
+
+def _accounts_migrated() -> list[str]:
+    from haru.web import setup
+
+    setup.configure()
+    done = setup.migrate()
+    from haru.sites import mirror
+
+    mirror.rewrite()
+    return [f"accounts: {name}" for name in done] or ["accounts: up to date."]
+
+
+def _store_migrated(settings: Settings) -> list[str]:
+    from haru.control import Client
+    from haru.events.migrations import noted
+    from haru.events.stores import event_store
+
+    if Client(settings.data_dir).is_up():
+        return ["event store: up to date, the running server saw to it when it started."]
+    store = event_store(settings)
+    try:
+        with noted() as done:
+            store.open()
+    finally:
+        store.close()
+    return [f"event store: {step.number}, {step.title}" for step in done] or ["event store: up to date."]
+
+
 def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove everything Haru keeps in the data folder: events, accounts, sites, salts, key. There is no way back.
+    """Remove everything Haru keeps: events, and in the data folder accounts, sites, salts, key. There is no way back.
 
-    Only Haru's own files go. It refuses while the server runs. Accounts in a database named by HARU_DATABASE_URL stay.
+    Only Haru's own files go, and of a database named by HARU_EVENTS_URL only Haru's schema there. It refuses while a
+    server runs. Accounts in a database named by HARU_DATABASE_URL stay.
 
     \b
     Example:
@@ -64,10 +120,32 @@ def reset(
     if Client(settings.data_dir).is_up():
         raise Failure("The server runs on this data folder: stop it first, then reset.")
     if not yes:
-        typer.confirm(f"Remove all events, accounts and sites in {settings.data_dir}?", abort=True)
-    for path in _ours(settings.data_dir):
+        where = f" and the events in {_without_password(settings.events_url)}" if settings.events_url else ""
+        typer.confirm(f"Remove all events, accounts and sites in {settings.data_dir}{where}?", abort=True)
+    if settings.events_url:
+        from haru.events.stores import event_store
+
+        event_store(settings).destroy()
+    for path in [*_ours(settings.data_dir), *_chdb(settings)]:
         path.unlink() if not path.is_dir() else shutil.rmtree(path)
     typer.echo(f"{settings.data_dir} is empty.")
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query="").geturl()
+
+
+def _chdb(settings: Settings) -> list[Path]:
+    """The folder of chDB, when it is inside the data folder."""
+    if not settings.events_url.startswith("chdb://"):
+        return []
+    from haru.events.clickhouse_client import Address
+
+    path = Address.parse(settings.events_url).path
+    inside = path is not None and path.is_dir() and settings.data_dir in path.resolve().parents
+    return [path] if path is not None and inside else []
 
 
 def _ours(folder: Path) -> list[Path]:

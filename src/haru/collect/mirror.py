@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from haru.collect.exclusions import Exclusions
+from haru.disk import sync_folder
 
 log = structlog.get_logger()
 
@@ -59,6 +60,7 @@ def write(data_dir: Path, sites: Iterable[Site]) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+    sync_folder(data_dir)
 
 
 def set_sure(data_dir: Path, sure: bool) -> None:

@@ -18,6 +18,8 @@ from typing import BinaryIO
 import msgspec
 import structlog
 
+from haru.disk import sync_folder
+
 log = structlog.get_logger()
 
 FILE = "salts.json"
@@ -130,11 +132,13 @@ class Salts:
             old = self._path.open("r+b")
         except FileNotFoundError:
             fresh.replace(self._path)
+            sync_folder(self._path.parent)
             return
-        # A kill at any point leaves one whole file: the old one is overwritten when the new one has its name for good.
+        # A kill or a loss of power at any point leaves one whole file: the old one is overwritten when the new one has
+        # its name for good.
         with old:
             fresh.replace(self._path)
-            self._sync_folder()
+            sync_folder(self._path.parent)
             _overwrite(old)
 
     def _wipe_unfinished(self) -> None:
@@ -145,13 +149,6 @@ class Salts:
         except FileNotFoundError:
             return
         self._fresh.unlink()
-
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _overwrite(file: BinaryIO) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql import ClauseElement
 
+from haru.disk import sync_folder
 from haru.events.event import COLUMNS, Origin
 from haru.events.folding import END, FOLD, FOLDED_AT_ONCE, TABLES, UNFOLD
 from haru.events.ledger import Tally, merged
@@ -144,6 +145,9 @@ class DuckStore:
                 with contextlib.suppress(duckdb.Error):
                     cursor.execute("ROLLBACK")
                 raise
+            # The engine syncs its files but not their names, and it makes its log anew at each checkpoint.
+            if self._path is not None:
+                sync_folder(self._path.parent)
 
     @contextlib.contextmanager
     def _no_folding(self, rows: Sequence[Row]) -> Iterator[None]:
@@ -249,6 +253,13 @@ class DuckStore:
             cursor.execute("DELETE FROM event WHERE site_id = $1", [site_id])
             cursor.execute("DELETE FROM refusal WHERE site_id = $1", [site_id])
 
+    def destroy(self) -> None:
+        """See `Store.destroy`."""
+        self.close()
+        if self._path is not None:
+            for path in (self._path, self._path.with_name(f"{self._path.name}.wal")):
+                path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """See `Store.close`."""
         with self._folding, self._writing, self._opening:
@@ -291,6 +302,7 @@ class DuckStore:
             duckdb.InternalException,
             duckdb.ConnectionException,
             duckdb.TransactionException,
+            OSError,
         ) as error:
             text = str(error)
             if not isinstance(error, duckdb.OutOfMemoryException) and self._path is not None:

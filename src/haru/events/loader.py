@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
 import structlog
 
 from haru.events.claims import Claim, Claims
-from haru.events.event import Arrival, Event
+from haru.events.event import COLUMNS, Arrival, Event
 from haru.events.ledger import HOUR_MS, Tally
-from haru.events.spool import Batch, Spools
-from haru.events.store import Progress, Row, Store, StoreUnavailable
+from haru.events.spool import Batch, Imported, Spools
+from haru.events.store import Progress, Row, Store, StoreMoved, StoreUnavailable
 from haru.events.visits import KEPT_MS, Visit, Window
 
 log = structlog.get_logger()
@@ -28,6 +28,10 @@ MOST_EVENTS = 10_000  # of a batch: a few milliseconds of commit, and a bound on
 # Reasons of the ledger that only the loader can know.
 NO_VISIT = "no_visit_for_engagement"
 DUPLICATE = "duplicate"
+
+_NAMES = [name for name, _ in COLUMNS]
+_ID, _SITE, _AT = _NAMES.index("id"), _NAMES.index("site_id"), _NAMES.index("occurred_at")
+_VISITOR, _VISIT = _NAMES.index("visitor_id"), _NAMES.index("visit_id")
 
 _encode_props = msgspec.json.Encoder(order="sorted").encode
 
@@ -48,6 +52,7 @@ class _Pending:
     tallies: list[Tally]
     progress: Progress
     load: Load
+    imported: tuple[Row, ...] = ()  # of the rows, those that came with their visit
 
 
 class Loader:
@@ -63,13 +68,16 @@ class Loader:
         self._loaded = loaded
         self._window = Window(store.visits)
         self._pending: _Pending | None = None
+        self._doubtful = False  # whether the pending batch may be in the store although its load failed
         self._progress: Progress | None = None
         self._lock = threading.RLock()
 
     def start(self, now: int) -> list[Visit]:
-        """Take up where the store stands; returns the visits alive now. Raises `StoreUnavailable`."""
+        """Take up where the store stands; returns the visits alive now. Raises `StoreUnavailable`, `StoreHeld`."""
         with self._lock:
             since = now - KEPT_MS
+            self._store.hold()
+            self._pending, self._doubtful = None, False
             recent = self._store.recent_visits(since)
             progress = self._store.progress()
             self._window.restore(recent, since)
@@ -102,6 +110,7 @@ class Loader:
             self._pending = None
             self._progress = pending.progress
             self._spools.acknowledge(pending.progress.positions)
+            self._renew(pending.imported)
             self._window.forget(now)
             if self._loaded is not None:
                 self._loaded(pending.load)
@@ -122,13 +131,25 @@ class Loader:
             self._claims.forget_site(site_id)
 
     def _commit(self, pending: _Pending) -> None:
-        try:
-            self._store.load(pending.rows, pending.progress, pending.tallies)
-        except StoreUnavailable:
-            # The commit may have reached the disk although its answer did not reach us.
-            if self._store.progress() != pending.progress:
+        # A commit may have reached the disk although its answer did not reach us: before a batch is given again the
+        # store is asked. It may be away then too, and for long.
+        if not (self._doubtful and self._is_there(pending)):
+            self._doubtful = True
+            try:
+                self._store.load(pending.rows, pending.progress, pending.tallies)
+            except StoreMoved:
+                self._progress = None  # the next step begins anew: ids and visits may be others now
                 raise
+            except StoreUnavailable:
+                if not self._is_there(pending):
+                    raise
+        self._doubtful = False
+
+    def _is_there(self, pending: _Pending) -> bool:
+        there = self._store.progress() == pending.progress
+        if there:
             log.warning("load_answer_lost", last_id=pending.progress.last_id)
+        return there
 
     def _prepared(self, found: Sequence[tuple[str, Batch]], progress: Progress) -> _Pending:
         events, tallies = self._counted(found)
@@ -144,11 +165,30 @@ class Loader:
             rows.append(row(arrival, visit))
             seen.append((visit.site_id, visit.visitor_id, arrival.event.at))
         tallies += [Tally(site_id, hour, NO_VISIT, "", count) for (site_id, hour), count in unvisited.items()]
+        numbered = Progress(progress.last_id + len(events), dict(progress.positions))
+        imported, numbered = _taken_in([batch.body.imported for _, batch in found if batch.body.imported], numbered)
+        rows += imported
+        seen += [(row[_SITE], row[_VISITOR], row[_AT]) for row in imported]
         sites = frozenset(site for site, _, _ in seen)
-        positions = {**progress.positions, **{name: batch.id for name, batch in found}}
-        taken = sum(len(batch.body.events) for _, batch in found)
+        positions = {**numbered.positions, **{name: batch.id for name, batch in found}}
+        taken = sum(len(batch.body) for _, batch in found)
         load = Load(len(rows), taken, sites, tuple(seen))
-        return _Pending(rows, tallies, Progress(progress.last_id + len(events), positions), load)
+        return _Pending(rows, tallies, Progress(numbered.last_id, positions), load, tuple(imported))
+
+    def _renew(self, rows: Sequence[Row]) -> None:
+        """Let the window know of the visits that came with their rows, where events may still join them."""
+        sites: dict[int, list[Row]] = {}
+        for row in rows:
+            if self._window.concerns(row[_SITE], row[_VISITOR], row[_AT]):
+                sites.setdefault(row[_SITE], []).append(row)
+        try:
+            for site_id, some in sites.items():
+                moments = [row[_AT] for row in some]
+                visitors = {row[_VISITOR] for row in some}
+                self._window.renew(self._store.visits(site_id, visitors, min(moments), max(moments)))
+        except StoreUnavailable as error:
+            log.warning("window_not_renewed", error=str(error))
+            self._progress = None  # the next step begins where the store stands, with its visits
 
     def _counted(self, found: Sequence[tuple[str, Batch]]) -> tuple[list[Event], list[Tally]]:
         """The events that count, in order, and the refusals: those whose key another event has are among them."""
@@ -169,6 +209,30 @@ class Loader:
                 else:
                     events.append(event)
         return events, tallies
+
+
+def _taken_in(parts: Iterable[Imported], progress: Progress) -> tuple[list[Row], Progress]:
+    """The rows of files with their own ids, and how far that brings the store.
+
+    All ids of a file move by the same distance, to behind the last id there is when its first rows come: visits stay
+    together and the order stays. The store remembers where that was, and how many of the file's rows it has.
+    """
+    rows: list[Row] = []
+    last_id, positions = progress.last_id, dict(progress.positions)
+    for part in parts:
+        done = positions.get(f"{part.name}/rows", 0)
+        base = positions.get(part.name)
+        if base is None:
+            base = positions[part.name] = last_id + 1
+            last_id += part.span
+        shift = base - part.first
+        for row in part.rows[max(0, done - part.start) :]:
+            moved = list(row)
+            moved[_ID] += shift
+            moved[_VISIT] += shift
+            rows.append(tuple(moved))
+        positions[f"{part.name}/rows"] = max(done, part.start + len(part.rows))
+    return rows, Progress(last_id, positions)
 
 
 def row(arrival: Arrival, visit: Visit) -> Row:

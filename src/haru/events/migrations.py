@@ -6,7 +6,8 @@ through all of them, so a migrated store and a fresh one cannot differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -25,6 +26,20 @@ class Migration:
     statements: tuple[str, ...]
 
 
+_listeners: list[Callable[[Migration], None]] = []
+
+
+@contextlib.contextmanager
+def noted() -> Iterator[list[Migration]]:
+    """What is applied by any store of this process while the block runs."""
+    found: list[Migration] = []
+    _listeners.append(found.append)
+    try:
+        yield found
+    finally:
+        _listeners.remove(found.append)
+
+
 def pending(migrations: Sequence[Migration], version: int) -> list[Migration]:
     """What a store at this version (0: empty) lacks. Raises `StoreTooNew`."""
     assert [migration.number for migration in migrations] == list(range(1, len(migrations) + 1))
@@ -41,4 +56,6 @@ def migrate(migrations: Sequence[Migration], version: int, apply: Callable[[Migr
     for migration in pending(migrations, version):
         apply(migration)
         log.info("store_migrated", version=migration.number, title=migration.title)
+        for listener in _listeners:
+            listener(migration)
     return len(migrations)

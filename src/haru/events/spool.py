@@ -18,6 +18,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -57,12 +58,26 @@ CREATE INDEX IF NOT EXISTS key_at ON key (at);
 """
 
 
+class Imported(msgspec.Struct, array_like=True, gc=False):
+    """Rows of a file of events on their way into the store: their visits are known, their ids are given anew there."""
+
+    name: str  # of the import: what the store remembers its ids by
+    first: int  # the least id in the file
+    span: int  # how many ids there are from it to the greatest
+    start: int  # how many rows of the file come before these
+    rows: list[tuple[Any, ...]]  # as `haru.events.store.Row`, with the ids and visit ids of the file
+
+
 class Body(msgspec.Struct, array_like=True, gc=False):
     """What one commit brought. New fields go to the end, with a default."""
 
     events: list[Event]
     keys: list[tuple[int, str]] = []  # idempotency keys: (place in `events`, key)
     tallies: list[Tally] = []  # refusals since the commit before
+    imported: Imported | None = None
+
+    def __len__(self) -> int:
+        return len(self.events) + (len(self.imported.rows) if self.imported else 0)
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
@@ -206,7 +221,7 @@ class Spool:
             )
             for id, written_at, body in cursor:
                 batches.append(Batch(id, written_at, _decode(body)))
-                events += len(batches[-1].body.events)
+                events += len(batches[-1].body)
                 if events >= most:
                     break
             cursor.close()
@@ -248,8 +263,10 @@ class Spool:
         return int(count), oldest
 
     def depth(self) -> int:
-        """How many events wait for the store. Reads them all: for people and tests."""
-        return len(self.events())
+        """How many events wait for the store, those of files included. Reads them all: for people and tests."""
+        with self._errors():
+            bodies = self._connection.execute("SELECT body FROM batch ORDER BY id").fetchall()
+        return sum(len(_decode(body)) for (body,) in bodies)
 
     def size(self) -> int:
         """Bytes that what waits takes in the file."""

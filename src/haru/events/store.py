@@ -27,6 +27,10 @@ class StoreHeld(StoreUnavailable):
     """Another loader works on the store; the text says which, and what to do."""
 
 
+class StoreMoved(StoreUnavailable):
+    """Another loader has worked on the store since: whoever loads must begin anew from what the store says."""
+
+
 class StoreTooNew(Exception):
     """A newer Haru made the store's tables; the text says what to do."""
 
@@ -57,7 +61,8 @@ class Store(Protocol):
     def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:
         """Append rows, add refusals to the ledger and remember how far this brings the store: all or nothing.
 
-        Raises `StoreUnavailable` when nothing was written and the same call may be made again.
+        Raises `StoreUnavailable` when nothing was written and the same call may be made again, and `StoreMoved` when it
+        may not.
         """
 
     def progress(self) -> Progress:
@@ -92,6 +97,9 @@ class Store(Protocol):
 
     def delete_site(self, site_id: int) -> None:
         """Remove every event of a site, and its ledger."""
+
+    def destroy(self) -> None:
+        """Remove the store with all that is in it, and close it. Raises `StoreHeld`."""
 
     def close(self) -> None:
         """Close the store; a later call opens it again."""

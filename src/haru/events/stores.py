@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from haru.events.duckdb import DuckStore
 from haru.events.spool import spool_name
 from haru.events.store import Store
-from haru.settings import Settings
+from haru.settings import EVENT_STORES, BadSetting, Settings, kept_secret
+
+NODE_FILE = "node.id"  # what this installation calls itself before stores that several may reach
 
 
 def event_store(settings: Settings) -> Store:
-    """The event store that the settings name; it opens with the first question, or with `open`."""
-    path = Path(settings.events_url.removeprefix("duckdb://")) if settings.events_url else None
-    return DuckStore(path or settings.data_dir / "events.duckdb", settings.events_memory, settings.events_threads)
+    """The event store that the settings name; it opens with the first question, or with `open`. Raises `BadSetting`."""
+    return store_at(settings.events_url, settings)
+
+
+def store_at(url: str, settings: Settings) -> Store:
+    """The event store at an address as HARU_EVENTS_URL has it; "" is the data folder's own. Raises `BadSetting`."""
+    # Only who uses a client loads it: they are not small.
+    scheme = urlsplit(url).scheme
+    if scheme in {"postgresql", "postgres"}:
+        from haru.events.postgres import PostgresStore
+
+        return PostgresStore(url)
+    if scheme in {"clickhouse", "clickhouses", "chdb"}:
+        return _clickhouse(url, settings)
+    path = Path(url.removeprefix("duckdb://")) if url else settings.data_dir / "events.duckdb"
+    if url and (not url.startswith("duckdb://") or not path.is_absolute()):
+        known = ", ".join(form for form in EVENT_STORES.values() if form)
+        raise BadSetting(f'"{scheme or url}" is no address of an event store: write one of {known}.')
+    return DuckStore(path, settings.events_memory, settings.events_threads)
+
+
+def _clickhouse(url: str, settings: Settings) -> Store:
+    from haru.events.clickhouse import ClickHouseStore
+    from haru.events.clickhouse_client import Address
+
+    try:
+        address = Address.parse(url)
+    except ValueError as error:
+        raise BadSetting(f"HARU_EVENTS_URL: {error}.") from None
+    memory = int(settings.events_memory[:-2]) * {"MB": 1_000_000, "GB": 1_000_000_000}[settings.events_memory[-2:]]
+    holder = kept_secret(settings.data_dir / NODE_FILE)
+    return ClickHouseStore(address, memory, settings.events_threads, holder, socket.gethostname())
 
 
 def spool_path(settings: Settings, worker: int = 0) -> Path:

@@ -75,6 +75,16 @@ class Window:
                 del self._visits[key]
         self._complete_since = horizon
 
+    def concerns(self, site_id: int, visitor_id: int, at: int) -> bool:
+        """Whether what the store was given for this visitor at this moment must be known here, see `renew`."""
+        return at >= self._complete_since or (site_id, visitor_id) in self._visits
+
+    def renew(self, visits: Iterable[Visit]) -> None:
+        """Take over visits as the store has them: those that came or grew there without being placed here."""
+        for visit in visits:
+            known = self._visits.setdefault((visit.site_id, visit.visitor_id), [])
+            known[:] = [other for other in known if other.id != visit.id] + [visit]
+
     def forget_site(self, site_id: int) -> None:
         """Let go of every visit of a site that was deleted."""
         for key in [key for key in self._visits if key[0] == site_id]:

@@ -1,4 +1,7 @@
-"""Who may see, change and delete a site. A site that a person may not see does not exist for them: always 404."""
+"""Who may see, change and delete a site. A site that a person may not see does not exist for them: always 404.
+
+A person has a role in a site; anyone may see the site of a shared link whose slug they have.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
 from django.http import Http404
 
-from haru.sites.models import Role, Site
+from haru.sites.models import Role, SharedLink, Site
 
 Person = AbstractBaseUser | AnonymousUser
 
@@ -37,6 +40,14 @@ def manageable(user: Person, domain: str) -> Site:
 def owned(user: Person, domain: str) -> Site:
     """The site, for the one who may delete it. Raises `Http404`."""
     return _one(user, domain, OWNERS)
+
+
+def shared(slug: str) -> SharedLink:
+    """The shared link of this slug, for everyone who has it; its password is asked elsewhere. Raises `Http404`."""
+    link = SharedLink.objects.select_related("site").filter(slug=slug).first() if slug.isascii() else None
+    if link is None or "\0" in slug:
+        raise Http404("There is no such link.")
+    return link
 
 
 def role_of(user: Person, site: Site) -> Role | None:

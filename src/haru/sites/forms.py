@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from haru.collect import exclusions
 from haru.collect.geo import countries
-from haru.sites import registry
+from haru.sites import links, registry
 from haru.sites.domain import DomainError, normalise
 from haru.sites.models import Role, Site
 
@@ -144,6 +144,57 @@ class PersonForm(forms.Form):
     def clean_email(self) -> str:
         """The address as accounts keep it: in lower case."""
         return str(self.cleaned_data["email"]).lower()
+
+
+class GoalForm(forms.Form):
+    """A new goal. Its fields are those of the goal."""
+
+    event = forms.CharField(
+        required=False,
+        label=_("Event"),
+        help_text=_("Name of a custom event that your pages send, such as Signup."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    page = forms.CharField(
+        required=False,
+        label=_("Or page"),
+        help_text=_(
+            "A whole path. * stands for anything within a part of the path, ** for anything at all: "
+            "/thanks or /blog/**."
+        ),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    name = forms.CharField(
+        required=False,
+        label=_("Name"),
+        help_text=_("How it is shown and filtered by. Empty: the name of the event, or Visit and the path."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    currency = forms.CharField(
+        required=False,
+        label=_("Currency"),
+        help_text=_("Of the revenue that the event brings, such as EUR. Empty: it brings none."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}),
+    )
+
+
+class LinkForm(forms.Form):
+    """A new shared link."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=100,
+        help_text=_("What the link is for, such as the people who get it."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    password = forms.CharField(
+        required=False,
+        strip=False,
+        max_length=links.MOST_PASSWORD,
+        label=_("Password"),
+        help_text=_("Asked of everyone who opens the link. Empty: none is asked. It cannot be shown again."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
 
 
 class DeleteForm(forms.Form):

@@ -19,6 +19,11 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
+def new_slug() -> str:
+    """What a shared link is known by. Nobody can guess it: 128 random bits."""
+    return secrets.token_urlsafe(16)
+
+
 class Role(models.TextChoices):
     """What a person may do with a site."""
 
@@ -89,3 +94,51 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} ({self.role}) · {self.site}"
+
+
+class Goal(models.Model):
+    """What a site's people want visitors to do: an event of a name, or a visit of a page. One of the two is set."""
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="goals")
+    name = models.CharField(_("name"), max_length=120)
+    event = models.CharField(_("event"), max_length=120, blank=True)
+    page = models.CharField(_("page"), max_length=2000, blank=True)
+    currency = models.CharField(_("currency"), max_length=3, blank=True)  # ISO 4217, of what its events bring in
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        verbose_name = _("goal")
+        verbose_name_plural = _("goals")
+        ordering = ["name", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["site", "name"], name="sites_goal_name_once"),
+            models.CheckConstraint(
+                condition=models.Q(event="", page__gt="") | models.Q(event__gt="", page=""), name="sites_goal_is_one"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} · {self.site}"
+
+
+class SharedLink(models.Model):
+    """An address under which the dashboard of a site may be seen without an account.
+
+    The slug is kept as it is, for the address is to be shown again to those who manage the site. The password is not:
+    it is kept as Django keeps passwords.
+    """
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="shared_links")
+    name = models.CharField(_("name"), max_length=100)
+    slug = models.CharField(max_length=64, unique=True, default=new_slug, editable=False)
+    password = models.CharField(max_length=128, blank=True, editable=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        verbose_name = _("shared link")
+        verbose_name_plural = _("shared links")
+        ordering = ["name", "pk"]
+        constraints = [models.UniqueConstraint(fields=["site", "name"], name="sites_shared_link_name_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name} · {self.site}"

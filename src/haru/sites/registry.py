@@ -11,6 +11,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
 
 from haru.collect import exclusions
+from haru.sites import signals
 from haru.sites.domain import DomainError, normalise
 from haru.sites.models import Membership, Role, Site, new_token
 
@@ -72,6 +73,21 @@ def set_timezone(site: Site, timezone: str) -> None:
     site.save(update_fields=["timezone"])
 
 
+def set_domain(site: Site, domain: str) -> None:
+    """Give the site another domain; its numbers, its token and its links stay. Raises `SiteError`."""
+    try:
+        domain = normalise(domain)
+    except DomainError as error:
+        raise SiteError(str(error)) from None
+    before, site.domain = site.domain, domain
+    try:
+        with transaction.atomic():
+            site.save(update_fields=["domain"])
+    except IntegrityError:
+        site.domain = before
+        raise SiteError(f"{domain} is already measured here: ask its owner to add you.") from None
+
+
 def set_counting(site: Site, **changes: Unpack[Counting]) -> None:
     """Change what is named of what the site counts; a list replaces the one before. In force from the next request.
 
@@ -120,6 +136,8 @@ def remove_person(site: Site, user_id: int) -> None:
     if membership.role == Role.OWNER:
         raise SiteError("The owner of a site cannot be removed: delete the site instead.")
     membership.delete()
+    site_id = site.pk
+    transaction.on_commit(lambda: signals.rights_changed.send(sender=Membership, site_id=site_id))
 
 
 def _check_timezone(name: str) -> None:

@@ -9,3 +9,6 @@ changed = Signal()
 
 #: A site was deleted. Carries `site_id`: int.
 deleted = Signal()
+
+#: Someone may no longer see a site: a person was removed or a shared link revoked. Carries `site_id`: int.
+rights_changed = Signal()

@@ -1,13 +1,14 @@
 """What engines say differently: each function here is compiled for the engine that answers.
 
-The default is what DuckDB understands.
+The default is what DuckDB understands; what PostgreSQL and ClickHouse say instead stands below it. ClickHouse goes by
+the name of clickhouse-connect's dialect, clickhousedb.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, DateTime, String
+from sqlalchemy import BigInteger, ColumnElement, DateTime, FunctionFilter, String
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement, GenericFunction
 
@@ -17,6 +18,29 @@ class AnyOf(GenericFunction[Any]):
 
     name = "any_value"
     inherit_cache = True
+
+
+@compiles(AnyOf, "postgresql")
+def _any_of(element: AnyOf, compiler: Any, **kw: Any) -> str:
+    # any_value is new in 16. Of values that are all the same the least is any.
+    return f"min{compiler.process(element.clause_expr, **kw)}"
+
+
+class ByCodePoint(FunctionElement[Any]):
+    """A text to sort by: by code point, whatever language the database speaks."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(ByCodePoint)
+def _by_code_point(element: ByCodePoint, compiler: Any, **kw: Any) -> str:
+    return str(compiler.process(element.clauses, **kw))
+
+
+@compiles(ByCodePoint, "postgresql")
+def _by_code_point_here(element: ByCodePoint, compiler: Any, **kw: Any) -> str:
+    return f'({compiler.process(element.clauses, **kw)}) COLLATE "C"'
 
 
 class Bucket(FunctionElement[Any]):
@@ -35,6 +59,12 @@ def _bucket(element: Bucket, compiler: Any, **kw: Any) -> str:
     return f"date_trunc('{element.unit}', {compiler.process(element.clauses, **kw)})"
 
 
+@compiles(Bucket, "clickhousedb")
+def _bucket_clickhouse(element: Bucket, compiler: Any, **kw: Any) -> str:
+    # A bucket of days or more is a date there.
+    return f"toDateTime64({_bucket(element, compiler, **kw)}, 3, 'UTC')"
+
+
 class FirstBy(FunctionElement[Any]):
     """The text in the row of a group where (time, id) is least; null without rows."""
 
@@ -48,7 +78,6 @@ class LastBy(FirstBy):
 
     inherit_cache = True
     function = "arg_max"
-    function = "arg_max"
 
 
 @compiles(FirstBy)
@@ -57,6 +86,30 @@ def _by(element: FirstBy, compiler: Any, **kw: Any) -> str:
     text, at, id = (compiler.process(clause, **kw) for clause in element.clauses)
     # One 128-bit number for the pair is compared faster than a pair.
     return f"{element.function}({text}, epoch_ms({at})::HUGEINT * 9223372036854775808 + {id})"
+
+
+@compiles(FirstBy, "postgresql")
+@compiles(LastBy, "postgresql")
+def _by_here(element: FirstBy, compiler: Any, where: str = "", **kw: Any) -> str:
+    text, at, id = (compiler.process(clause, **kw) for clause in element.clauses)
+    way = "ASC" if element.function == "arg_min" else "DESC"
+    return f"(array_agg({text} ORDER BY {at} {way}, {id} {way}){where})[1]"
+
+
+@compiles(FunctionFilter, "postgresql")
+def _filtered(element: FunctionFilter[Any], compiler: Any, **kw: Any) -> str:
+    """What a filter stands behind is an aggregate: with the first of an array it belongs inside."""
+    if isinstance(element.func, FirstBy):
+        where = f" FILTER (WHERE {compiler.process(element.criterion, **kw)})"
+        return _by_here(element.func, compiler, where=where, **kw)
+    return str(compiler.visit_funcfilter(element, **kw))
+
+
+@compiles(FirstBy, "clickhousedb")
+@compiles(LastBy, "clickhousedb")
+def _by_clickhouse(element: FirstBy, compiler: Any, **kw: Any) -> str:
+    text, at, id = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{element.function.replace('_m', 'M')}({text}, ({at}, {id}))"
 
 
 class Milliseconds(FunctionElement[Any]):
@@ -70,3 +123,15 @@ class Milliseconds(FunctionElement[Any]):
 def _milliseconds(element: Milliseconds, compiler: Any, **kw: Any) -> str:
     start, end = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"(epoch_ms({end}) - epoch_ms({start}))"
+
+
+@compiles(Milliseconds, "postgresql")
+def _milliseconds_here(element: Milliseconds, compiler: Any, **kw: Any) -> str:
+    start, end = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"(extract(epoch FROM {end} - {start}) * 1000)::bigint"
+
+
+@compiles(Milliseconds, "clickhousedb")
+def _milliseconds_clickhouse(element: Milliseconds, compiler: Any, **kw: Any) -> str:
+    start, end = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"(toUnixTimestamp64Milli({end}) - toUnixTimestamp64Milli({start}))"

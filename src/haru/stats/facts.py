@@ -11,6 +11,7 @@ from sqlalchemy.types import BigInteger, Boolean, DateTime, SmallInteger, String
 
 from haru.events.event import COLUMNS, ENGAGEMENT, PAGEVIEW
 from haru.stats.engine import FirstBy, LastBy, Milliseconds
+from haru.stats.engine_payload import Amount
 
 Expression = ColumnElement[Any]
 
@@ -29,6 +30,29 @@ _VIEW, _ENGAGED = literal(PAGEVIEW), literal(ENGAGEMENT)
 _PAGEVIEW = E.name == _VIEW
 _LASTING = E.name != _ENGAGED
 _CUSTOM = and_(E.name != _VIEW, E.name != _ENGAGED)
+_READING = E.name == _ENGAGED
+_SCROLLED = and_(_READING, E.scroll_depth >= 0)
+_PAID = E.revenue_amount != ""
+
+
+def _count(*conditions: Expression) -> Expression:
+    return func.count().filter(and_(*conditions)) if conditions else func.count()
+
+
+def _engaged(*conditions: Expression) -> Expression:
+    return func.sum(E.engaged_ms).filter(and_(*conditions))
+
+
+def _deepest(*conditions: Expression) -> Expression:
+    return func.max(E.scroll_depth).filter(and_(*conditions))
+
+
+def _revenue(*conditions: Expression) -> Expression:
+    return func.sum(Amount(E.revenue_amount)).filter(and_(*conditions))
+
+
+def _any_of(number: Expression) -> Expression:
+    return func.count().filter(number > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +60,10 @@ class Counted:
     """A number of things that happened inside the period."""
 
     meaning: str
-    of_events: Callable[[], Expression]  # over events
+    of_events: Callable[[], Expression] | None  # over events; None: each visit must be looked at first
     of_visits: Callable[[Any], Expression]  # over rows of visits, which hold their own number under the counter's name
     part: tuple[Expression, ...] = ()  # what an event must be to count; empty: the visit's row needs no such number
+    of_visit: Callable[..., Expression] = _count  # over those events of one visit that all these conditions hold for
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +73,7 @@ class CountedVisits:
     meaning: str
     fact: str = ""  # what is summed; empty: 1 for each visit
     judged: bool = False  # under a top-level filter on event:page only visits that entered on a page it accepts
+    page: str = "entry_page"  # which of a visit's pages a row for a page speaks of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +104,45 @@ COUNTED = {
         lambda rows: func.sum(rows.events),
         (_LASTING,),
     ),
+    "engaged_ms": Counted(
+        "engaged milliseconds",
+        lambda: _engaged(_READING),
+        lambda rows: func.sum(rows.engaged_ms),
+        (_READING,),
+        _engaged,
+    ),
+    "engaged_visits": Counted(
+        "visits with an engagement event",
+        lambda: func.count(distinct(E.visit_id)).filter(_READING),
+        lambda rows: _any_of(rows.engaged_visits),
+        (_READING,),
+    ),
+    "deepest": Counted(
+        "deepest scroll of each visit, per cent, summed",
+        None,
+        lambda rows: func.sum(case((rows.scrolled_visits > 0, rows.deepest), else_=0)),
+        (_SCROLLED,),
+        _deepest,
+    ),
+    "scrolled_visits": Counted(
+        "visits with a scroll that is known",
+        lambda: func.count(distinct(E.visit_id)).filter(_SCROLLED),
+        lambda rows: _any_of(rows.scrolled_visits),
+        (_SCROLLED,),
+    ),
+    "revenue": Counted(
+        "amounts of revenue, summed: by currency",
+        lambda: _revenue(_PAID),
+        lambda rows: func.sum(rows.revenue),
+        (_PAID,),
+        _revenue,
+    ),
+    "payments": Counted(
+        "events with revenue: by currency",
+        lambda: _count(_PAID),
+        lambda rows: func.sum(rows.payments),
+        (_PAID,),
+    ),
 }
 
 COUNTED_VISITS = {
@@ -86,11 +151,8 @@ COUNTED_VISITS = {
     "lasted_ms": CountedVisits("their duration", "lasted_ms"),
     "judged": CountedVisits("visits that may have bounced", judged=True),
     "bounced": CountedVisits("visits that bounced", "bounced", judged=True),
+    "exited": CountedVisits("visits that ended on the page", page="exit_page"),
 }
-
-
-def _count(condition: Expression) -> Expression:
-    return func.count().filter(condition)
 
 
 def _lasted() -> Expression:

@@ -12,7 +12,7 @@ from functools import lru_cache
 import re2
 from sqlalchemy import ColumnElement, and_, false, func, not_, or_, true
 
-from haru.stats.dimensions import DIMENSIONS, Dimension, Level
+from haru.stats.dimensions import GOAL, Dimension, Level, of
 
 OPERATORS = {
     "is": "the value is one of the clauses",
@@ -23,7 +23,10 @@ OPERATORS = {
     "matches_not": "none of the clauses, regular expressions of RE2, matches a part of the value",
 }
 JOINERS = {"and": "every filter holds", "or": "one of the filters holds", "not": "the filter does not hold"}
-UNBUILT = {"has_done", "has_not_done"}
+DONE = {
+    "has_done": "the visit holds an event inside the period for which the filter holds",
+    "has_not_done": "the visit holds no such event",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,10 @@ class Leaf:
     @property
     def by_value(self) -> bool:
         """Whether Python must look at each value: no two engines agree on lower case and on regular expressions."""
-        return self.operator.startswith("matches") or not self.case_sensitive
+        if self.dimension == GOAL:
+            return False
+        by_name = of(self.dimension).named is not None
+        return by_name or self.operator.startswith("matches") or not self.case_sensitive
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,15 @@ class Not:
     filter: Filter
 
 
-Filter = Leaf | And | Or | Not
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The visit holds an event for which this holds, or none."""
+
+    filter: Filter
+    negated: bool = False
+
+
+Filter = Leaf | And | Or | Not | Done
 # For each leaf to be decided by value: the stored values its positive form accepts.
 Values = Mapping[Leaf, frozenset[str]]
 
@@ -96,7 +110,14 @@ def check_pattern(text: str) -> None:
 
 def accepts(leaf: Leaf, stored: str) -> bool:
     """Whether the positive form of a leaf accepts a stored value."""
-    value = stored or DIMENSIONS[leaf.dimension].empty
+    dimension = of(leaf.dimension)
+    if dimension.optional and not leaf.operator.startswith("is") and stored in {"", dimension.empty}:
+        return False
+    return holds(leaf, dimension.text(stored))
+
+
+def holds(leaf: Leaf, value: str) -> bool:
+    """Whether the positive form of a leaf holds for a value as it is shown."""
     if leaf.operator.startswith("matches"):
         return any(_pattern(clause, leaf.case_sensitive)(value) is not None for clause in leaf.clauses)
     clauses: Iterable[str] = leaf.clauses
@@ -107,13 +128,30 @@ def accepts(leaf: Leaf, stored: str) -> bool:
     return any(clause in value for clause in clauses)
 
 
-def leaves(filters: Iterable[Filter]) -> Iterator[Leaf]:
-    """Every leaf of the trees."""
+def leaves(filters: Iterable[Filter], *, done: bool = True) -> Iterator[Leaf]:
+    """Every leaf of the trees; `done`: also those of what a visit has done, or not."""
     for filter in filters:
         if isinstance(filter, Leaf):
             yield filter
+        elif isinstance(filter, Done):
+            yield from leaves((filter.filter,)) if done else ()
         else:
-            yield from leaves((filter.filter,) if isinstance(filter, Not) else filter.filters)
+            yield from leaves((filter.filter,) if isinstance(filter, Not) else filter.filters, done=done)
+
+
+def placed(filters: Iterable[Filter], path: str = "#/filters") -> Iterator[tuple[str, Leaf]]:
+    """Every leaf of the trees with its path in the query."""
+    for index, filter in enumerate(filters):
+        yield from _placed(filter, f"{path}/{index}")
+
+
+def _placed(filter: Filter, path: str) -> Iterator[tuple[str, Leaf]]:
+    if isinstance(filter, Leaf):
+        yield path, filter
+    elif isinstance(filter, Not | Done):
+        yield from _placed(filter.filter, f"{path}/1")
+    else:
+        yield from placed(filter.filters, f"{path}/1")
 
 
 def conjuncts(filters: Iterable[Filter]) -> Iterator[Filter]:
@@ -129,6 +167,8 @@ def written(filter: Filter) -> list[object]:
     """The filter as a query holds it in JSON."""
     if isinstance(filter, Not):
         return ["not", written(filter.filter)]
+    if isinstance(filter, Done):
+        return ["has_not_done" if filter.negated else "has_done", written(filter.filter)]
     if isinstance(filter, Leaf):
         leaf: list[object] = [filter.operator, filter.dimension, list(filter.clauses)]
         return leaf if filter.case_sensitive else [*leaf, {"case_sensitive": False}]
@@ -136,21 +176,34 @@ def written(filter: Filter) -> list[object]:
 
 
 def levels(filter: Filter) -> set[Level]:
-    """What the filter looks at."""
-    return {DIMENSIONS[leaf.dimension].level for leaf in leaves((filter,))}
+    """What the filter looks at. What a visit has done is the same for all of its events."""
+    if isinstance(filter, Leaf):
+        return {of(filter.dimension).level}
+    if isinstance(filter, Done):
+        return {Level.STAMP}
+    parts = (filter.filter,) if isinstance(filter, Not) else filter.filters
+    return {level for part in parts for level in levels(part)}
 
 
-def condition(filter: Filter, column: Callable[[Dimension], ColumnElement[str]], values: Values) -> ColumnElement[bool]:
-    """The filter in SQL. `column` gives the text of a dimension, "" when it is not known."""
+def condition(filter: Filter, decided: Callable[[Leaf | Done], ColumnElement[bool]]) -> ColumnElement[bool]:
+    """The filter in SQL, with the SQL of its leaves."""
     if isinstance(filter, And):
-        return and_(true(), *(condition(part, column, values) for part in filter.filters))
+        return and_(true(), *(condition(part, decided) for part in filter.filters))
     if isinstance(filter, Or):
-        return or_(false(), *(condition(part, column, values) for part in filter.filters))
+        return or_(false(), *(condition(part, decided) for part in filter.filters))
     if isinstance(filter, Not):
-        return not_(condition(filter.filter, column, values))
-    dimension = DIMENSIONS[filter.dimension]
-    positive = _positive(filter, dimension, column(dimension), values)
-    return not_(positive) if filter.negated else positive
+        return not_(condition(filter.filter, decided))
+    return decided(filter)
+
+
+def compared(leaf: Leaf, column: ColumnElement[str], values: Values) -> ColumnElement[bool]:
+    """A leaf in SQL. `column` is the text of its dimension, "" when it is not known."""
+    dimension = of(leaf.dimension)
+    positive = _positive(leaf, dimension, column, values)
+    found = not_(positive) if leaf.negated else positive
+    if dimension.optional and not leaf.operator.startswith("is"):
+        return and_(column.not_in(["", dimension.empty]), found)
+    return found
 
 
 def _positive(leaf: Leaf, dimension: Dimension, column: ColumnElement[str], values: Values) -> ColumnElement[bool]:

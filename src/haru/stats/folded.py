@@ -32,7 +32,7 @@ from haru.events.event import Origin
 from haru.events.store import FOLDED
 from haru.events.visits import VISIT_GAP_MS
 from haru.stats import periods, statement
-from haru.stats.dimensions import Dimension, Level
+from haru.stats.dimensions import Level
 from haru.stats.facts import COUNTED, EVENT, E
 from haru.stats.filters import And, Filter, Leaf, Not, Or
 from haru.stats.periods import Period
@@ -145,10 +145,7 @@ def _held(question: Question, name: str) -> Expression:
             if dimension.level is Level.TIME:
                 return statement._bucket(question, dimension, V.first_at)
             return _of_visit(statement._key_text(dimension, statement._text(dimension)))
-    beside: dict[str, Dimension] = {
-        dimension.column: dimension for dimension in statement._stamps_beside_facts(question)
-    }
-    return _of_visit(statement._text(beside[name]))
+    return _of_visit(statement._stamps_beside_facts(question)[name])
 
 
 def _stamps(question: Question) -> list[Expression]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+
+import re2
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +17,20 @@ class Goal:
     event: str = ""  # name of a custom event
     page: str = ""  # path of a page; `*` stands for any text without a slash, `**` for any text
     currency: str = ""  # ISO 4217, of the revenue that its events bring; "" when they bring none
+
+    @property
+    def by_path(self) -> bool:
+        """Whether Python must look at each path: its page is a pattern."""
+        return "*" in self.page
+
+    def reached_on(self, path: str) -> bool:
+        """Whether a pageview of this path reaches the goal."""
+        return bool(self.page) and _pattern(self.page)(path) is not None
+
+
+@lru_cache(maxsize=1024)
+def _pattern(page: str) -> Callable[[str], object]:
+    # The pieces between `**` stand for themselves, but for `*`.
+    pieces = ["[^/]*".join(re2.escape(text) for text in piece.split("*")) for piece in page.split("**")]
+    match: Callable[[str], object] = re2.compile("(?s)" + ".*".join(pieces)).fullmatch
+    return match

@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 Number = int | float
-Counts = Mapping[str, int]  # counter → what the store counted for a row
+# Of a row: a number; None where there is no data; a list of an amount for each currency.
+Value = Any
+Counts = Mapping[str, Any]  # counter → what the store counted for a row
+
+
+@dataclass(frozen=True, slots=True)
+class Payments:
+    """The revenue of a row in one currency."""
+
+    currency: str  # ISO 4217
+    amount: Decimal  # all of it, exact
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a query asks a metric for."""
+
+    dimensions: tuple[str, ...]
+    filtered: frozenset[str]  # dimensions of filters, but for those of what a visit has done
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every dimension of the query."""
+        return self.filtered.union(self.dimensions)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A question that a metric has no answer to."""
+
+    broken: Callable[[Asked], bool]
+    sentence: str  # what comes after the metric's name
+    lacking: bool = False  # something is missing from the question, rather than wrong in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +51,13 @@ class Metric:
 
     name: str
     meaning: str
-    counters: tuple[str, ...]  # of statement.COUNTERS
-    value: Callable[[Counts], Number]
+    rounding: str  # how it is shown
+    counters: tuple[str, ...]  # of facts.COUNTED, facts.COUNTED_VISITS and wholes.WHOLES
+    value: Callable[[Counts], Value]
     whole_visits: bool = False  # it speaks of facts of whole visits
     points: bool = False  # it is a share: two of them differ by points, not by per cent
-    unsplit: tuple[str, ...] = ()  # dimensions it cannot be broken down by
-    reason: str = ""  # why not
+    nothing: Value = 0  # where nothing was counted
+    rules: tuple[Rule, ...] = ()
 
 
 def rounded(numerator: int, denominator: int, digits: int) -> Number:
@@ -33,9 +69,32 @@ def rounded(numerator: int, denominator: int, digits: int) -> Number:
 
 
 def _count(name: str, meaning: str) -> Metric:
-    return Metric(name, meaning, (name,), lambda counts: counts[name])
+    return Metric(name, meaning, "whole number", (name,), lambda counts: counts[name])
 
 
+def _known(numerator: int, denominator: int) -> Number | None:
+    return rounded(numerator, denominator, 0) if denominator else None
+
+
+def _money(amounts: Iterable[tuple[str, Fraction]]) -> list[dict[str, Value]]:
+    return [{"currency": currency, "value": float(round(amount, 2))} for currency, amount in amounts]
+
+
+_NO_PAGE = Rule(
+    lambda asked: "event:page" not in asked.names,
+    "needs the dimension event:page or a filter on it, because it speaks of a page",
+    lacking=True,
+)
+_ENGAGING = Rule(
+    lambda asked: "event:goal" in asked.names,
+    "cannot be asked of a goal, because it comes from engagement events, which reach none",
+)
+_NO_GOAL = Rule(
+    lambda asked: "event:goal" not in asked.names,
+    "needs the dimension event:goal or a filter on it, because only a goal says who has converted",
+    lacking=True,
+)
+_EXITS = {"event:page", "visit:exit_page"}
 _TABLE = (
     _count("visitors", "distinct visitors"),
     _count("visits", "distinct visits"),
@@ -44,15 +103,22 @@ _TABLE = (
     Metric(
         "views_per_visit",
         "mean, over the visits, of the pageviews of the whole visit",
+        "2 decimals",
         ("viewed", "whole_visits"),
         lambda counts: rounded(counts["viewed"], counts["whole_visits"], 2),
         whole_visits=True,
-        unsplit=("event:page",),
-        reason="it counts pages of whole visits, and a page is part of one: ask for pageviews, or by visit:entry_page",
+        rules=(
+            Rule(
+                lambda asked: "event:page" in asked.dimensions,
+                "cannot be broken down by event:page, because it counts pages of whole visits, and a page is part of "
+                "one: ask for pageviews, or by visit:entry_page",
+            ),
+        ),
     ),
     Metric(
         "bounce_rate",
         "visits with at most one pageview and no interactive custom event / visits × 100",
+        "whole per cent",
         ("bounced", "judged"),
         lambda counts: rounded(counts["bounced"] * 100, counts["judged"], 0),
         whole_visits=True,
@@ -61,36 +127,132 @@ _TABLE = (
     Metric(
         "visit_duration",
         "mean seconds from the first event of a visit to its last, engagement events aside",
+        "whole seconds",
         ("lasted_ms", "whole_visits"),
         lambda counts: rounded(counts["lasted_ms"], counts["whole_visits"] * 1000, 0),
         whole_visits=True,
     ),
     Metric(
+        "time_on_page",
+        "seconds that the page was engaged with / visits with an engagement event there",
+        "whole seconds, null without any",
+        ("engaged_ms", "engaged_visits"),
+        lambda counts: _known(counts["engaged_ms"], counts["engaged_visits"] * 1000),
+        nothing=None,
+        rules=(_NO_PAGE, _ENGAGING),
+    ),
+    Metric(
+        "scroll_depth",
+        "mean, over the visits, of the deepest scroll on the page",
+        "whole per cent, null without any",
+        ("deepest", "scrolled_visits"),
+        lambda counts: _known(counts["deepest"], counts["scrolled_visits"]),
+        points=True,
+        nothing=None,
+        rules=(_NO_PAGE, _ENGAGING),
+    ),
+    Metric(
+        "exit_rate",
+        "visits that ended on the page / pageviews of it, filters on the exit page left out × 100",
+        "1 decimal",
+        ("exited", "page_views"),
+        lambda counts: rounded(counts["exited"] * 100, counts["page_views"], 1),
+        whole_visits=True,
+        points=True,
+        rules=(
+            Rule(
+                lambda asked: len(_EXITS.intersection(asked.dimensions)) != 1,
+                "needs one of the dimensions visit:exit_page and event:page, because it speaks of a page",
+                lacking=True,
+            ),
+            Rule(
+                lambda asked: (
+                    any(name.startswith("event:") for name in {*asked.names} - {"event:page"})
+                    or "event:page" in asked.filtered
+                ),
+                "cannot be asked of some events only, because it compares the ends of visits with all pageviews: "
+                "take away what begins with event:, but for the dimension event:page",
+            ),
+        ),
+    ),
+    Metric(
         "percentage",
         "visitors of the row / visitors of the whole × 100",
+        "1 decimal",
         ("visitors", "all_visitors"),
         lambda counts: rounded(counts["visitors"] * 100, counts["all_visitors"], 1),
         points=True,
     ),
+    Metric(
+        "conversion_rate",
+        "visitors who converted / all visitors, filters on goals and properties left out × 100",
+        "2 decimals",
+        ("visitors", "all_candidates"),
+        lambda counts: rounded(counts["visitors"] * 100, counts["all_candidates"], 2),
+        points=True,
+        rules=(_NO_GOAL,),
+    ),
+    Metric(
+        "group_conversion_rate",
+        "visitors who converted / visitors of the same row, filters on goals and properties left out × 100",
+        "2 decimals",
+        ("visitors", "candidates"),
+        lambda counts: rounded(counts["visitors"] * 100, counts["candidates"], 2),
+        points=True,
+        rules=(_NO_GOAL,),
+    ),
+    Metric(
+        "total_revenue",
+        "sum of the revenue of the events, for each currency",
+        "2 decimals",
+        ("events", "revenue"),
+        lambda counts: _money((paid.currency, Fraction(paid.amount)) for paid in counts["revenue"]),
+        nothing=(),
+    ),
+    Metric(
+        "average_revenue",
+        "mean revenue of the events that have one, for each currency",
+        "2 decimals",
+        ("events", "revenue"),
+        lambda counts: _money((paid.currency, Fraction(paid.amount) / paid.count) for paid in counts["revenue"]),
+        nothing=(),
+    ),
 )
 METRICS = {metric.name: metric for metric in _TABLE}
 
-# Names that belong to the query's vocabulary and that no answer can be given for: refused by name.
-UNBUILT = {
-    "time_on_page",
-    "scroll_depth",
-    "exit_rate",
-    "conversion_rate",
-    "group_conversion_rate",
-    "total_revenue",
-    "average_revenue",
-}
+
+def nothing(metric: str) -> Value:
+    """The value where nothing was counted."""
+    empty = METRICS[metric].nothing
+    return list(empty) if isinstance(empty, tuple) else empty
 
 
-def change(metric: str, value: Number, before: Number) -> Number | None:
-    """How much a metric changed: in per cent, or in points for a share; None when it was 0 and is not any more."""
+def rank(value: Value) -> tuple[bool, Value]:
+    """What values are sorted by: no data before all others; amounts by currency, then by size."""
+    if isinstance(value, list):
+        return True, [(part["currency"], part["value"]) for part in value]
+    return value is not None, 0 if value is None else value
+
+
+def change(metric: str, value: Value, before: Value) -> Value:
+    """How much a metric changed: in per cent, or in points for a share; None when it was 0 and is not any more.
+
+    None also where one of both has no data. Amounts change by currency: a list of `{currency, change}`.
+    """
+    if isinstance(value, list):
+        return _changes(metric, value, before)
+    if value is None or before is None:
+        return None
     if METRICS[metric].points:
-        return float(round(Fraction(str(value)) - Fraction(str(before)), 1))
+        return float(round(Fraction(str(value)) - Fraction(str(before)), 2))
     if before == 0:
         return 0 if value == 0 else None
     return round((Fraction(str(value)) - Fraction(str(before))) * 100 / Fraction(str(before)))
+
+
+def _changes(metric: str, value: Value, before: Value) -> list[dict[str, Value]]:
+    now, then = ({part["currency"]: part["value"] for part in amounts} for amounts in (value, before))
+    return [
+        {"currency": currency, "change": change(metric, now.get(currency, 0), then.get(currency, 0))}
+        for currency in sorted({*now, *then})
+    ]

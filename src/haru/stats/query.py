@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from haru.stats import dimensions, filters, metrics, periods
-from haru.stats.dimensions import DIMENSIONS, Level
-from haru.stats.filters import Filter
-from haru.stats.metrics import METRICS
+from haru.stats import dimensions, filters, periods
+from haru.stats.dimensions import GOAL, PROPERTY, Level, of
+from haru.stats.filters import Filter, Leaf
+from haru.stats.goals import Goal
+from haru.stats.metrics import METRICS, Asked
 from haru.stats.periods import Comparison, DateRange, Dates, Instants
 
 MOST_ROWS = 10_000
@@ -61,20 +63,40 @@ class Query:
     offset: int = 0
 
 
-def parse(data: object) -> Query:
+def parse(data: object, goals: Sequence[Goal] | None = None) -> Query:
     """The query in this decoded JSON; `site_id` is the caller's.
 
+    With the `goals` of the site, one that it does not have is a fault here; without them `Reports.answer` finds it.
     Raises `QueryError` with every fault, named by its path.
     """
-    return _Parser().query(data)
+    return _Parser(goals).query(data)
+
+
+def check_goals(query: Query, goals: Sequence[Goal]) -> None:
+    """Raises `QueryError` when a filter names a goal that is not among these."""
+    faults = [fault for path, leaf in filters.placed(query.filters) for fault in _unknown_goals(leaf, path, goals)]
+    if faults:
+        raise QueryError(faults)
+
+
+def _unknown_goals(leaf: Leaf, path: str, goals: Sequence[Goal]) -> Iterable[str]:
+    if leaf.dimension != GOAL or leaf.operator != "is":
+        return
+    for index, clause in enumerate(leaf.clauses):
+        if not any(filters.holds(Leaf("is", GOAL, (clause,), leaf.case_sensitive), goal.name) for goal in goals):
+            known = ", ".join(_quoted(goal.name) for goal in goals[:20]) or "none"
+            yield f"{path}/2/{index}: This site has no goal {_quoted(clause)}; it has {known}"
 
 
 class _Parser:
     """Reads a query; what cannot be understood becomes a fault, and reading goes on."""
 
-    def __init__(self) -> None:
+    def __init__(self, goals: Sequence[Goal] | None) -> None:
         self.faults: list[str] = []
+        self.goals = goals
+        self.given: list[Any] = []  # the metrics as they came
         self.leaves = 0
+        self.doing = False  # inside of what a visit has done
 
     def fault(self, path: str, sentence: str) -> None:
         self.faults.append(f"{path}: {sentence}")
@@ -87,10 +109,13 @@ class _Parser:
             if key not in data:
                 self.fault(f"#/{key}", "This key is required")
         metric_names = self.metrics(data["metrics"]) if "metrics" in data else ()
+        self.given = data["metrics"] if metric_names else []
         date_range = self.date_range(data["date_range"]) if "date_range" in data else "day"
         dimension_names = self.dimensions(data.get("dimensions", []))
-        self.sensible(metric_names, dimension_names)
+        dimensions_read = "metrics" in data and not any(fault.startswith("#/dimensions") for fault in self.faults)
         filter_trees = self.filters(data.get("filters", []))
+        whole = dimensions_read and not any(fault.startswith("#/filters") for fault in self.faults)
+        self.sensible(metric_names, Asked(dimension_names, _filtered(filter_trees)), whole)
         order_by = self.order_by(data.get("order_by", []), {*metric_names, *dimension_names})
         include = self.include(data.get("include", {}), dimension_names)
         limit, offset = self.pagination(data.get("pagination", {}))
@@ -107,22 +132,23 @@ class _Parser:
         if not isinstance(data, list) or not data:
             self.fault("#/metrics", 'Give a list of at least one metric, such as ["visitors"]')
             return ()
-        return self.names("metric", data, METRICS, metrics.UNBUILT)
+        return self.names("metric", data)
 
     def dimensions(self, data: object) -> tuple[str, ...]:
         if not isinstance(data, list):
             self.fault("#/dimensions", 'Give a list of dimensions, such as ["visit:source"]')
             return ()
-        names = self.names("dimension", data, DIMENSIONS, dimensions.UNBUILT)
-        if sum(DIMENSIONS[name].level is Level.TIME for name in names) > 1:
+        names = self.names("dimension", data)
+        if sum(of(name).level is Level.TIME for name in names) > 1:
             self.fault("#/dimensions", "Give at most one dimension of time")
         return names
 
-    def names(self, kind: str, data: list[Any], known: Iterable[str], unbuilt: set[str]) -> tuple[str, ...]:
+    def names(self, kind: str, data: list[Any]) -> tuple[str, ...]:
         names: list[str] = []
-        for index, name in enumerate(data):
+        for index, given in enumerate(data):
             path = f"#/{kind}s/{index}"
-            if not self.is_name(path, kind, name, known, unbuilt):
+            name = self.name(path, kind, given)
+            if name is None:
                 continue
             if name in names:
                 self.fault(path, f'The {kind} "{name}" is given twice')
@@ -130,21 +156,24 @@ class _Parser:
                 names.append(name)
         return tuple(names)
 
-    def is_name(self, path: str, kind: str, name: object, known: Iterable[str], unbuilt: set[str]) -> bool:
-        if isinstance(name, str) and name in known:
-            return True
-        if isinstance(name, str) and (name in unbuilt or name.startswith(dimensions.UNBUILT_PREFIX)):
-            self.fault(path, f'The {kind} "{name}" cannot be answered yet')
+    def name(self, path: str, kind: str, given: object) -> str | None:
+        """The name as the tables have it; None when it is in none, which is a fault."""
+        name = _storable(given) if isinstance(given, str) else ""
+        if name in METRICS if kind == "metric" else dimensions.known(name):
+            return name
+        if kind == "dimension" and name.startswith(PROPERTY):
+            longest = dimensions.MOST_KEY_BYTES
+            self.fault(path, f"Invalid dimension {_quoted(given)}: a property has a key of 1 to {longest} bytes")
         else:
-            self.fault(path, f"Invalid {kind} {_quoted(name)}")
-        return False
+            self.fault(path, f"Invalid {kind} {_quoted(given)}")
+        return None
 
-    def sensible(self, metric_names: tuple[str, ...], dimension_names: tuple[str, ...]) -> None:
-        for index, name in enumerate(metric_names):
-            for dimension in METRICS[name].unsplit:
-                if dimension in dimension_names:
-                    sentence = f"{name} cannot be broken down by {dimension}, because {METRICS[name].reason}"
-                    self.fault(f"#/metrics/{index}", sentence)
+    def sensible(self, metric_names: tuple[str, ...], asked: Asked, whole: bool) -> None:
+        """Whether each metric has an answer. Unless the query was understood as a `whole`, nothing is lacking in it."""
+        for name in metric_names:
+            for rule in METRICS[name].rules:
+                if (whole or not rule.lacking) and rule.broken(asked):
+                    self.fault(f"#/metrics/{self.given.index(name)}", f"{name} {rule.sentence}")
 
     def date_range(self, data: object, path: str = "#/date_range", named: bool = True) -> DateRange:
         if named and isinstance(data, str) and periods.is_name(data):
@@ -200,17 +229,25 @@ class _Parser:
             self.fault(path, f"Invalid filter {_quoted(data)}: give [operator, dimension, [clauses]]")
             return None
         operator = data[0]
-        if not isinstance(operator, str) or operator not in {
-            *filters.OPERATORS,
-            *filters.JOINERS,
-            *filters.UNBUILT,
-        }:
+        if not isinstance(operator, str) or operator not in {*filters.OPERATORS, *filters.JOINERS, *filters.DONE}:
             self.fault(f"{path}/0", f"Invalid operator {_quoted(operator)}")
             return None
-        if operator in filters.UNBUILT:
-            self.fault(f"{path}/0", f'The operator "{operator}" cannot be answered yet')
+        if operator in filters.DONE:
+            return self.done(data, path, depth)
+        return self.joined(data, path, depth) if operator in filters.JOINERS else self.leaf(data, path, depth)
+
+    def done(self, data: list[Any], path: str, depth: int) -> Filter | None:
+        operator = data[0]
+        if self.doing:
+            self.fault(f"{path}/0", f'"{operator}" cannot stand inside of has_done or has_not_done')
             return None
-        return self.joined(data, path, depth) if operator in filters.JOINERS else self.leaf(data, path)
+        if len(data) != 2:
+            self.fault(path, f'Give "{operator}" one filter: ["{operator}", filter]')
+            return None
+        self.doing = True
+        inner = self.filter(data[1], f"{path}/1", depth + 1)
+        self.doing = False
+        return filters.Done(inner, operator == "has_not_done") if inner is not None else None
 
     def joined(self, data: list[Any], path: str, depth: int) -> Filter | None:
         operator = data[0]
@@ -227,19 +264,37 @@ class _Parser:
         whole = tuple(part for part in parts if part is not None)
         return filters.And(whole) if operator == "and" else filters.Or(whole)
 
-    def leaf(self, data: list[Any], path: str) -> Filter | None:
+    def leaf(self, data: list[Any], path: str, depth: int) -> Filter | None:
         self.leaves += 1
         if len(data) not in {3, 4}:
             self.fault(path, f'Give "{data[0]}" a dimension and a list of clauses: ["{data[0]}", dimension, [clauses]]')
             return None
-        operator, name = data[0], data[1]
-        good = self.is_name(f"{path}/1", "dimension", name, DIMENSIONS, dimensions.UNBUILT)
-        if good and DIMENSIONS[name].level is Level.TIME:
-            self.fault(f"{path}/1", f'The dimension "{name}" cannot be filtered by: give a date range')
-            good = False
+        operator = data[0]
+        name = self.name(f"{path}/1", "dimension", data[1])
+        good = name is not None and self.filterable(operator, name, path, depth)
         clauses = self.clauses(data[2], f"{path}/2", operator)
         case_sensitive = self.modifiers(data[3], f"{path}/3") if len(data) == 4 else True
-        return filters.Leaf(operator, name, clauses, case_sensitive) if good else None
+        if name is None or not good:
+            return None
+        leaf = Leaf(operator, name, clauses, case_sensitive)
+        if self.goals is not None:
+            self.faults += _unknown_goals(leaf, path, self.goals)
+        return leaf
+
+    def filterable(self, operator: str, name: str, path: str, depth: int) -> bool:
+        dimension = of(name)
+        if dimension.level is Level.TIME:
+            self.fault(f"{path}/1", f'The dimension "{name}" cannot be filtered by: give a date range')
+        elif self.doing and not name.startswith("event:"):
+            sentence = f'has_done and has_not_done speak of events, and "{name}" is of the visit: filter by it alone'
+            self.fault(f"{path}/1", sentence)
+        elif dimension.operators and operator not in dimension.operators:
+            self.fault(f"{path}/0", f'The dimension "{name}" takes the operators {" and ".join(dimension.operators)}')
+        elif name == GOAL and depth > 1 and not self.doing:
+            self.fault(f"{path}/1", f'The dimension "{name}" can only be filtered by at the top level')
+        else:
+            return True
+        return False
 
     def clauses(self, data: object, path: str, operator: str) -> tuple[str, ...]:
         if not isinstance(data, list) or not data:
@@ -250,7 +305,7 @@ class _Parser:
             if isinstance(clause, bool) or not isinstance(clause, str | int):
                 self.fault(f"{path}/{index}", f"Invalid clause {_quoted(clause)}: give a text")
                 continue
-            text = str(clause).encode("utf-8", "replace").decode()
+            text = _storable(str(clause))
             if operator.startswith("matches"):
                 try:
                     filters.check_pattern(text)
@@ -276,11 +331,12 @@ class _Parser:
             if not isinstance(key, list) or len(key) != 2 or not all(isinstance(part, str) for part in key):
                 self.fault(path, f'Invalid order {_quoted(key)}: give [metric or dimension, "asc" or "desc"]')
                 continue
-            if key[0] not in asked:
+            name = _storable(key[0])
+            if name not in asked:
                 self.fault(f"{path}/0", f"Invalid order {_quoted(key[0])}: it is not among the metrics and dimensions")
             if key[1] not in {"asc", "desc"}:
                 self.fault(f"{path}/1", f"Invalid direction {_quoted(key[1])}: give asc or desc")
-            keys.append((key[0], key[1]))
+            keys.append((name, key[1]))
         return tuple(keys)
 
     def include(self, data: object, dimension_names: tuple[str, ...]) -> Include:
@@ -293,7 +349,7 @@ class _Parser:
             flags[key] = data.get(key, False)
             if not isinstance(flags[key], bool):
                 self.fault(f"#/include/{key}", "Give true or false")
-        by_time = any(DIMENSIONS[name].level is Level.TIME for name in dimension_names)
+        by_time = any(of(name).level is Level.TIME for name in dimension_names)
         if flags["time_labels"] is True and not by_time:
             self.fault("#/include/time_labels", "Time labels need a dimension of time")
         wanted = data.get("comparisons")
@@ -330,9 +386,28 @@ class _Parser:
         return limit, offset
 
 
+def _filtered(trees: Iterable[Filter]) -> frozenset[str]:
+    return frozenset(leaf.dimension for leaf in filters.leaves(trees, done=False))
+
+
+# No store holds these; where an event had them it has U+FFFD.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def _storable(text: str) -> str:
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
 def _quoted(value: object) -> str:
-    text = value if isinstance(value, str) else str(value)
+    text = value if isinstance(value, str) else _short(value)
     return f'"{text if len(text) <= 100 else text[:99] + "…"}"'
+
+
+def _short(value: object) -> str:
+    try:
+        return str(value)
+    except (RecursionError, ValueError):  # lists nested too deep, a number too long
+        return "…"
 
 
 def _dated(text: str) -> date | datetime | None:

@@ -8,6 +8,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,21 +17,23 @@ from sqlalchemy.sql import ClauseElement
 from haru.events.histogram import Histogram
 from haru.events.stop import Stop, Stopped
 from haru.events.store import Folding, Store
-from haru.stats import dimensions, filters, folded, periods, statement, waiting
+from haru.stats import dimensions, filters, folded, metrics, periods, statement, waiting, wholes
 from haru.stats.cache import MOST_ENTRIES, Cache
-from haru.stats.dimensions import DIMENSIONS, Dimension, Level
+from haru.stats.dimensions import GOAL, Dimension, Level, of
 from haru.stats.filters import Leaf
 from haru.stats.goals import Goal
-from haru.stats.metrics import METRICS, Number
+from haru.stats.metrics import METRICS, Payments
 from haru.stats.periods import Comparison, DateRange, Period
-from haru.stats.query import Query, QueryError
+from haru.stats.query import Query, QueryError, check_goals
 from haru.stats.statement import Question
 from haru.stats.waiting import Flight
+from haru.stats.wholes import WHOLES
 
 MOST_AT_ONCE = 4  # queries that run at the same time; others wait for their turn
 HOT_MS = 5 * 60_000  # questions asked within this time are answered again before someone waits for them
 
 Value = str | int  # of a dimension
+Values = tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Row:
     """One row of an answer."""
 
     dimensions: tuple[Value, ...]  # in the order of the query's
-    metrics: tuple[Number, ...]  # in the order of the query's
+    metrics: tuple[metrics.Value, ...]  # in the order of the query's
     comparison: Row | None = None  # its counterpart in the period compared with: zeroes where nothing was counted
 
 
@@ -101,9 +104,11 @@ class Reports:
     def answer(self, site: StatsSite, query: Query, now_ms: int, *, fresh: bool = False) -> Answer:
         """The answer, at most a minute old; `fresh`: with every event that is in the store.
 
-        Raises `QueryError` when the period has more time labels than can be answered, `StoreUnavailable`, and `Stopped`
-        when it takes longer than the limit or the one who waits for it has left.
+        Raises `QueryError` when a filter names a goal that the site does not have, or the period has more time labels
+        than can be answered, `StoreUnavailable`, and `Stopped` when it takes longer than the limit or the one who waits
+        for it has left.
         """
+        check_goals(query, site.goals)
         with self._hot_lock:
             self._hot[site, query] = now_ms
             self._hot.move_to_end((site, query))
@@ -139,6 +144,30 @@ class Reports:
 
         first: int | None = self.cache.get(("first event", site_id), site_id, now_ms, compute, fresh=True).value
         return first
+
+    @property
+    def engine(self) -> str:
+        """Which engine the store is: duckdb, postgresql or clickhouse."""
+        return self._store.engine
+
+    def sql(self, site: StatsSite, query: Query, now_ms: int) -> dict[str, str]:
+        """The statements that answer a query, as the store's SQL for people: of "rows", and of what stands beside them.
+
+        A comparison asks the same of the other period. Raises `StoreUnavailable`.
+        """
+        zone = ZoneInfo(site.timezone)
+        period = periods.resolve(query.date_range, zone, now_ms, lambda: self.first_event(site.id, now_ms))
+        unit = periods.interval(query.date_range, period, zone)
+        question = self._question(site, query, period, unit, now_ms)
+        found = {"rows": statement.build(question)}
+        for name in _counters(query):
+            if name in WHOLES:
+                found[name] = statement.build(
+                    self._question(site, wholes.asked(WHOLES[name], query), period, unit, now_ms), paged=False
+                )
+            elif name == "revenue":
+                found[name] = statement.revenue(question)
+        return {name: self._store.sql(asked) for name, asked in found.items()}
 
     def _fetch(self, asked: ClauseElement) -> list[Any]:
         waiter = waiting.current.get()
@@ -185,10 +214,10 @@ class Reports:
         period, paged = span.period, span.comparison is None
         question = self._question(site, query, period, span.unit, now_ms)
         labels = _labels(zone, question) if query.include.time_labels else None
-        whole = self._whole(site, query, span, now_ms) if "percentage" in query.metrics else 0
-        found = self._fetch(self._statement(question, paged=paged))
         first = periods.wall(zone, period.start_ms)
-        rows = [_row(question, values, whole, first) for values in found]
+        beside = _Beside(self._wholes(site, query, span, now_ms), self._revenue(question, first))
+        found = self._fetch(self._statement(question, paged=paged))
+        rows = [_row(question, values, beside, first) for values in found]
         total = None
         if query.include.total_rows:
             total = int(found[0][-1]) if found else self._count(question) if paged and query.offset else 0
@@ -207,10 +236,18 @@ class Reports:
         for leaf in filters.leaves(query.filters):
             if leaf.by_value and leaf not in values:
                 values[leaf] = self._accepted(site, leaf, reach)
-        return Question(site.id, query, period, reach, unit, stretches, values)
+        paths = self._paths(site, query, reach)
+        return Question(site.id, query, period, reach, unit, stretches, values, site.goals, paths)
+
+    def _paths(self, site: StatsSite, query: Query, reach: Period) -> dict[Goal, frozenset[str]]:
+        """The paths that reach each goal whose page is a pattern, where goals are asked for."""
+        names = {*query.dimensions, *(leaf.dimension for leaf in filters.leaves(query.filters))}
+        goals = [goal for goal in site.goals if goal.by_path] if GOAL in names else []
+        paths = [path for (path,) in self._fetch(statement.paths(site.id, reach))] if goals else []
+        return {goal: frozenset(path for path in paths if goal.reached_on(path)) for goal in goals}
 
     def _accepted(self, site: StatsSite, leaf: Leaf, reach: Period) -> frozenset[str]:
-        found = self._fetch(statement.values(site.id, DIMENSIONS[leaf.dimension], reach))
+        found = self._fetch(statement.values(site.id, of(leaf.dimension), reach))
         # A visit without a pageview has no entry page, which no event shows.
         return frozenset(value for value in {"", *(text for (text,) in found)} if filters.accepts(leaf, value))
 
@@ -230,10 +267,28 @@ class Reports:
         edge: tuple[int, int] = self.cache.get(("edge", site.id, at_ms), site.id, now_ms, compute, fresh=True).value
         return edge
 
-    def _whole(self, site: StatsSite, query: Query, span: _Span, now_ms: int) -> int:
-        """The visitors of all rows together: what `percentage` divides by. Shared by every breakdown that asks."""
-        whole = Query(metrics=("visitors",), date_range=query.date_range, filters=query.filters)
-        return int(self._cached(site, whole, span, now_ms, fresh=True).rows[0].metrics[0])
+    def _wholes(self, site: StatsSite, query: Query, span: _Span, now_ms: int) -> dict[str, dict[Values, int]]:
+        """What shares divide by, by the values of its rows. Shared by every breakdown that asks."""
+        found = {}
+        for name in _counters(query):
+            if name in WHOLES:
+                asked = wholes.asked(WHOLES[name], query)
+                rows = self._cached(site, asked, span, now_ms, fresh=True).rows
+                found[name] = {row.dimensions: int(row.metrics[0]) for row in rows}
+        return found
+
+    def _revenue(self, question: Question, first: datetime) -> dict[Values, list[Payments]]:
+        """The revenue of each row, ordered by currency."""
+        found: dict[Values, list[Payments]] = {}
+        if "revenue" not in _counters(question.query):
+            return found
+        for *values, currency, amount, count in self._fetch(statement.revenue(question)):
+            if count:
+                row = found.setdefault(_all_shown(question, values, first), [])
+                row.append(Payments(currency, Decimal(amount), int(count)))
+        for payments in found.values():
+            payments.sort(key=lambda paid: paid.currency)
+        return found
 
     def _count(self, question: Question) -> int:
         """How many rows there are when the page lies behind the last."""
@@ -250,14 +305,26 @@ def _labels(zone: ZoneInfo, question: Question) -> list[str]:
         raise QueryError([f"#/dimensions: {error}: ask for a longer unit or a shorter period"]) from None
 
 
-def _row(question: Question, values: tuple[Any, ...], whole: int, first: datetime) -> Row:
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What other statements tell of the rows, by their values."""
+
+    wholes: dict[str, dict[Values, int]]
+    revenue: dict[Values, list[Payments]]
+
+
+def _row(question: Question, values: tuple[Any, ...], beside: _Beside, first: datetime) -> Row:
     size = len(question.dimensions)
-    counts = {name: int(value or 0) for name, value in zip(question.counters, values[size:], strict=False)}
-    counts["all_visitors"] = whole
-    return Row(
-        tuple(_shown(question, d, value, first) for d, value in zip(question.dimensions, values, strict=False)),
-        tuple(METRICS[name].value(counts) for name in question.query.metrics),
-    )
+    shown = _all_shown(question, values[:size], first)
+    counts: dict[str, Any] = {n: int(v or 0) for n, v in zip(question.counters, values[size:], strict=False)}
+    for name, found in beside.wholes.items():
+        counts[name] = found.get(wholes.key(WHOLES[name], question.query, shown), 0)
+    counts["revenue"] = beside.revenue.get(shown, [])
+    return Row(shown, tuple(METRICS[name].value(counts) for name in question.query.metrics))
+
+
+def _all_shown(question: Question, values: Iterable[Any], first: datetime) -> Values:
+    return tuple(_shown(question, d, value, first) for d, value in zip(question.dimensions, values, strict=True))
 
 
 def _shown(question: Question, dimension: Dimension, value: Any, first: datetime) -> Value:
@@ -271,22 +338,27 @@ def _sorted(query: Query, rows: list[Row]) -> list[Row]:
     for name, direction in reversed(statement.order(query)):
         if name in METRICS:
             index = query.metrics.index(name)
-            rows = sorted(rows, key=lambda row: row.metrics[index], reverse=direction == "desc")
+            rows = sorted(rows, key=lambda row: metrics.rank(row.metrics[index]), reverse=direction == "desc")
         else:
             index = query.dimensions.index(name)
             rows = sorted(rows, key=lambda row: str(row.dimensions[index]), reverse=direction == "desc")
     return rows
 
 
+def _counters(query: Query) -> list[str]:
+    """What is counted for the metrics of a query, here or elsewhere, each once."""
+    return list(dict.fromkeys(counter for name in query.metrics for counter in METRICS[name].counters))
+
+
 def _by_time(query: Query) -> bool:
-    return any(DIMENSIONS[name].level is Level.TIME for name in query.dimensions)
+    return any(of(name).level is Level.TIME for name in query.dimensions)
 
 
 def _compared(query: Query, answer: Answer, other: Answer) -> Answer:
     """The answer with each row's counterpart: the row of the same values; a bucket of time goes by its place."""
     found = {row.dimensions: row for row in other.rows}
     places = dict(zip(answer.labels or [], other.labels or [], strict=False))
-    times = [DIMENSIONS[name].level is Level.TIME for name in query.dimensions]
+    times = [of(name).level is Level.TIME for name in query.dimensions]
     rows = []
     for row in answer.rows:
         values = tuple(
@@ -294,6 +366,7 @@ def _compared(query: Query, answer: Answer, other: Answer) -> Answer:
         )
         # A longer period has buckets that the other has not.
         whole = tuple(value for value in values if value is not None)
-        pair = None if len(whole) < len(values) else found.get(whole, Row(whole, (0,) * len(query.metrics)))
+        nothing = Row(whole, tuple(metrics.nothing(name) for name in query.metrics))
+        pair = None if len(whole) < len(values) else found.get(whole, nothing)
         rows.append(replace(row, comparison=pair))
     return replace(answer, rows=rows, comparison=other)

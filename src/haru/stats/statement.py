@@ -9,7 +9,7 @@ of a visit: the pass reaches as far outside the period as the visits do that cro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -21,23 +21,30 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    false,
     func,
     literal,
     literal_column,
+    not_,
+    or_,
     select,
     union_all,
 )
 from sqlalchemy.types import String
 
+from haru.events.event import PAGEVIEW
 from haru.events.visits import VISIT_GAP_MS
 from haru.stats import filters, periods
-from haru.stats.dimensions import DIMENSIONS, Dimension, Level
-from haru.stats.engine import AnyOf, Bucket
+from haru.stats.dimensions import CURRENCY, GOAL, Dimension, Level, of
+from haru.stats.engine import AnyOf, Bucket, ByCodePoint
+from haru.stats.engine_payload import Property
 from haru.stats.facts import COUNTED, COUNTED_VISITS, EVENT, FACTS, E
-from haru.stats.filters import Filter, Leaf, Values
+from haru.stats.filters import Done, Filter, Leaf, Values
+from haru.stats.goals import Goal
 from haru.stats.metrics import METRICS
 from haru.stats.periods import Period, Stretch
 from haru.stats.query import Query
+from haru.stats.reached import Paths, reached, reaches, reaching
 
 Expression = ColumnElement[Any]
 
@@ -53,17 +60,23 @@ class Question:
     unit: str = "day"  # what `time` stands for
     stretches: tuple[Stretch, ...] = ()  # of the period, for a dimension of time
     values: Values = field(default_factory=dict)  # for each leaf that is decided by value
+    goals: tuple[Goal, ...] = ()  # of the site
+    paths: Paths = field(default_factory=dict)  # for each goal that is decided by path
+    counted: tuple[str, ...] = ()  # what is counted, when it is something else than the metrics ask for
 
     @cached_property
     def dimensions(self) -> list[Dimension]:
         """The dimensions of the rows."""
-        return [DIMENSIONS[name] for name in self.query.dimensions]
+        return [of(name) for name in self.query.dimensions]
 
     @cached_property
     def counters(self) -> list[str]:
         """What is counted for each row, each once."""
+        if self.counted:
+            return list(self.counted)
         names = [counter for metric in self.query.metrics for counter in METRICS[metric].counters]
-        return [name for name in dict.fromkeys(names) if name in COUNTED or name in COUNTED_VISITS]
+        counted = [name for name in dict.fromkeys(names) if name in COUNTED or name in COUNTED_VISITS]
+        return [name for name in counted if name != "revenue"]  # by currency: a statement of its own
 
     @cached_property
     def conjuncts(self) -> list[tuple[Filter, set[Level]]]:
@@ -78,14 +91,23 @@ class Question:
     @property
     def sorted_by_store(self) -> bool:
         """Whether the order is one of counted numbers. Quotients are sorted after rounding, in Python."""
-        return all(name in DIMENSIONS or name in COUNTED for name, _ in order(self.query))
+        names = [name for name, _ in order(self.query)]
+        return all(name in COUNTED if name in METRICS else of(name).named is None for name in names)
+
+    @cached_property
+    def reached(self) -> FromClause | None:
+        """The goals that events are broken down by: those that every filter on goals accepts."""
+        if GOAL not in self.query.dimensions:
+            return None
+        asked = [leaf for leaf, _ in self.conjuncts if isinstance(leaf, Leaf) and leaf.dimension == GOAL]
+        return reached([goal for goal in self.goals if all(filters.holds(leaf, goal.name) for leaf in asked)])
 
 
 def needs_facts(query: Query) -> bool:
     """Whether the query asks for facts of visits."""
     names = {*query.dimensions, *(leaf.dimension for leaf in filters.leaves(query.filters))}
     return any(METRICS[name].whole_visits for name in query.metrics) or any(
-        DIMENSIONS[name].level is Level.FACT for name in names
+        of(name).level is Level.FACT for name in names
     )
 
 
@@ -93,7 +115,7 @@ def order(query: Query) -> list[tuple[str, str]]:
     """By what rows are sorted: as asked, else time, then the first metric; then every dimension, for ties."""
     keys = list(query.order_by)
     if not keys:
-        keys = [(name, "asc") for name in query.dimensions if DIMENSIONS[name].level is Level.TIME]
+        keys = [(name, "asc") for name in query.dimensions if of(name).level is Level.TIME]
         keys.append((query.metrics[0], "desc"))
     return keys + [(name, "asc") for name in query.dimensions if name not in dict(keys)]
 
@@ -111,6 +133,19 @@ def edge(site_id: int, at_ms: int) -> Select[Any]:
 def first_event(site_id: int) -> Select[Any]:
     """The moment of a site's first event; null when there is none."""
     return select(func.min(E.occurred_at)).where(E.site_id == site_id)
+
+
+def paths(site_id: int, period: Period) -> Select[Any]:
+    """Every path of a pageview in a period."""
+    return select(E.path).distinct().where(_within(site_id, period), E.name == PAGEVIEW)
+
+
+def revenue(question: Question) -> Select[Any]:
+    """The revenue of each row and currency: the dimensions, the currency, the sum of amounts, how many there were."""
+    dimensions = *question.query.dimensions, CURRENCY.name
+    paid = Leaf("is_not", CURRENCY.name, (CURRENCY.empty,))
+    query = Query(("visitors",), question.query.date_range, dimensions, (*question.query.filters, paid))
+    return build(replace(question, query=query, counted=("revenue", "payments")), paged=False)
 
 
 def values(site_id: int, dimension: Dimension, period: Period) -> Select[Any]:
@@ -143,13 +178,13 @@ def build(
 
 
 def _key(question: Question, groups: FromClause, name: str, direction: str) -> Expression:
-    if name in COUNTED:
+    if name in METRICS:
         key: Expression = groups.c[name]
     else:
-        dimension = DIMENSIONS[name]
+        dimension = of(name)
         key = groups.c[f"d{question.query.dimensions.index(name)}"]
         if dimension.level is not Level.TIME:
-            key = case((key == "", dimension.empty), else_=key)
+            key = ByCodePoint(case((key == "", dimension.empty), else_=key))
     return key.desc() if direction == "desc" else key.asc()
 
 
@@ -165,7 +200,7 @@ def _groups(question: Question) -> FromClause:
 
 
 def _counts(question: Question, counted: list[str]) -> Select[Any]:
-    if needs_facts(question.query):
+    if needs_facts(question.query) or any(COUNTED[name].of_events is None for name in counted):
         return _by_visit(question, counted, by_first=False)
     return _by_event(question, counted)
 
@@ -190,11 +225,21 @@ def _both(question: Question, counted: list[str], of_visits: list[str]) -> FromC
 
 def _by_event(question: Question, counted: list[str]) -> Select[Any]:
     keys = [_of_event(question, dimension).label(f"d{i}") for i, dimension in enumerate(question.dimensions)]
-    statement = select(*keys, *(COUNTED[name].of_events().label(name) for name in counted)).where(
+    counts = [(name, COUNTED[name].of_events) for name in counted]
+    statement = select(*keys, *(of_events().label(name) for name, of_events in counts if of_events is not None)).where(
         _within(question.site_id, question.period),
         *(_condition(question, filter, _text) for filter, _ in question.conjuncts),
     )
-    return statement.group_by(*_named(keys))
+    return _with_goals(question, statement, EVENT).group_by(*_named(keys))
+
+
+def _with_goals(question: Question, statement: Select[Any], source: FromClause) -> Select[Any]:
+    """The statement from this source, each event once for each goal it reaches when goals are asked for."""
+    if question.reached is None:
+        return statement.select_from(source)
+    goals = question.reached
+    statement = statement.select_from(source.join(goals, literal_column("1") == literal_column("1")))
+    return statement.where(*reaching(question.goals, question.paths, goals.c.goal))
 
 
 def _by_visit(
@@ -217,8 +262,10 @@ def _by_visit(
     statement = select(*keys, *sums)
     if "inside" in rows.c:
         statement = statement.where(rows.c.inside > 0)
-        facts = [filter for filter, levels in question.conjuncts if Level.FACT in levels]
-        statement = statement.where(*(_condition(question, filter, lambda d: rows.c[d.column]) for filter in facts))
+        for filter, levels in question.conjuncts:
+            if Level.FACT in levels:
+                visit_id = rows.c.get("visit_id", E.visit_id)
+                statement = statement.where(_condition(question, filter, lambda d: rows.c[d.column], visit_id))
     return statement.group_by(*_named(keys))
 
 
@@ -226,7 +273,7 @@ def _counted_visits(question: Question, name: str, rows: FromClause) -> Expressi
     counter = COUNTED_VISITS[name]
     number = rows.c[counter.fact] if counter.fact else literal_column("1")
     conditions = [
-        _key_text(dimension, rows.c.entry_page) == rows.c[f"d{i}"]
+        _key_text(dimension, rows.c[counter.page]) == rows.c[f"d{i}"]
         for i, dimension in enumerate(question.dimensions)
         if dimension.name == "event:page"
     ]
@@ -245,11 +292,13 @@ def _facts(question: Question, counters: Iterable[str]) -> list[str]:
     names = [COUNTED_VISITS[name].fact for name in counters if name in COUNTED_VISITS]
     names += [dimension.column for dimension in question.dimensions if dimension.level is Level.FACT]
     names += [
-        DIMENSIONS[leaf.dimension].column
+        of(leaf.dimension).column
         for leaf in filters.leaves(question.query.filters)
-        if DIMENSIONS[leaf.dimension].level is Level.FACT
+        if of(leaf.dimension).level is Level.FACT
     ]
-    if "event:page" in question.query.dimensions or ("judged" in counters and _page_leaves(question)):
+    if "event:page" in question.query.dimensions:
+        names += [COUNTED_VISITS[name].page for name in counters if name in COUNTED_VISITS]
+    if "judged" in counters and _page_leaves(question):
         names.append("entry_page")
     return [name for name in dict.fromkeys(names) if name]
 
@@ -276,7 +325,7 @@ def _one_pass(question: Question, counters: list[str], only: Select[Any] | None 
     if "visitors" in counters:
         columns.append(AnyOf(E.visitor_id).label("visitor_id"))
     columns += [
-        _count(*inside, *selected, *COUNTED[name].part).label(name)
+        COUNTED[name].of_visit(*inside, *selected, *COUNTED[name].part).label(name)
         for name in counters
         if name in COUNTED and COUNTED[name].part
     ]
@@ -290,7 +339,9 @@ def _one_pass(question: Question, counters: list[str], only: Select[Any] | None 
             columns.append(_bucket(question, dimension, first).label(f"d{i}"))
         else:
             columns.append(AnyOf(_key_text(dimension, _text(dimension))).label(f"d{i}"))
-    columns += [AnyOf(_text(dimension)).label(dimension.column) for dimension in _stamps_beside_facts(question)]
+    columns += [AnyOf(text).label(name) for name, text in _stamps_beside_facts(question).items()]
+    if any(_has_done(filter) for filter, levels in question.conjuncts if Level.FACT in levels):
+        columns.append(E.visit_id)
     where = [_within(question.site_id, question.reach), *(_condition(question, filter, _text) for filter in stamps)]
     if only is not None:
         where.append(E.visit_id.in_(only))
@@ -301,11 +352,17 @@ def _one_pass(question: Question, counters: list[str], only: Select[Any] | None 
     return select(*columns).where(*where).group_by(E.visit_id).subquery("visit")
 
 
-def _stamps_beside_facts(question: Question) -> list[Dimension]:
-    """The dimensions that filters look at together with facts."""
+def _stamps_beside_facts(question: Question) -> dict[str, Expression]:
+    """The texts that filters look at together with facts, by the names of their columns."""
     mixed = [filter for filter, levels in question.conjuncts if Level.FACT in levels]
-    seen = {DIMENSIONS[leaf.dimension] for leaf in filters.leaves(mixed)}
-    return sorted((d for d in seen if d.level is Level.STAMP), key=lambda d: d.name)
+    seen = {of(leaf.dimension) for leaf in filters.leaves(mixed, done=False)}
+    return {d.column: _text(d) for d in sorted(seen, key=lambda d: d.name) if d.level is Level.STAMP}
+
+
+def _has_done(filter: Filter) -> bool:
+    if isinstance(filter, Leaf | Done):
+        return isinstance(filter, Done)
+    return any(_has_done(part) for part in ((filter.filter,) if isinstance(filter, filters.Not) else filter.filters))
 
 
 def _joined(question: Question, counters: list[str], *, by_first: bool) -> FromClause:
@@ -328,15 +385,17 @@ def _joined(question: Question, counters: list[str], *, by_first: bool) -> FromC
         if dimension.level is Level.FACT:
             continue
         if dimension.level is not Level.TIME:
-            key = _key_text(dimension, text(dimension))
+            key = _key_of(question, dimension)
         else:
             key = _bucket(question, dimension, visit.c.first_inside if by_first else E.occurred_at)
         keys.append(key.label(f"d{i}"))
     columns: list[Expression] = [AnyOf(E.visitor_id).label("visitor_id")]
-    columns += [_count(*COUNTED[name].part).label(name) for name in counters if name in COUNTED and COUNTED[name].part]
+    counted = [(name, COUNTED[name]) for name in counters if name in COUNTED and COUNTED[name].part]
+    columns += [counter.of_visit(*counter.part).label(name) for name, counter in counted]
     columns += [AnyOf(visit.c[name]).label(name) for name in facts]
-    statement = select(*keys, *columns).select_from(EVENT.join(visit, visit.c.visit_id == E.visit_id))
-    statement = statement.where(
+    # Nothing of the whole visit may be asked for: then there is nothing to join.
+    source = EVENT.join(visit, visit.c.visit_id == E.visit_id) if facts or first else EVENT
+    statement = _with_goals(question, select(*keys, *columns), source).where(
         _within(question.site_id, question.period),
         *(_condition(question, filter, text) for filter, _ in question.conjuncts),
     )
@@ -362,20 +421,32 @@ def _inside(period: Period) -> list[Expression]:
 
 def _text(dimension: Dimension) -> Expression:
     """The value of an event or its visit, "" when it is not known."""
+    if dimension.key:
+        return Property(E.props, dimension.key)
     column = E[dimension.column]
-    if dimension.name == "visit:city":
+    if dimension.column == "city":
         return case((column == 0, ""), else_=cast(column, String))
     return column
 
 
 def _key_text(dimension: Dimension, text: Expression) -> Expression:
     """The text to group by: what is called as the unknown is counted with it: nobody can tell them apart."""
+    if dimension.key:
+        return func.coalesce(func.nullif(text, dimension.empty), "")  # looks for the property once
     return case((text == dimension.empty, ""), else_=text)
 
 
 def _of_event(question: Question, dimension: Dimension) -> Expression:
     if dimension.level is Level.TIME:
         return _bucket(question, dimension, E.occurred_at)
+    return _key_of(question, dimension)
+
+
+def _key_of(question: Question, dimension: Dimension) -> Expression:
+    """The text of an event to group by."""
+    if dimension.name == GOAL:
+        assert question.reached is not None
+        return question.reached.c.goal
     return _key_text(dimension, _text(dimension))
 
 
@@ -389,5 +460,23 @@ def _bucket(question: Question, dimension: Dimension, at: Expression) -> Express
     return Bucket(dimension.column or question.unit, at + shift)
 
 
-def _condition(question: Question, filter: Filter, column: Callable[[Dimension], Expression]) -> Expression:
-    return filters.condition(filter, column, question.values)
+def _condition(
+    question: Question,
+    filter: Filter,
+    column: Callable[[Dimension], Expression],
+    visit_id: Expression = E.visit_id,
+) -> Expression:
+    """The filter on rows that have these columns."""
+
+    def decided(part: Leaf | Done) -> Expression:
+        if isinstance(part, Done):
+            inner = _within(question.site_id, question.period), _condition(question, part.filter, _text)
+            # Its events are others than those of the rows, whatever these come from.
+            doing = visit_id.in_(select(E.visit_id).where(*inner).correlate(None))
+            return not_(doing) if part.negated else doing
+        if part.dimension == GOAL:
+            accepted = [goal for goal in question.goals if filters.holds(part, goal.name)]
+            return or_(false(), *(reaches(goal, question.paths) for goal in accepted))
+        return filters.compared(part, column(of(part.dimension)), question.values)
+
+    return filters.condition(filter, decided)

@@ -52,7 +52,7 @@ def chart(reports: Reports, site: StatsSite, state: State, period: Period, now_m
     """The chart of the state's metric. Raises `StoreUnavailable`."""
     zone = ZoneInfo(site.timezone)
     choices = intervals(zone, state, period)
-    unit = state.interval if state.interval in choices else periods.interval(state.date_range, period, zone)
+    unit = unit_of(zone, state, period)
     query = Query(
         (state.metric,),
         state.date_range,
@@ -74,6 +74,12 @@ def chart(reports: Reports, site: StatsSite, state: State, period: Period, now_m
         cost(answer),
         answer.computed_at_ms,
     )
+
+
+def unit_of(zone: ZoneInfo, state: State, period: Period) -> str:
+    """The interval that was chosen, or what suits the period."""
+    chosen = state.interval in intervals(zone, state, period)
+    return state.interval if chosen else periods.interval(state.date_range, period, zone)
 
 
 def intervals(zone: ZoneInfo, state: State, period: Period) -> tuple[str, ...]:

@@ -15,11 +15,11 @@ from django.views.decorators.http import require_safe
 
 from haru.events.stop import Stopped
 from haru.sites import access
+from haru.sites.goals import stats_site
 from haru.sites.models import Site
 from haru.sites.views import installation
 from haru.stats import periods
 from haru.stats.periods import DAY_MS, Period
-from haru.stats.report import StatsSite
 from haru.web import errors, panels, plane, state
 from haru.web.chart import chart
 from haru.web.state import State
@@ -34,18 +34,8 @@ NEW_MS = 2 * DAY_MS  # a site younger than this is watched by the day, an older 
 def dashboard(request: HttpRequest, domain: str) -> HttpResponse:
     """The page: every panel, or one of them in detail. It works without JavaScript."""
     site = access.readable(request.user, domain)
-    view = View(site, request)
     manages = access.role_of(request.user, site) in access.MANAGERS
-    if view.first_event is None:
-        # The snippet holds the token, so it is for those who manage the site.
-        context = {"current": 0, **(installation(site) if manages else {"site": site})}
-        return render(request, "dashboard/waiting.html", context | {"manages": manages})
-    context = view.frame() | {"manages": manages}
-    if view.state.details:
-        return render(request, "dashboard/details.html", context | view.details())
-    context |= view.top() | view.chart()
-    context["panels"] = [view.panel(name) for name in panels.NAMES]
-    return render(request, "dashboard/dashboard.html", context)
+    return page(request, View(site, request), {"base": f"/sites/{site.domain}", "manages": manages})
 
 
 @require_safe
@@ -53,14 +43,34 @@ def dashboard(request: HttpRequest, domain: str) -> HttpResponse:
 @login_required
 def panel(request: HttpRequest, domain: str, panel: str) -> HttpResponse:
     """One panel alone: `top`, `chart`, or a breakdown."""
-    view = View(access.readable(request.user, domain), request)
+    site = access.readable(request.user, domain)
+    return part(request, View(site, request), panel, {"base": f"/sites/{site.domain}"})
+
+
+def page(request: HttpRequest, view: View, context: dict[str, Any]) -> HttpResponse:
+    """The page for one who may see it. `context` has `base`, the address of the dashboard, and `manages`."""
+    if view.first_event is None:
+        # The snippet holds the token, so it is for those who manage the site.
+        told = installation(view.site) if context["manages"] else {"site": view.site}
+        return render(request, "dashboard/waiting.html", {"current": 0, **told, **context})
+    context = view.frame() | context
+    if view.state.details:
+        return render(request, "dashboard/details.html", context | view.details())
+    context |= view.top() | view.chart()
+    context["panels"] = [view.panel(name) for name in panels.NAMES]
+    return render(request, "dashboard/dashboard.html", context)
+
+
+def part(request: HttpRequest, view: View, panel: str, context: dict[str, Any]) -> HttpResponse:
+    """One panel for one who may see it. `context` has `base`, the address of the dashboard."""
+    context = view.frame() | context
     if panel == "top":
-        return render(request, "dashboard/_top.html", view.frame() | view.top())
+        return render(request, "dashboard/_top.html", context | view.top())
     if panel == "chart":
-        return render(request, "dashboard/_chart.html", view.frame() | view.chart())
+        return render(request, "dashboard/_chart.html", context | view.chart())
     if panel not in panels.NAMES:
         raise Http404("There is no such panel.")
-    return render(request, "dashboard/_panel.html", view.frame() | {"panel": view.panel(panel)})
+    return render(request, "dashboard/_panel.html", context | {"panel": view.panel(panel)})
 
 
 class View:
@@ -72,7 +82,7 @@ class View:
         self.now_ms = int(time.time() * 1000)
         self._slow = False
         self.reports = plane.get().reports
-        self.stats_site = StatsSite(site.pk, site.timezone)
+        self.stats_site = stats_site(site)
         self.zone = ZoneInfo(site.timezone)
         self.first_event = self.reports.first_event(site.pk, self.now_ms)
         self.state: State = state.read(request.GET.dict(), usual or self.usual())

@@ -10,9 +10,18 @@ import dj_database_url
 
 from haru.settings import BadSetting
 
-# Readers never wait for the writer, and a commit survives the process; `synchronous=NORMAL` is safe with WAL.
-_SQLITE = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+# Readers never wait for the writer, and what was answered (a new password, a site and its token) survives a loss of
+# power: a site that was forgotten would leave its number, and so its events, to the next one.
+_SQLITE = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 _BUSY_SECONDS = 10
+# A server that is away is told within seconds, one whose machine is gone within half a minute.
+_POSTGRESQL = {
+    "connect_timeout": 3,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 
 
 def configuration(url: str, default: Path) -> dict[str, Any]:
@@ -35,6 +44,8 @@ def configuration(url: str, default: Path) -> dict[str, Any]:
             "HARU_DATABASE_URL names a PostgreSQL database, and its driver is not installed: "
             'run `pip install "psycopg[binary]"`, or leave the setting empty for SQLite.'
         )
+    else:
+        database["OPTIONS"] = {**_POSTGRESQL, **database.get("OPTIONS", {})}
     return database
 
 

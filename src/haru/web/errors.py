@@ -66,6 +66,13 @@ def slow_sentence() -> str:
     }
 
 
+def closed(request: HttpRequest, reason: str) -> HttpResponse:
+    """503 while pages are shown to nobody."""
+    response = _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, reason)
+    response.headers["Retry-After"] = "10"
+    return response
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """500, or 503 when a database does not answer. The page asks nothing of it."""
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError | StoreUnavailable):

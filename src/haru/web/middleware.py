@@ -15,7 +15,7 @@ from whitenoise.responders import StaticFile
 
 from haru import settings
 from haru.events.stop import Stopped
-from haru.web import errors
+from haru.web import errors, plane
 
 Respond = Callable[[HttpRequest], HttpResponseBase]
 
@@ -95,6 +95,19 @@ class SlowQuestions:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """Called by Django with what a view raised."""
         return errors.too_slow(request) if isinstance(exception, Stopped) else None
+
+
+class Closed:
+    """Answers 503 with the reason while no page may be shown to anyone: the known password of development works."""
+
+    def __init__(self, respond: Respond) -> None:
+        self._respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request."""
+        if plane.is_set() and (reason := plane.get().closed()):
+            return errors.closed(request, reason)
+        return self._respond(request)
 
 
 class PageHeaders:

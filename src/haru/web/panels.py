@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from haru.stats import query as queries
 from haru.stats.metrics import Number, change
@@ -72,6 +72,7 @@ _PANELS: dict[str, tuple[str, tuple[Tab, ...]]] = {
 }
 assert {name: tuple(tab.name for tab in tabs) for name, (_, tabs) in _PANELS.items()} == TABS
 NAMES = tuple(_PANELS)
+ALL_TABS = tuple(tab for _, tabs in _PANELS.values() for tab in tabs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,17 @@ def totals(reports: Reports, site: StatsSite, state: State, now_ms: int) -> Tota
 def cost(answer: Answer) -> float:
     """What it took to compute an answer and what it is compared with, ms."""
     return answer.cost_ms + (answer.comparison.cost_ms if answer.comparison else 0.0)
+
+
+def tab_named(name: str) -> Tab | None:
+    """The tab of this name, of whichever panel."""
+    return next((tab for tab in ALL_TABS if tab.name == name), None)
+
+
+def exported(tab: Tab, state: State, limit: int, offset: int) -> Query:
+    """The rows of a tab with all their numbers, some at a time."""
+    query = _breakdown(tab, state, DETAIL_METRICS, details=True)
+    return replace(query, include=Include(), limit=limit, offset=offset)
 
 
 def _breakdown(tab: Tab, state: State, metrics: tuple[str, ...], details: bool) -> Query:

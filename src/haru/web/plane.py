@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,10 @@ class NoPlaneError(RuntimeError):
     """A page asked for numbers in a process that opened no stores."""
 
 
+def _no_events(site_id: int, span: tuple[int, int], format: str) -> Iterator[bytes]:
+    raise NoPlaneError("This process opened no event store to export from.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plane:
     """Everything the pages need of collect, live and stats."""
@@ -28,6 +32,9 @@ class Plane:
     delete_events: Callable[[int], None]  # a site is gone: its events are to go too
     tallies: Callable[[int, int, int], list[Tally]]  # (site id, since, until in ms) → the refusal ledger; blocks
     health: Callable[[], dict[str, Any]]
+    # (site id, (since, until) in ms, format) → a file of events, piece by piece; see `haru.events.export`
+    events: Callable[[int, tuple[int, int], str], Iterator[bytes]] = _no_events
+    closed: Callable[[], str] = str  # why no page is answered; "" when they are
 
 
 _plane: Plane | None = None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import django
+
+_LOCK = int.from_bytes(b"accounts", "big")  # name of the advisory lock
 
 
 def configure() -> None:
@@ -40,21 +44,47 @@ def check() -> None:
         connection.close()
 
 
-def migrate() -> bool:
-    """Apply the migrations that the database lacks; whether there were any. Two processes at once take turns."""
+def migrate() -> list[str]:
+    """Apply the migrations that the database lacks; their names. Two processes at once take turns."""
     from django.core.management import call_command
     from django.db import connection
-
-    from haru import settings
 
     if connection.vendor == "sqlite":
         _make_private(str(connection.settings_dict["NAME"]))
     if not _is_behind():
-        return False
+        return []
+    with _turn():
+        before = _applied()
+        call_command("migrate", interactive=False, verbosity=0)
+        return [f"{app} {name}" for app, name in sorted(_applied() - before)]
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """One process of the data folder at a time; on PostgreSQL one of all that use the database."""
+    from django.db import connection
+
+    from haru import settings
+
     with (settings.current().data_dir / "migrate.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        call_command("migrate", interactive=False, verbosity=0)
-    return True
+        if connection.vendor != "postgresql":
+            yield
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        try:
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _applied() -> set[tuple[str, str]]:
+    from django.db import connection
+    from django.db.migrations.recorder import MigrationRecorder
+
+    return set(MigrationRecorder(connection).applied_migrations())
 
 
 def _is_behind() -> bool:

@@ -1,8 +1,9 @@
-"""The live stream of a site: `GET /sites/<domain>/live`, server-sent events.
+"""The live stream of a site: `GET /sites/<domain>/live` and `/share/<slug>/live`, server-sent events.
 
 A raw ASGI application, because a stream held open for hours should cost a few kilobytes. It sends a `tick` when the
 site has news, at most one a second; the page then asks for what it shows. The right to watch is checked at the start
-and every 30 seconds; when it ended, the stream says `gone` and closes.
+and every 30 seconds, and at once when someone lost a right to the site; when it ended, the stream says `gone` and
+closes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
@@ -26,7 +28,9 @@ from django.http.request import split_domain_port, validate_host
 
 from haru.collect.protocol import CONNECTION
 from haru.live import Live
+from haru.sites import signals
 from haru.sites.access import readable
+from haru.web import plane, share
 
 TICK_SECONDS = 1.0
 READ_SECONDS = 10.0  # a watcher who has not taken a message for so long is let go: nothing is queued for anyone
@@ -35,6 +39,10 @@ CHECK_SECONDS = 30.0
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+
+# How often someone lost the right to see a site, by its id.
+_losses: Counter[int] = Counter()
 
 
 class Idle(Exception):
@@ -52,7 +60,7 @@ class Stream:
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Stream until the watcher goes, loses the right to watch, or the server stops."""
         headers = dict(scope["headers"])
-        domain = unquote(scope["path"].removeprefix("/sites/").removesuffix("/live"))
+        path = scope["path"]
         if not _known_host(headers.get(b"host", b"").decode("latin-1")):
             await _refuse(send, 400, b"This host is not served here.")
             return
@@ -60,7 +68,7 @@ class Stream:
             await _refuse(send, 405, b"Send a GET.")
             return
         cookie = headers.get(b"cookie", b"").decode("latin-1")
-        site_id = await asyncio.to_thread(watchable, cookie, domain)
+        site_id = await asyncio.to_thread(watchable, cookie, path)
         if site_id is None:
             await _refuse(send, 404, b"There is no such page.")
             return
@@ -79,7 +87,7 @@ class Stream:
         if connection is not None:
             connection.narrow()
         gone = asyncio.create_task(_disconnected(receive))
-        stream = asyncio.create_task(self._ticks(site_id, cookie, domain, _reading(send)))
+        stream = asyncio.create_task(self._ticks(site_id, cookie, path, _reading(send)))
         closing = asyncio.create_task(self._closing.wait())
         try:
             await asyncio.wait({gone, stream, closing}, return_when=asyncio.FIRST_COMPLETED)
@@ -93,13 +101,18 @@ class Stream:
         with contextlib.suppress(Exception):  # the watcher has gone: there is nobody to tell
             await send({"type": "http.response.body", "body": b""})
 
-    async def _ticks(self, site_id: int, cookie: str, domain: str, send: Send) -> None:
+    async def _ticks(self, site_id: int, cookie: str, path: str, send: Send) -> None:
         subscription = self._live.subscribe(site_id)
         try:
             shown = -1
-            checked = self._clock()
+            checked, rights = self._clock(), _losses[site_id]
             news = True
             while True:
+                if self._clock() - checked >= CHECK_SECONDS or rights != _losses[site_id]:
+                    checked, rights = self._clock(), _losses[site_id]
+                    if await asyncio.to_thread(watchable, cookie, path) != site_id:
+                        await _event(send, "gone", {})
+                        return
                 current = self._live.current_visitors(site_id, int(self._clock() * 1000))
                 if news or current != shown:
                     await _event(send, "tick", {"current": current, "at": int(self._clock() * 1000)})
@@ -108,39 +121,47 @@ class Stream:
                     await send({"type": "http.response.body", "body": b": still here\n\n", "more_body": True})
                 if news:
                     await asyncio.sleep(TICK_SECONDS)
-                if self._clock() - checked >= CHECK_SECONDS:
-                    checked = self._clock()
-                    if await asyncio.to_thread(watchable, cookie, domain) != site_id:
-                        await _event(send, "gone", {})
-                        return
                 news = await subscription.news(HEARTBEAT_SECONDS)
         finally:
             self._live.unsubscribe(subscription)
 
 
-def watchable(cookie: str, domain: str) -> int | None:
+def watchable(cookie: str, path: str) -> int | None:
     """Id of the site if whoever sent this Cookie header may watch it. Asks the accounts database: never on the loop."""
+    _, room, name, _ = unquote(path).split("/")
     close_old_connections()
     try:
+        if room == "share":
+            return share.watchable(_cookie(cookie, share.COOKIE), name)
         request = HttpRequest()
         engine = import_module(django_settings.SESSION_ENGINE)
-        request.session = engine.SessionStore(_session_key(cookie))
+        request.session = engine.SessionStore(_cookie(cookie, django_settings.SESSION_COOKIE_NAME) or None)
         user = get_user(request)
         if isinstance(user, AnonymousUser):
             return None
-        return int(readable(user, domain).pk)
+        return int(readable(user, name).pk)
     except Http404:
         return None
     finally:
         close_old_connections()
 
 
-def _session_key(cookie: str) -> str | None:
+def _on_rights_changed(*, site_id: int, **_: object) -> None:
+    _losses[site_id] += 1
+    if plane.is_set():
+        plane.get().live.publish(site_id)
+
+
+signals.rights_changed.connect(_on_rights_changed, dispatch_uid="haru.web.stream")
+
+
+def _cookie(header: str, name: str) -> str:
+    """The cookie of this name in a Cookie header; "" when there is none."""
     try:
-        morsel = SimpleCookie(cookie).get(django_settings.SESSION_COOKIE_NAME)
+        morsel = SimpleCookie(header).get(name)
     except CookieError:
-        return None
-    return morsel.value if morsel else None
+        return ""
+    return morsel.value if morsel else ""
 
 
 def _known_host(host: str) -> bool:

@@ -1,13 +1,17 @@
 """Every page of Haru. Served before Django sees them, by `haru.asgi`: /api/collect and its sisters, /js/haru.js,
-/health and /sites/<domain>/live."""
+/health, /sites/<domain>/live and /share/<slug>/live."""
 
 from __future__ import annotations
 
 from django.urls import include, path
 
 from haru.accounts import views as accounts
+from haru.sites import sharing
 from haru.sites import views as sites
-from haru.web import api, dashboard, refusals
+from haru.web import dashboard, export, refusals, share
+from haru.web.api import docs, events, goals, links, openapi, query, reads
+from haru.web.api import refusals as api_refusals
+from haru.web.api import sites as api_sites
 from haru.web.home import home
 
 urlpatterns = [
@@ -19,16 +23,38 @@ urlpatterns = [
     path("sites/new", sites.new, name="new-site"),
     path("sites/<str:domain>", dashboard.dashboard, name="dashboard"),
     path("sites/<str:domain>/panels/<str:panel>", dashboard.panel, name="panel"),
+    path("sites/<str:domain>/export.zip", export.whole, name="export"),
+    path("sites/<str:domain>/export/<str:tab>.csv", export.breakdown, name="export-breakdown"),
     path("sites/<str:domain>/refusals", refusals.page, name="refusals"),
     path("sites/<str:domain>/snippet", sites.snippet, name="snippet"),
     path("sites/<str:domain>/settings", sites.edit, name="site-settings"),
     path("sites/<str:domain>/settings/counting", sites.counting, name="site-counting"),
+    path("sites/<str:domain>/settings/goals", sharing.goals, name="site-goals"),
+    path("sites/<str:domain>/settings/goals/<int:pk>/delete", sharing.delete_goal, name="delete-goal"),
+    path("sites/<str:domain>/settings/links", sharing.shared_links, name="site-links"),
+    path("sites/<str:domain>/settings/links/<int:pk>/revoke", sharing.revoke_link, name="revoke-link"),
     path("sites/<str:domain>/settings/token", sites.rotate_token, name="rotate-token"),
     path("sites/<str:domain>/settings/people", sites.add_person, name="add-person"),
     path("sites/<str:domain>/settings/people/<int:user_id>/remove", sites.remove_person, name="remove-person"),
     path("sites/<str:domain>/settings/delete", sites.delete, name="delete-site"),
-    path("api/v1/refusals", api.refusals, name="refusals-api"),
-    path("api/v2/query", api.query, name="query"),
+    path("share/<str:slug>", share.page, name="shared"),
+    path("share/<str:slug>/panels/<str:panel>", share.panel, name="shared-panel"),
+    path("api/v1/export/events", events.events, name="events-api"),
+    path("api/v1/refusals", api_refusals.refusals, name="refusals-api"),
+    path("api/v1/sites", api_sites.sites, name="sites-api"),
+    path("api/v1/sites/goals", goals.goals, name="goals-api"),
+    path("api/v1/sites/goals/<int:pk>", goals.goal, name="goal-api"),
+    path("api/v1/sites/shared-links", links.shared_links, name="links-api"),
+    path("api/v1/sites/shared-links/<int:pk>", links.shared_link, name="link-api"),
+    path("api/v1/sites/<str:domain>", api_sites.site, name="site-api"),
+    path("api/v1/stats/realtime/visitors", reads.realtime, name="realtime-api"),
+    path("api/v1/stats/aggregate", reads.aggregate, name="aggregate-api"),
+    path("api/v1/stats/timeseries", reads.timeseries, name="timeseries-api"),
+    path("api/v1/stats/breakdown", reads.breakdown, name="breakdown-api"),
+    path("api/docs", docs.page, name="api-docs"),
+    path("api/openapi.json", openapi.openapi, name="openapi"),
+    path("api/v2/query", query.query, name="query"),
+    path("api/v2/query/explain", query.explained, name="explain"),
 ]
 
 handler400 = "haru.web.errors.bad_request"

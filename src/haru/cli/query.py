@@ -1,0 +1,221 @@
+"""`haru query`: questions to the event store from the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from haru.cli import plane
+from haru.cli.failure import Failure
+
+if TYPE_CHECKING:
+    from haru.settings import Settings
+
+FORMATS = ("table", "json", "csv")
+# How --filter writes the operators.
+OPERATORS = {"!=": "is_not", "==": "is", "!~": "contains_not", "=~": "matches", "~": "contains"}
+WRONG_USE = 2
+MOST_BYTES = 32 * 1024  # of a query: what a line of the control socket holds, twice
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the command under the application's name."""
+    app.command("query")(query)
+
+
+def query(
+    question: Annotated[
+        str, typer.Argument(metavar="QUERY", help="The query as JSON, a file that holds it, or - for standard input.")
+    ] = "",
+    site: Annotated[str, typer.Option("--site", metavar="DOMAIN", help="The site that is asked about.")] = "",
+    metrics: Annotated[
+        str, typer.Option("--metrics", metavar="LIST", help="What is counted, such as visitors,pageviews.")
+    ] = "",
+    date_range: Annotated[
+        str, typer.Option("--range", metavar="RANGE", help="day, 7d, 30d, month, all, ... or two dates with a comma.")
+    ] = "",
+    by: Annotated[list[str] | None, typer.Option("--by", metavar="DIMENSION", help="May be repeated.")] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter", metavar="FILTER", help="Such as visit:country==DE|AT; != ~ !~ =~ too. May be repeated."
+        ),
+    ] = None,
+    order: Annotated[
+        list[str] | None, typer.Option("--order", metavar="KEY", help="Such as visitors:desc. May be repeated.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", help="The most rows.")] = None,
+    as_sql: Annotated[
+        bool, typer.Option("--sql", help="The statement for the event store instead of its answer.")
+    ] = False,
+    explained: Annotated[bool, typer.Option("--explain", help="How the answer comes about, as JSON.")] = False,
+    format: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = "table",
+) -> None:
+    """Ask what the API answers at /api/v2/query: docs/query.md explains queries.
+
+    Options take the place of keys of the JSON, which may be left out: metrics are then visitors, the range 30d. In a
+    filter == is is, != is_not, ~ contains, !~ contains_not, =~ matches; | stands between values.
+
+    \b
+    Examples:
+      haru query --site example.com --metrics visitors,pageviews --range 7d --by visit:source
+      haru query '{"site_id": "example.com", "metrics": ["visitors"], "date_range": "day"}' --format json
+      haru query --site example.com --by event:page --filter 'visit:country==DE|AT' --format csv > pages.csv
+      haru query week.json --sql
+    """
+    if format not in FORMATS:
+        raise typer.BadParameter(f'"{format}" is no format: choose from {", ".join(FORMATS)}.', param_hint="--format")
+    data = _given(question)
+    if isinstance(data, dict):
+        data |= _from_options(site, metrics, date_range, by or [], order or [], limit)
+        if filters:
+            data["filters"] = [*data.get("filters", []), *map(_filter, filters)]
+        data.setdefault("metrics", ["visitors"])
+        data.setdefault("date_range", "30d")
+    wanted = "explained" if explained else "sql" if as_sql else "answer"
+    found = _asked(plane.settings(), data, wanted)
+    if "faults" in found:
+        for fault in found["faults"]:
+            typer.echo(f"haru: {fault}", err=True)
+        raise typer.Exit(WRONG_USE)
+    if as_sql:
+        typer.echo(found["sql"])
+    elif explained or format == "json":
+        typer.echo(json.dumps(found[wanted], indent=2, ensure_ascii=False))
+    else:
+        heads, rows = _table(found["answer"])
+        _as_csv(heads, rows) if format == "csv" else _as_table(heads, rows)
+
+
+def _asked(settings: Settings, data: object, wanted: str) -> dict[str, Any]:
+    """From the server when one runs, else from the store itself, with what waits in the spool."""
+    from haru.control import Client, NotRunning
+
+    if len(json.dumps(data)) > MOST_BYTES:
+        raise Failure(f"The query is longer than {MOST_BYTES:,} bytes: ask for less at once.")
+    client = Client(settings.data_dir, timeout=plane.LOAD_SECONDS)
+    try:
+        client.call("load")
+        found: dict[str, Any] = client.call("query", query=data, wanted=wanted)
+        return found
+    except NotRunning:
+        pass
+    plane.database()
+    from haru.stats.report import Reports
+    from haru.web import console
+
+    with plane.stored(settings) as store:
+        return console.answered(Reports(store), data, wanted, plane.now_ms())
+
+
+def _given(question: str) -> Any:
+    if not question:
+        return {}
+    text = question
+    if question == "-":
+        text = sys.stdin.read()
+    elif not question.lstrip().startswith(("{", "[", '"')):
+        try:
+            text = Path(question).read_text("utf-8")
+        except (OSError, UnicodeDecodeError, ValueError):
+            raise Failure(f"{question} cannot be read: give a query as JSON, the name of a file, or -.") from None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        typer.echo(f"haru: #: The query is not JSON ({error})", err=True)
+        raise typer.Exit(WRONG_USE) from None
+
+
+def _from_options(
+    site: str, metrics: str, date_range: str, by: list[str], order: list[str], limit: int | None
+) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    if site:
+        data["site_id"] = site
+    if metrics:
+        data["metrics"] = metrics.split(",")
+    if date_range:
+        data["date_range"] = date_range.split(",") if "," in date_range else date_range
+    if by:
+        data["dimensions"] = by
+    if order:
+        keys = [key.rpartition(":") if key.endswith((":asc", ":desc")) else (key, "", "desc") for key in order]
+        data["order_by"] = [[name, direction] for name, _, direction in keys]
+    if limit is not None:
+        data["pagination"] = {"limit": limit}
+    return data
+
+
+def _filter(text: str) -> Any:
+    """`visit:country==DE|AT`, or a filter as JSON."""
+    if text.startswith("["):
+        try:
+            return json.loads(text)
+        except ValueError:
+            pass
+    places = [(text.find(sign), -len(sign), sign) for sign in OPERATORS if sign in text]
+    if places:
+        place, _, sign = min(places)
+        if place:
+            return [OPERATORS[sign], text[:place].strip(), text[place + len(sign) :].split("|")]
+    raise typer.BadParameter(f'"{text}" is no filter: write such as visit:country==DE|AT.', param_hint="--filter")
+
+
+def _table(answer: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """Heads and rows: dimensions, metrics, then the same metrics of the period compared with."""
+    asked = answer["query"]
+    heads = [*asked["dimensions"], *asked["metrics"]]
+    compared = "comparisons" in asked["include"]
+    if compared:
+        heads += [f"{name} before" for name in asked["metrics"]]
+    rows = []
+    for row in answer["results"]:
+        values = [*row["dimensions"], *row["metrics"]]
+        if compared:
+            other = row.get("comparison")
+            values += other["metrics"] if other else [None] * len(asked["metrics"])
+        rows.append(values)
+    return heads, rows
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):  # revenue: an amount for each currency
+        return " ".join(_text(part) for part in value)
+    if isinstance(value, dict):
+        return " ".join(str(part) for part in value.values())
+    return "" if value is None else str(value)
+
+
+def _as_csv(heads: list[str], rows: list[list[Any]]) -> None:
+    from haru.web.sheets import safe
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(heads)
+    writer.writerows(
+        [safe(_text(value)) if not isinstance(value, int | float) else value for value in row] for row in rows
+    )
+
+
+def _as_table(heads: list[str], rows: list[list[Any]]) -> None:
+    if not sys.stdout.isatty():
+        lines = [heads, *([_text(value) for value in row] for row in rows)]
+        widths = [max(len(line[place]) for line in lines) for place in range(len(heads))]
+        for line in lines:
+            typer.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, head in enumerate(heads):
+        numbers = all(isinstance(row[place], int | float) for row in rows)
+        table.add_column(Text(head), justify="right" if numbers and rows else "left")
+    for row in rows:
+        table.add_row(*(Text(_text(value)) for value in row))
+    Console().print(table)

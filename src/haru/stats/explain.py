@@ -1,0 +1,95 @@
+"""Explain a number: what each metric means, what was understood, and the statements that the store was asked."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from haru.stats import filters, periods
+from haru.stats.dimensions import GOAL, of
+from haru.stats.facts import COUNTED, COUNTED_VISITS
+from haru.stats.filters import And, Done, Filter, Leaf, Not
+from haru.stats.goals import Goal
+from haru.stats.metrics import METRICS
+from haru.stats.query import Query
+from haru.stats.report import Reports, StatsSite
+from haru.stats.statement import order
+from haru.stats.wholes import WHOLES
+
+WORDS = {
+    "is": "is",
+    "is_not": "is not",
+    "contains": "contains",
+    "contains_not": "does not contain",
+    "matches": "matches",
+    "matches_not": "does not match",
+}
+
+
+def explain(reports: Reports, site: StatsSite, query: Query, now_ms: int) -> dict[str, Any]:
+    """How the answer to a query comes about, as data for JSON.
+
+    `metrics` have their meaning, how they are rounded and what is counted for them; `filters` stand as understood and
+    in words; `period` has its first and last instant in the site's zone; `statements` are the SQL of the store, first
+    that of the rows; `cost_ms` is what the answer took when it was computed. Raises as `Reports.answer` does.
+    """
+    answer = reports.answer(site, query, now_ms)
+    zone = ZoneInfo(site.timezone)
+    return {
+        "metrics": [_metric(name) for name in query.metrics],
+        "dimensions": [{"name": name, "meaning": of(name).meaning} for name in query.dimensions],
+        "filters": [{"filter": filters.written(part), "words": words(part)} for part in query.filters],
+        "goals": [{"name": goal.name, "reached_by": _reached_by(goal)} for goal in site.goals if _asks_goals(query)],
+        "order_by": [list(key) for key in order(query)],
+        "period": {**_ends(zone, answer.period), "timezone": site.timezone, "interval": answer.interval},
+        "compared_with": _ends(zone, answer.comparison.period) if answer.comparison else None,
+        "engine": reports.engine,
+        "statements": [
+            {"of": name, "meaning": _meaning(name), "sql": sql}
+            for name, sql in reports.sql(site, query, now_ms).items()
+        ],
+        "computed_at": periods.iso(zone, answer.computed_at_ms),
+        "cost_ms": answer.cost_ms,
+    }
+
+
+def words(filter: Filter) -> str:
+    """A filter as a sentence has it."""
+    if isinstance(filter, Leaf):
+        clauses = " or ".join(f'"{clause}"' for clause in filter.clauses)
+        case = "" if filter.case_sensitive else ", in upper or lower case"
+        return f"{filter.dimension} {WORDS[filter.operator]} {clauses}{case}"
+    if isinstance(filter, Done):
+        having = "holds no event" if filter.negated else "holds an event"
+        return f"the visit {having} for which ({words(filter.filter)})"
+    if isinstance(filter, Not):
+        return f"not ({words(filter.filter)})"
+    joiner = " and " if isinstance(filter, And) else " or "
+    return joiner.join(f"({words(part)})" for part in filter.filters)
+
+
+def _ends(zone: ZoneInfo, period: tuple[int, int]) -> dict[str, str]:
+    start, end = period
+    return {"first": periods.iso(zone, start), "last": periods.iso(zone, end - 1)}
+
+
+def _metric(name: str) -> dict[str, Any]:
+    metric = METRICS[name]
+    counted = [{"name": counter, "meaning": _meaning(counter)} for counter in metric.counters]
+    return {"name": name, "meaning": metric.meaning, "rounding": f"{metric.rounding}, half to even", "counted": counted}
+
+
+def _meaning(name: str) -> str:
+    if name == "rows":
+        return "the rows of the answer"
+    if name in WHOLES:
+        return WHOLES[name].meaning
+    return COUNTED[name].meaning if name in COUNTED else COUNTED_VISITS[name].meaning
+
+
+def _asks_goals(query: Query) -> bool:
+    return GOAL in query.dimensions or any(leaf.dimension == GOAL for leaf in filters.leaves(query.filters))
+
+
+def _reached_by(goal: Goal) -> str:
+    return f'an event named "{goal.event}"' if goal.event else f'a pageview of "{goal.page}"'

@@ -1,0 +1,82 @@
+"""Lists that are read page by page, with cursors: `after` the last one read, or `before` the first."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.db.models import Model, QuerySet
+
+from haru.web.api.door import Faulty
+
+M = TypeVar("M", bound=Model)
+
+PARAMETERS = ("after", "before", "limit")
+USUAL, MOST = 100, 1000  # rows
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[M]):
+    """Some rows of a list, the newest first, and how to go on from them."""
+
+    rows: Sequence[M]
+    after: str | None  # the cursor of the next page; None when this is the last
+    before: str | None  # that of the page before; None when this is the first
+    limit: int
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What an answer says of the page."""
+        return {"after": self.after, "before": self.before, "limit": self.limit}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which page is asked for."""
+
+    limit: int
+    after: int | None
+    before: int | None
+
+    def of(self, rows: QuerySet[M]) -> Page[M]:
+        """This page of the rows."""
+        if self.before is not None:
+            found = list(rows.filter(pk__gt=self.before).order_by("pk")[: self.limit + 1])
+            more = len(found) > self.limit
+            shown = found[: self.limit][::-1]
+            return Page(shown, _cursor(shown[-1]) if shown else None, _cursor(shown[0]) if more else None, self.limit)
+        if self.after is not None:
+            rows = rows.filter(pk__lt=self.after)
+        found = list(rows.order_by("-pk")[: self.limit + 1])
+        shown = found[: self.limit]
+        after = _cursor(shown[-1]) if len(found) > self.limit else None
+        return Page(shown, after, _cursor(shown[0]) if shown and self.after is not None else None, self.limit)
+
+
+def read(values: dict[str, str], faults: list[str]) -> Wanted:
+    """The page that these parameters name. Raises `Faulty` with their faults and those found before."""
+    limit = values.get("limit", str(USUAL))
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MOST):
+        faults.append(f"#/limit: Give a whole number from 1 to {MOST}")
+    cursors = {name: _place(values[name]) for name in ("after", "before") if name in values}
+    faults += [f"#/{name}: Give what meta.{name} of an answer said" for name, place in cursors.items() if place is None]
+    if len(cursors) == 2:
+        faults.append("#/before: Give after or before, not both")
+    if faults:
+        raise Faulty(faults)
+    return Wanted(int(limit), cursors.get("after"), cursors.get("before"))
+
+
+def _cursor(row: Model) -> str:
+    return base64.urlsafe_b64encode(str(row.pk).encode()).decode().rstrip("=")
+
+
+def _place(text: str) -> int | None:
+    try:
+        number = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return int(number) if number.isdigit() and len(number) < 19 else None

@@ -1,0 +1,116 @@
+"""`POST /api/v2/query`: the query as JSON, answered as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from haru.accounts.models import Scope
+from haru.sites.goals import stats_site
+from haru.sites.models import Site
+from haru.stats import explain, filters, metrics, periods, statement
+from haru.stats.query import Query, QueryError, parse
+from haru.stats.report import Answer, Row
+from haru.web import plane
+from haru.web.api.door import Call, Faulty, Method, route
+
+
+def answer(call: Call) -> dict[str, Any]:
+    """Answer a query, with the key in the `Authorization` header and JSON in the body."""
+    site, asked = _asked(call)
+    try:
+        found = plane.get().reports.answer(stats_site(site), asked, call.now_ms)
+    except QueryError as error:
+        raise Faulty(error.faults) from None
+    return written(site.domain, ZoneInfo(site.timezone), asked, found)
+
+
+def explanation(call: Call) -> dict[str, Any]:
+    """How the answer to a query comes about: what each metric means, and what the store was asked."""
+    site, asked = _asked(call)
+    try:
+        return explain.explain(plane.get().reports, stats_site(site), asked, call.now_ms)
+    except QueryError as error:
+        raise Faulty(error.faults) from None
+
+
+def _asked(call: Call) -> tuple[Site, Query]:
+    data = call.json
+    asked = _parsed(data)
+    return call.site(data["site_id"]), asked
+
+
+def _parsed(data: Any) -> Query:
+    """The query; every fault of it, also of the site's, is named at once."""
+    faults = []
+    if isinstance(data, dict) and not isinstance(data.get("site_id"), str):
+        faults.append("#/site_id: Give the site's domain" if "site_id" in data else "#/site_id: This key is required")
+    try:
+        asked = parse(data)
+    except QueryError as error:
+        raise Faulty(faults + error.faults) from None
+    if faults:
+        raise Faulty(faults)
+    return asked
+
+
+query = route(POST=Method(answer, (Scope.STATS_READ,)))
+explained = route(POST=Method(explanation, (Scope.STATS_READ,)))
+
+
+def written(domain: str, zone: ZoneInfo, asked: Query, answer: Answer) -> dict[str, Any]:
+    """The answer as JSON."""
+    meta: dict[str, Any] = {}
+    if asked.include.imports:
+        meta["imports_included"] = False
+    if asked.include.time_labels:
+        meta["time_labels"] = answer.labels
+    if asked.include.total_rows:
+        meta["total_rows"] = answer.total_rows
+    results = [_row(asked, row) for row in answer.rows]
+    return {"results": results, "meta": meta, "query": _understood(domain, zone, asked, answer)}
+
+
+def _row(asked: Query, row: Row) -> dict[str, Any]:
+    result: dict[str, Any] = {"metrics": list(row.metrics), "dimensions": list(row.dimensions)}
+    if asked.include.comparisons is not None:
+        other = row.comparison
+        result["comparison"] = other and {
+            "metrics": list(other.metrics),
+            "dimensions": list(other.dimensions),
+            "change": [
+                metrics.change(name, now, before)
+                for name, now, before in zip(asked.metrics, row.metrics, other.metrics, strict=True)
+            ],
+        }
+    return result
+
+
+def _understood(domain: str, zone: ZoneInfo, asked: Query, answer: Answer) -> dict[str, Any]:
+    include: dict[str, Any] = {
+        name: True for name in ("imports", "time_labels", "total_rows") if getattr(asked.include, name)
+    }
+    if asked.include.comparisons is not None and answer.comparison is not None:
+        comparisons: dict[str, Any] = {
+            "mode": asked.include.comparisons.mode,
+            "date_range": ends(zone, answer.comparison.period),
+        }
+        if asked.include.comparisons.match_day_of_week:
+            comparisons["match_day_of_week"] = True
+        include["comparisons"] = comparisons
+    return {
+        "site_id": domain,
+        "metrics": list(asked.metrics),
+        "date_range": ends(zone, answer.period),
+        "filters": [filters.written(tree) for tree in asked.filters],
+        "dimensions": list(asked.dimensions),
+        "order_by": [list(key) for key in statement.order(asked)],
+        "include": include,
+        "pagination": {"limit": asked.limit, "offset": asked.offset},
+    }
+
+
+def ends(zone: ZoneInfo, period: tuple[int, int]) -> list[str]:
+    """Both ends, the last one included: read back, they mean the same period."""
+    start, end = period
+    return [periods.iso(zone, start), periods.iso(zone, end - 1000 if end % 1000 == 0 else end - 1)]

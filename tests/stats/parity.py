@@ -1,0 +1,79 @@
+"""Answers of every engine against those of the second implementation: `python -m tests.stats.parity 20000` tries as
+many queries, others each time. The first answer that differs ends it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from haru.events.store import Folding, Store
+from haru.stats.query import parse
+from haru.stats.report import Reports, StatsSite
+from tests import reference
+from tests.stats.drawn import queries, sites
+from tests.stats.made import ENGINES, assert_same, filled
+
+QUERIES = 5  # about the events of one site
+
+
+def compare(data: st.DataObject, seconds: Counter[str]) -> None:
+    """Ask every engine the same random queries about the same random events."""
+    timezone, now, events, goals = data.draw(sites())
+    reports = {engine: Reports(filled(events, engine)) for engine in ENGINES}
+    folded = Reports(_folded(data, events))
+    known = [asdict(goal) for goal in goals]
+    for _ in range(QUERIES):
+        query = data.draw(queries(now, goals))
+        expected = reference.answer(events, query, timezone, now, known)
+        answer = folded.answer(StatsSite(1, timezone, tuple(goals)), parse(query, goals), now)
+        assert_same(answer, expected, query)
+        for engine, asked in reports.items():
+            begun = time.perf_counter()
+            answer = asked.answer(StatsSite(1, timezone, tuple(goals)), parse(query, goals), now)
+            seconds[engine] += time.perf_counter() - begun
+            assert_same(answer, expected, query)
+
+
+def _folded(data: st.DataObject, events: list[dict[str, Any]]) -> Store:
+    """The store that folds visits, with all, some or a part of one folded: ids of visits are hundreds."""
+    store = filled(events)
+    assert isinstance(store, Folding)
+    for most in data.draw(st.sampled_from([[1000], [1, 1000], [103, 99, 1000], [202]])):
+        store.fold(most)
+    return store
+
+
+def run(number: int, **how: Any) -> Counter[str]:
+    """Compare the answers to so many queries; the seconds that each engine took."""
+    seconds = Counter[str]()
+    settings(
+        max_examples=-(-number // QUERIES),
+        phases=(Phase.generate,),
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        **how,
+    )(given(st.data())(lambda data: compare(data, seconds)))()
+    return seconds
+
+
+def main() -> None:
+    """Compare, and print how many answers were right and how long each engine took for them."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+    print(f"{'engine':<12}{'queries':>10}{'differ':>10}{'seconds':>10}")
+    for engine, taken in run(number).items():
+        print(f"{engine:<12}{number:>10,}{0:>10}{taken:>10.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""What ClickHouse could answer otherwise than the other engines, beyond what `test_parity` asks."""
+
+from __future__ import annotations
+
+import pytest
+
+from haru.stats.dimensions import DIMENSIONS, Level
+from haru.stats.query import parse
+from haru.stats.report import Reports, StatsSite
+from tests import reference
+from tests.stats import made
+from tests.stats.made import assert_same, journey, ms
+
+NOON = ms("2026-05-20 12:00")
+HOSTILE = [
+    "'; DROP TABLE event; --",
+    "\\'; DROP TABLE event; --",
+    "\\",
+    "''",
+    '"`$tag$%s%(x)s{x:String}',
+    "/* */ -- #",
+    "\n\t\x01",
+    "\U0001f600ü",
+]
+
+
+@pytest.mark.parametrize("operator", ["is", "is_not", "contains", "contains_not"])
+def test_hostile_text_in_a_filter_stays_text(operator: str) -> None:
+    texts = [(name, d.column) for name, d in DIMENSIONS.items() if d.level in {Level.EVENT, Level.STAMP}]
+    texts = [(name, column) for name, column in texts if column != "city" and name != "event:goal"]
+    events = []
+    for number, hostile in enumerate(HOSTILE):
+        stamps = {column: hostile for _, column in texts if column not in {"name", "path"}}
+        events += journey(100 * (number + 1), NOON, (0, hostile), (1, f"/!{hostile}"), **stamps)
+    reports = Reports(made.filled(events, "clickhouse"))
+    for name, _ in texts:
+        for hostile in HOSTILE:
+            query = {
+                "metrics": ["events", "bounce_rate"],
+                "date_range": "day",
+                "dimensions": [name, "visit:entry_page"] if name != "event:page" else [name],
+                "filters": [[operator, name, [hostile, "x'"]]],
+            }
+            expected = reference.answer(events, query, "UTC", NOON)
+            assert_same(reports.answer(StatsSite(1, "UTC"), parse(query), NOON), expected, query)
+    assert len(made.filled(events, "clickhouse").recent_visits(0)) == len(HOSTILE)
+
+
+def test_a_filter_may_hold_thousands_of_values() -> None:
+    reports = Reports(made.filled(journey(100, NOON, (0, "/7")), "clickhouse"))
+    many = [f"/{number}/{'x' * 40}" for number in range(10_000)]
+    query = parse({"metrics": ["visitors"], "date_range": "day", "filters": [["is", "event:page", [*many, "/7"]]]})
+    assert reports.answer(StatsSite(1, "UTC"), query, NOON).rows[0].metrics == (1,)

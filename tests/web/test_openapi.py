@@ -1,0 +1,230 @@
+"""The description of the API: complete, with examples that hold, and read by people on a page of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from django.urls import URLPattern, get_resolver
+
+from haru.accounts.models import ApiKey, Scope
+from haru.live import Live
+from haru.sites import goals, links
+from haru.sites.models import Goal, SharedLink
+from haru.stats.dimensions import DIMENSIONS
+from haru.stats.filters import DONE, JOINERS, OPERATORS
+from haru.stats.metrics import METRICS
+from haru.stats.query import KEYS, parse
+from haru.stats.report import Reports
+from haru.web import plane
+from haru.web.api.openapi import document
+from haru.web.api.operations import OPERATIONS, Operation
+from haru.web.templatetags.marks import marked
+from tests.stats.made import filled
+
+DOCUMENT = document()
+# Answered by others than Django: of the data plane. `asgi.py` routes them.
+OF_COLLECT = {"/api/collect"}
+PAGES = {"/api/docs"}  # for people
+
+
+def schema(of: dict[str, Any]) -> jsonschema_rs.Validator:
+    """A validator of a schema of the document."""
+    return jsonschema_rs.Draft202012Validator({**of, "components": DOCUMENT["components"]}, validate_formats=True)
+
+
+def routes() -> Iterator[str]:
+    for pattern in get_resolver().url_patterns:
+        if isinstance(pattern, URLPattern) and str(pattern.pattern).startswith("api/"):
+            yield "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", str(pattern.pattern)).replace("{pk}", "{id}")
+
+
+@pytest.fixture
+def served(site):
+    """A site with a goal and a link, whose ids the examples have, and a plane without events."""
+    goals.add_goal(site, event="Signup")
+    links.add_link(site, "Press")
+    Goal.objects.update(id=1)
+    SharedLink.objects.update(id=1)
+    plane.use(
+        plane.Plane(
+            reports=Reports(filled([])),
+            live=Live(),
+            sites_changed=list,
+            delete_events=lambda _: None,
+            tallies=lambda *_: [],
+            health=dict,
+            events=lambda *_: iter([b"{}\n"]),
+        )
+    )
+    yield
+    plane.use(None)
+
+
+def test_every_route_below_api_is_described_and_no_other() -> None:
+    assert set(routes()) | OF_COLLECT == set(DOCUMENT["paths"]) | PAGES
+
+
+def test_every_method_of_a_route_is_described(client, db) -> None:
+    for path, methods in DOCUMENT["paths"].items():
+        if path in OF_COLLECT:
+            continue
+        answer = client.patch(re.sub(r"\{\w+\}", "1", path))
+        assert answer.status_code == 405
+        assert set(answer.json()) == {"error"}
+        assert set(answer.headers["Allow"].lower().split(", ")) - {"head"} == set(methods), path
+
+
+def test_the_document_keeps_to_openapi() -> None:
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    names = [one["operationId"] for methods in DOCUMENT["paths"].values() for one in methods.values()]
+    assert len(names) == len(set(names))
+    text = json.dumps(DOCUMENT)
+    for name in set(re.findall(r'"#/components/schemas/(\w+)"', text)):
+        assert name in DOCUMENT["components"]["schemas"]
+    for methods in DOCUMENT["paths"].values():
+        for one in methods.values():
+            assert {"tags", "operationId", "summary", "responses"} <= set(one)
+            for requirement in one.get("security", []):
+                assert set(requirement) <= set(DOCUMENT["components"]["securitySchemes"])
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_an_example_is_as_its_schemas_say(operation: Operation) -> None:
+    schema(operation.answers).validate(operation.answered)
+    if operation.body is not None:
+        schema(operation.body).validate(operation.sent)
+    for parameter in operation.parameters:
+        if parameter.example is not None:
+            schema(parameter.schema).validate(parameter.example)
+    inside = re.findall(r"\{(\w+)\}", operation.path)
+    assert [one.name for one in operation.parameters if one.place == "path"] == inside
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_an_example_is_answered_in_the_shape_that_is_described(client, owner, served, operation: Operation) -> None:
+    _, key = ApiKey.create(owner, "test", Scope.values)
+    given = {one.name: one.example for one in operation.parameters if one.example is not None}
+    path = operation.path.format(**given)
+    query = {one.name: one.example for one in operation.parameters if one.place == "query" and one.name in given}
+    options: dict[str, Any] = {"headers": {"Authorization": f"Bearer {key}"}, "query_params": query}
+    if operation.sent is not None:
+        options |= {"data": operation.sent, "content_type": "application/json"}
+    answer = getattr(client, operation.method)(path, **options)
+    assert answer.status_code == 200, answer.content
+    if operation.files:
+        assert answer.headers["Content-Type"] == operation.files[0]
+        schema(operation.answers).validate(b"".join(answer.streaming_content).decode())
+        return
+    schema(operation.answers).validate(answer.json())
+    if isinstance(operation.answered, dict):
+        assert set(answer.json()) == set(operation.answered)
+
+
+def test_the_words_are_those_of_the_tables() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    assert schemas["Metric"]["enum"] == list(METRICS)
+    assert schemas["Dimension"]["anyOf"][0]["enum"] == list(DIMENSIONS)
+    for word in (*METRICS, *DIMENSIONS, *OPERATORS, *JOINERS, *DONE):
+        assert f"`{word}`" in json.dumps(schemas)
+    assert set(schemas["Query"]["properties"]) == set(KEYS)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"metrics": ["visitors"], "date_range": "30d"},
+        {"metrics": ["visitors"], "date_range": ["2026-01-01", "2026-01-31"], "dimensions": ["time:day"]},
+        {
+            "metrics": ["visitors", "percentage"],
+            "date_range": ["2026-01-01T00:00:00Z", "2026-01-31T00:00:00+01:00"],
+            "filters": [
+                [
+                    "or",
+                    [["is", "event:page", ["/"]], ["not", ["contains", "visit:os", ["x"], {"case_sensitive": False}]]],
+                ]
+            ],
+            "order_by": [["visitors", "desc"]],
+            "include": {"total_rows": True, "comparisons": {"mode": "year_over_year", "match_day_of_week": True}},
+            "pagination": {"limit": 1, "offset": 3},
+        },
+    ],
+)
+def test_the_schema_of_the_query_takes_what_the_parser_takes(query) -> None:
+    parse(query)
+    schema(DOCUMENT["components"]["schemas"]["Query"]).validate({"site_id": "example.com", **query})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"metrics": []},
+        {"metrics": ["x"]},
+        {"date_range": "fortnight"},
+        {"date_range": ["2026-01-01"]},
+        {"filters": [["is", "time:day", ["x"]]]},
+        {"filters": [["resembles", "event:page", ["x"]]]},
+        {"filters": [["not", []]]},
+        {"order_by": [["visitors", "up"]]},
+        {"pagination": {"limit": 0}},
+        {"surprise": 1},
+    ],
+)
+def test_the_schema_of_the_query_refuses_what_the_parser_refuses(change) -> None:
+    query = {"metrics": ["visitors"], "date_range": "30d", **change}
+    with pytest.raises(Exception, match="#/"):
+        parse(query)
+    assert not schema(DOCUMENT["components"]["schemas"]["Query"]).is_valid({"site_id": "example.com", **query})
+
+
+def test_the_document_is_open_to_everyone(client) -> None:
+    answer = client.get("/api/openapi.json")
+    assert answer.status_code == 200
+    assert answer.json() == json.loads(json.dumps(DOCUMENT))
+
+
+@pytest.mark.parametrize("who", ["owner", None])
+def test_the_page_shows_every_operation_and_every_word(request, db, sign_in, who) -> None:
+    answer = sign_in(request.getfixturevalue(who) if who else None).get("/api/docs")
+    html = answer.content.decode()
+    assert answer.status_code == 200
+    for path, methods in DOCUMENT["paths"].items():
+        assert f">{path}</code>" in html
+        for one in methods.values():
+            assert f'id="{one["operationId"]}"' in html
+            assert f'href="#{one["operationId"]}"' in html
+    for word in (*METRICS, *DIMENSIONS, *OPERATORS):
+        assert f"<code>{word}</code>" in html
+    assert "curl &#x27;http://localhost:4000/api/v1/stats/aggregate?site_id=example.com&amp;" in html
+    assert "<code>pageview</code>" in html  # of a meaning
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", html)
+
+
+def test_the_documentation_names_every_route() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+    for path, methods in DOCUMENT["paths"].items():
+        if path in OF_COLLECT:
+            continue
+        named = path.replace("{", "<").replace("}", ">")
+        for method in methods:
+            assert f"`{method.upper()} {named}" in page or f"`{named}`" in page, path
+    for scope in Scope:
+        assert f"| `{scope}` |" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("a `b` c", "a <code>b</code> c"),
+        ("`b`", "<code>b</code>"),
+        ("<i> `<b>`", "&lt;i&gt; <code>&lt;b&gt;</code>"),
+        ("one ` alone", "one ` alone"),
+    ],
+)
+def test_what_backquotes_stand_around_is_code(text, html) -> None:
+    assert marked(text) == html

@@ -1,0 +1,233 @@
+"""The dashboard of a shared link, over a real event store."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+
+import pytest
+
+from haru.collect.ratelimit import RateLimit
+from haru.live import Live
+from haru.sites import links, registry
+from haru.stats.report import Reports
+from haru.web import plane, share, stream
+from tests.stats.made import filled, journey
+from tests.web.test_stream import NOW, Watcher, cookie_of
+
+SECRET = "one long secret"
+
+
+@pytest.fixture
+def events(site):
+    """The plane over a store in which the site has a visit of just now."""
+    now = int(time.time() * 1000) - 60_000
+    live = Live()
+    plane.use(
+        plane.Plane(
+            reports=Reports(filled(journey(100, now, (0, "/pricing"), site_id=site.pk, source="Google"))),
+            live=live,
+            sites_changed=list,
+            delete_events=lambda _: None,
+            tallies=lambda *_: [],
+            health=dict,
+        )
+    )
+    yield live
+    plane.use(None)
+
+
+@pytest.fixture
+def link(site):
+    return links.add_link(site, "Board")
+
+
+@pytest.fixture
+def locked(site, monkeypatch):
+    """A link with a password, of which nobody has tried one yet."""
+    monkeypatch.setattr(share, "_limit", RateLimit(0))
+    return links.add_link(site, "Locked", SECRET)
+
+
+@pytest.mark.parametrize("who", ["owner", "team_mate", "stranger", None])
+def test_whoever_has_the_link_sees_the_same_and_changes_nothing(request, sign_in, events, link, who):
+    browser = sign_in(request.getfixturevalue(who) if who else None)
+    answer = browser.get(f"/share/{link.slug}")
+    html = answer.content.decode()
+    assert answer.status_code == 200
+    assert "/pricing" in html
+    assert "example.com" in html
+    assert "/sites/example.com" not in html  # neither settings nor refusals nor a panel that asks for a session
+    assert link.site.token not in html
+    assert answer.headers["X-Robots-Tag"] == "noindex, nofollow"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+    assert "no-store" in answer.headers["Cache-Control"]
+
+
+def test_every_part_of_the_page_asks_under_the_link(sign_in, events, link):
+    browser = sign_in()
+    html = browser.get(f"/share/{link.slug}?period=day").content.decode()
+    assert f'hx-sse:connect="/share/{link.slug}/live"' in html
+    parts = re.findall(r'hx-get="([^"]+)"', html)
+    assert len(parts) == 6
+    for address in parts:
+        answer = browser.get(address)
+        assert answer.status_code == 200
+        assert address in answer.content.decode()
+    details = browser.get(f"/share/{link.slug}?period=day&details=pages")
+    assert "/pricing" in details.content.decode()
+    assert "/sites/" not in details.content.decode()
+    assert browser.get(f"/share/{link.slug}/panels/nothing").status_code == 404
+
+
+def test_a_site_without_events_shows_no_snippet(sign_in, link):
+    plane.use(
+        plane.Plane(
+            reports=Reports(filled([])), live=Live(), sites_changed=list, delete_events=list, tallies=list, health=dict
+        )
+    )
+    try:
+        html = sign_in().get(f"/share/{link.slug}").content.decode()
+    finally:
+        plane.use(None)
+    assert "Waiting for the first visit" in html
+    assert link.site.token not in html
+    assert "/sites/" not in html
+
+
+@pytest.mark.parametrize("slug", ["nothing", "%F0%9F%90%8D", "a%00b", "x" * 300])
+def test_an_address_that_is_no_link_shows_nothing(db, sign_in, events, slug):
+    for address in (f"/share/{slug}", f"/share/{slug}/panels/top"):
+        assert sign_in().get(address).status_code == 404
+    assert sign_in().post(f"/share/{slug}", {"password": "x"}).status_code == 404
+
+
+def test_a_revoked_link_shows_nothing_from_then_on(sign_in, events, link):
+    browser = sign_in()
+    assert browser.get(f"/share/{link.slug}").status_code == 200
+    links.revoke_link(link.site, link.pk)
+    assert browser.get(f"/share/{link.slug}").status_code == 404
+    assert browser.get(f"/share/{link.slug}/panels/top").status_code == 404
+
+
+def test_a_link_shows_one_site_and_opens_no_other_page(sign_in, events, link):
+    browser = sign_in()
+    browser.get(f"/share/{link.slug}")
+    for address in ("/sites/example.com", "/sites", "/sites/example.com/settings", "/sites/example.com/panels/top"):
+        assert browser.get(address).headers["Location"].startswith("/account/login/")
+
+
+def test_a_password_is_asked_before_anything_is_shown(sign_in, events, locked):
+    browser = sign_in()
+    address = f"/share/{locked.slug}?period=day"
+    answer = browser.get(address)
+    assert answer.status_code == 200
+    assert "example.com" not in answer.content.decode()
+    assert browser.get(f"/share/{locked.slug}/panels/top").status_code == 404
+    wrong = browser.post(address, {"password": "wrong"})
+    assert wrong.status_code == 422
+    assert "not the password" in wrong.content.decode()
+    assert browser.post(address, {"password": ""}).status_code == 422
+    assert browser.get(f"/share/{locked.slug}/panels/top").status_code == 404
+    right = browser.post(address, {"password": SECRET})
+    assert (right.status_code, right.headers["Location"]) == (302, address)
+    cookie = right.cookies["haru_share"]
+    assert cookie["httponly"]
+    assert (cookie["path"], cookie["samesite"], cookie["max-age"]) == (f"/share/{locked.slug}", "Lax", 24 * 3600)
+    assert "/pricing" in browser.get(address).content.decode()
+    assert browser.get(f"/share/{locked.slug}/panels/top").status_code == 200
+
+
+def test_the_password_of_one_link_opens_no_other(site, sign_in, events, locked):
+    other = links.add_link(site, "Other", "another secret")
+    browser = sign_in()
+    browser.post(f"/share/{locked.slug}", {"password": SECRET})
+    assert "not the password" in browser.post(f"/share/{other.slug}", {"password": SECRET}).content.decode()
+    assert browser.get(f"/share/{other.slug}/panels/top").status_code == 404
+
+
+def test_a_password_cannot_be_tried_for_ever(sign_in, events, locked):
+    browser = sign_in(REMOTE_ADDR="203.0.113.77")
+    address = f"/share/{locked.slug}"
+    for _ in range(share.TRIES_A_MINUTE):
+        assert browser.post(address, {"password": "wrong"}).status_code == 422
+    answer = browser.post(address, {"password": SECRET})
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "Too many tries" in answer.content.decode()
+    elsewhere = sign_in(REMOTE_ADDR="203.0.113.78")
+    assert elsewhere.post(address, {"password": SECRET}).status_code == 302
+
+
+def test_many_addresses_together_may_not_try_for_ever_either(sign_in, events, locked, monkeypatch):
+    monkeypatch.setattr(share, "LINK_TRIES_A_MINUTE", 3)
+    answers = [
+        sign_in(REMOTE_ADDR=f"203.0.113.{n}").post(f"/share/{locked.slug}", {"password": "wrong"}).status_code
+        for n in range(1, 5)
+    ]
+    assert answers == [422, 422, 422, 429]
+
+
+def test_the_question_needs_the_key_of_its_form(sign_in, events, locked):
+    answer = sign_in(enforce_csrf_checks=True).post(f"/share/{locked.slug}", {"password": SECRET})
+    assert answer.status_code == 403
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_link_streams_until_it_is_revoked(site, events, link) -> None:
+    async def watch() -> None:
+        watcher = Watcher(events, "")
+        watcher.scope["path"] = f"/share/{link.slug}/live"
+        task = watcher.run()
+        await watcher.until(lambda: "event: tick" in watcher.text)
+        ticks = watcher.text.count("event: tick")
+        await asyncio.to_thread(links.revoke_link, site, link.pk)
+        async with asyncio.timeout(5):
+            await task
+        assert watcher.status == 200
+        assert watcher.text.endswith("event: gone\ndata: {}\n\n")
+        assert watcher.text.count("event: tick") == ticks
+
+    asyncio.run(watch())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_stream_asks_for_the_password_too(site, events, locked, sign_in) -> None:
+    browser = sign_in()
+    browser.post(f"/share/{locked.slug}", {"password": SECRET})
+    right = cookie_of(browser)
+
+    async def watch() -> None:
+        for cookie, path, status in (
+            (right, locked.slug, 200),
+            ("", locked.slug, 404),
+            ("haru_share=rubbish", locked.slug, 404),
+            (right, "nothing", 404),
+        ):
+            watcher = Watcher(events, cookie)
+            watcher.scope["path"] = f"/share/{path}/live"
+            task = watcher.run()
+            await watcher.until(lambda watcher=watcher: len(watcher.sent) > 1)
+            watcher.gone.set()
+            await task
+            assert watcher.status == status
+
+    asyncio.run(watch())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_person_who_is_removed_stops_watching_at_once(site, team_mate, events, sign_in) -> None:
+    cookie = cookie_of(sign_in(team_mate))
+
+    async def watch() -> None:
+        watcher = Watcher(events, cookie)
+        task = watcher.run()
+        await watcher.until(lambda: "event: tick" in watcher.text)
+        await asyncio.to_thread(registry.remove_person, site, team_mate.pk)
+        async with asyncio.timeout(5):
+            await task
+        assert watcher.now - NOW < stream.CHECK_SECONDS
+        assert "event: gone" in watcher.text
+
+    asyncio.run(watch())
