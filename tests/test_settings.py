@@ -31,6 +31,8 @@ def test_the_environment_comes_before_the_file_and_the_file_before_the_default(t
         ("HARU_SECRET_KEY", "short", "shorter than 32 characters"),
         ("HARU_DATABASE_URL", "mysql://localhost/haru", "write sqlite:///path or postgresql://"),
         ("HARU_EVENTS_URL", "mongodb://localhost", "write duckdb:///path"),
+        ("HARU_EVENTS_URL", "postgresql://me@host/haru?colour=red", "only what libpq knows"),
+        ("HARU_EVENTS_URL", "postgresql://me:100%secret@host/haru", "as %40 for @"),
         ("HARU_EVENTS_MEMORY", "lots", "such as 512MB"),
         ("HARU_EVENTS_THREADS", "0", "at least 1"),
         ("HARU_TRUSTED_PROXIES", "10.0.0.0/8, proxy.example", '"proxy.example" is neither an address nor a network'),
@@ -45,6 +47,15 @@ def test_a_bad_value_is_refused_with_its_name_and_the_remedy(name: str, value: s
         read({name: value})
     assert str(refused.value).startswith(f"{name}: ")
     assert remedy in str(refused.value)
+
+
+def test_an_event_store_is_known_by_its_scheme_and_no_password_is_shown() -> None:
+    for url in ("duckdb:///srv/events.duckdb", "postgresql://me@host/haru?sslmode=require", "postgres://me@host/haru"):
+        assert read({"HARU_EVENTS_URL": url}).events_url == url
+    for url in ("mysql://me:hush@host/haru", "postgresql://me:%hush@host/haru"):
+        with pytest.raises(BadSetting) as refused:
+            read({"HARU_EVENTS_URL": url})
+        assert "hush" not in str(refused.value)
 
 
 def test_a_file_with_an_unknown_name_or_bad_toml_is_refused(tmp_path: Path) -> None:

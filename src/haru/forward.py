@@ -7,6 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from haru.collect.protocol import CONNECTION
 from haru.server import Headers, Receive, Scope, Send, respond
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 FILE = "pages.sock"
 PEER = b"x-haru-peer"  # who asked: believed on the Unix socket, taken off everywhere
+LIVE_SECONDS = 10.0  # who has not taken a message of a live stream for so long is let go
+READ_SECONDS = 60.0  # the same for a part (64 kB at most) of any other answer
 MOST_BODY = 8 << 20  # of a form or a query; collected events don't come this way
 
 # Between two hops of HTTP: not handed on (RFC 9110, section 7.6.1).
@@ -65,13 +68,22 @@ class Forward:
             sentence = b"The pages are not to be had just now; events are being collected. Please try again.\n"
             await respond(send, 503, sentence, b"text/plain; charset=utf-8", [(b"retry-after", b"5")])
             return
+        connection = scope.get("extensions", {}).get(CONNECTION)
+        live = response.headers.get("content-type", "").startswith("text/event-stream")
+        if live and connection is not None:
+            connection.narrow()
         try:
             kept = [(name.lower(), value) for name, value in response.headers.raw if name.lower() not in _HOP]
             await send({"type": "http.response.start", "status": response.status_code, "headers": kept})
-            with contextlib.suppress(httpx.TransportError):
-                async for part in response.aiter_raw():
+            async for part in response.aiter_raw():
+                # `send` waits while the asker does not read, and so nothing more is read from the server meanwhile.
+                async with asyncio.timeout(LIVE_SECONDS if live else READ_SECONDS):
                     await send({"type": "http.response.body", "body": part, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
+        except (TimeoutError, httpx.TransportError):
+            # The asker does not read, or the server's part broke off: an answer that looked whole would be a lie.
+            if connection is not None:
+                connection.abort()
         finally:
             await response.aclose()
 

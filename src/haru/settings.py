@@ -136,7 +136,23 @@ def _events_url(value: str) -> str:
         known = ", ".join(form for form in EVENT_STORES.values() if form)
         kind = value.strip().partition(":")[0]  # the rest may hold a password
         raise ValueError(f'"{kind}" is not an event store Haru knows: write {known}, or leave it empty')
+    if value.strip().startswith(("postgresql://", "postgres://")):
+        _check_libpq(value.strip())
     return value.strip()
+
+
+def _check_libpq(url: str) -> None:
+    from psycopg import ProgrammingError  # only where it is needed: every command reads the settings
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        conninfo_to_dict(url)
+    except ProgrammingError:
+        # The library's own words may hold a part of the password.
+        raise ValueError(
+            "the address cannot be read: write postgresql://user:password@host:5432/name, special characters of the "
+            "password as %40 for @, and after ? only what libpq knows"
+        ) from None
 
 
 def setting(default: str, parse: Callable[[str], T], help: str) -> T:

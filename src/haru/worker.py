@@ -83,6 +83,8 @@ class Worker:
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
                     return
                 self._tasks = [asyncio.create_task(self.collector.housekeep()), asyncio.create_task(self._talk())]
+                for task in self._tasks:
+                    task.add_done_callback(self._ended)
                 server.settle_memory()
                 await send({"type": "lifespan.startup.complete"})
             else:
@@ -94,6 +96,13 @@ class Worker:
                 await self._forward.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A background task failed: the process ends, and the server counts that and starts another."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task_failed", task=f"worker-{self._assignment.number}", error=str(error), exc_info=error)
+            if self.server is not None:
+                self.server.should_exit = True
 
     async def _talk(self) -> None:
         """Tell the server what was counted; hear of changed sites, and of its end."""

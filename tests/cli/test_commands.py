@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 
+import duckdb
 import httpx
 import pytest
 
@@ -20,10 +21,25 @@ def server(tmp_path: Path) -> Server:
     return Server(tmp_path / "data")
 
 
+def test_migrate_says_what_it_did_and_a_store_of_a_newer_haru_stops_the_start(server: Server) -> None:
+    done = server.haru("migrate").stdout.splitlines()
+    assert "accounts: sites 0001_initial" in done
+    assert done[-1].startswith("event store: ")
+    assert server.haru("migrate").stdout.splitlines() == ["accounts: up to date.", "event store: up to date."]
+    with duckdb.connect(str(server.data_dir / "events.duckdb")) as store:
+        store.execute("INSERT INTO version VALUES (99)")
+    for words in (["serve"], ["migrate"]):
+        refused = server.haru(*words, check=False)
+        assert refused.returncode == 1
+        assert "haru: The event store is at version 99, made by a newer Haru" in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
 def test_help_teaches_and_is_quick_to_come(server: Server) -> None:
     for words in (
         [],
         ["serve"],
+        ["migrate"],
         ["import", "log"],
         ["site", "add"],
         ["site", "set"],

@@ -159,6 +159,8 @@ def test_every_fault_of_a_query_is_a_line(server: Server, up: bool) -> None:
         ):
             done = server.haru("query", given, check=False)
             assert (done.returncode, sentence in done.stderr) == (code, True)
+        done = server.haru("query", "--site", SITE, "--filter", "event:goal==Nothing", "--sql", check=False)
+        assert (done.returncode, done.stderr.startswith("haru: #/filters/0/2/0: ")) == (2, True), done.stderr
         done = server.haru("query", "--site", SITE, "--filter", "country", check=False)
         assert done.returncode == 2
         assert "is no filter" in done.stderr

@@ -89,6 +89,7 @@ def test_a_disk_that_refuses_is_told_and_when_it_takes_again_nothing_is_lost(tmp
                 answered.append(f"/{number}")
         assert refusals == 20
         assert health(server)["spool"] == "refusing"
+        assert httpx.get(f"{server.url}/health/live").status_code == 503
         assert httpx.get(f"{server.url}/health").status_code == 503
         log = server.log.read_text()
         assert "spool_refused" in log

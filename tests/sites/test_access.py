@@ -47,6 +47,8 @@ ROUTES = (
     Route("revoke-key", "post", (HIDDEN, HIDDEN, HIDDEN, HIDDEN, SIGN_IN), of_site=False, extra="pk"),
     Route("dashboard", "get", READERS),
     Route("panel", "get", READERS, extra="panel"),
+    Route("export", "get", READERS),
+    Route("export-breakdown", "get", READERS, extra="tab"),
     Route("refusals", "get", READERS),
     Route("snippet", "get", MANAGERS),
     Route("site-settings", "get", MANAGERS),
@@ -70,6 +72,7 @@ BY_KEY = {
     "api-docs",
     "query",
     "explain",
+    "events-api",
     "refusals-api",
     "realtime-api",
     "aggregate-api",
@@ -84,7 +87,7 @@ BY_KEY = {
 }
 #: Routes that are open to everyone who has the link; `tests/web/test_share.py` has their access tests.
 BY_LINK = {"shared", "shared-panel"}
-EXTRA = {"pk": ("pk", 1), "panel": ("panel", "pages"), "user_id": ("user_id", 999_999)}
+EXTRA = {"pk": ("pk", 1), "panel": ("panel", "pages"), "tab": ("tab", "pages"), "user_id": ("user_id", 999_999)}
 #: What a route deletes: there is one of each in the site.
 MADE = {"goal": Goal, "link": SharedLink}
 

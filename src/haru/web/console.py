@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from haru.stats.query import QueryError, parse
+from haru.stats.query import QueryError, check_goals, parse
 
 if TYPE_CHECKING:
     from haru.stats.report import Reports
@@ -21,12 +21,15 @@ def answered(reports: Reports, data: object, wanted: str, now_ms: int) -> dict[s
     comes about, see `haru.stats.explain`. Blocks. Raises `StoreUnavailable`.
     """
     # Models: Django must be set up first.
+    from django.db import close_old_connections
+
     from haru.sites.domain import normalise
     from haru.sites.goals import stats_site
     from haru.sites.models import Site
     from haru.stats.explain import explain
     from haru.web.api import written
 
+    close_old_connections()  # no request ends in this thread: what broke meanwhile is let go here
     faults: list[str] = []
     domain = data.get("site_id") if isinstance(data, dict) else ""
     site = None
@@ -42,6 +45,7 @@ def answered(reports: Reports, data: object, wanted: str, now_ms: int) -> dict[s
         if site is None:
             return {"faults": faults}
         asked = stats_site(site)
+        check_goals(query, asked.goals)
         if wanted == "sql":
             return {"sql": "\n\n".join(f"{text};" for text in reports.sql(asked, query, now_ms).values())}
         if wanted == "explained":
