@@ -7,10 +7,10 @@ FRONTEND := $(shell find frontend -type f -not -path 'frontend/node_modules/*' 2
             $(shell find src/haru/web/templates -type f) $(wildcard src/haru/web/*.py src/haru/web/templatetags/*.py)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test check bench fuzz soak parity build reset clean pins chromium
+.PHONY: help run demo test check bench bench-query fuzz soak parity build reset clean pins chromium
 
 help:  ## What can be made.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(VENV)/run.stamp $(BUILD)/.stamp  ## Set up what is missing and serve http://localhost:4000 with a demo site.
 	@$(BIN)/haru serve --dev
@@ -30,6 +30,9 @@ check: $(VENV)/dev.stamp  ## Lint, format, types, and the direction of imports.
 
 bench: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Measure speed and memory; prints tables.
 	$(BIN)/python -m bench
+
+bench-query: $(VENV)/dev.stamp  ## Measure the questions of a dashboard; BENCH_SIZES=1,10,100 (millions of events).
+	$(BIN)/python -m bench.query
 
 fuzz: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Send 100,000 faulty requests; prints a table.
 	$(BIN)/python -m tests.fuzz.fuzzer 100000

@@ -22,8 +22,8 @@ import httpx
 import psutil
 from tests.server import FIREFOX, Server, free_port
 
-from bench.query import traffic
 from bench.table import table
+from bench.traffic import Traffic, fill_duckdb
 from haru import loadtest as load
 
 CONNECTIONS = 64
@@ -139,11 +139,10 @@ def growth(folder: Path) -> list[list[str]]:
 
 def history(path: Path, events: int) -> None:
     """Give site 1 a past of so many events, the last of them now."""
-    size = traffic(path, visits=events // 3)
+    fill_duckdb(path, Traffic(events, sites=1))
     with closing(duckdb.connect(str(path))) as store:
         store.execute("CREATE TEMP TABLE last AS SELECT now()::TIMESTAMP - max(occurred_at) AS since FROM event")
         store.execute("UPDATE event SET occurred_at = occurred_at + (SELECT since FROM last)")
-        store.execute("INSERT INTO progress VALUES ('', $1)", [size])
 
 
 def watch(url: str, cookies: dict[str, str], stop: Any, seen: Any) -> None:

@@ -1,146 +1,225 @@
-"""How long do the panels of a dashboard take? 30 days of a site with 1 M events in 90 days, nothing cached."""
+"""How long do the questions of a dashboard take? 30 days of the busiest of 20 sites, 90 days of events, three sizes.
+
+`BENCH_SIZES=1,10,100` (millions of events), `BENCH_STORES=duckdb`, `BENCH_ROUNDS=5`, `BENCH_FOLDER` (where the stores
+are made, and kept when it is named: made once they are taken again).
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import numpy as np
+from sqlalchemy import func, select
 
 from bench.table import table
+from bench.traffic import DAY_MS, DAYS, START, Traffic, batches, fill_duckdb, first
 from haru.events.duckdb import DuckStore
-from haru.events.event import COLUMNS
-from haru.stats.query import Query, parse
+from haru.events.store import Store
+from haru.stats.facts import E
+from haru.stats.periods import moment
+from haru.stats.query import parse
 from haru.stats.report import Reports, StatsSite
 
-DAYS = 90
-VISITS = 330_000  # about three events each
-START = 1_767_225_600_000  # 2026-01-01
-DAY_MS = 86_400_000
 NOW = START + (DAYS - 1) * DAY_MS
-ROUNDS = 7
+SITE = StatsSite(1, "Europe/Berlin")
+SIZES = [int(float(size) * 1_000_000) for size in os.environ.get("BENCH_SIZES", "1,10").split(",")]
+STORES = os.environ.get("BENCH_STORES", "duckdb").split(",")
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+LOADED = 200_000  # events that go through `Store.load`, to see how fast that is
+BATCH = 10_000  # events of one such call
 
 _TOTALS = ["visitors", "visits", "pageviews", "views_per_visit", "bounce_rate", "visit_duration"]
+_COMPARED = {"comparisons": {"mode": "previous_period"}}
 
 
 def _breakdown(dimension: str) -> dict[str, Any]:
-    return {"metrics": ["visitors", "percentage"], "dimensions": [dimension], "pagination": {"limit": 9}}
+    return {"metrics": ["visitors"], "dimensions": [dimension], "pagination": {"limit": 9}}
 
 
-PANELS: dict[str, dict[str, Any]] = {
-    "totals, compared": {"metrics": _TOTALS, "include": {"comparisons": {"mode": "previous_period"}}},
-    "series of visitors": {"metrics": ["visitors"], "dimensions": ["time"], "include": {"time_labels": True}},
+# The page as it is first shown, then what its other tabs ask.
+PAGE: dict[str, dict[str, Any]] = {
+    "totals, compared": {"metrics": _TOTALS, "include": _COMPARED},
+    "series of visitors, compared": {
+        "metrics": ["visitors"],
+        "dimensions": ["time:day"],
+        "include": {"time_labels": True, **_COMPARED},
+    },
     "sources": _breakdown("visit:source"),
-    "channels": _breakdown("visit:channel"),
     "pages": _breakdown("event:page"),
+    "countries": _breakdown("visit:country"),
+    "browsers": _breakdown("visit:browser"),
+}
+TABS: dict[str, dict[str, Any]] = {
+    "channels": _breakdown("visit:channel"),
+    "campaigns": _breakdown("visit:utm_campaign"),
     "entry pages": _breakdown("visit:entry_page"),
     "exit pages": _breakdown("visit:exit_page"),
-    "countries": _breakdown("visit:country"),
-    "devices": _breakdown("visit:device"),
-    "browsers": _breakdown("visit:browser"),
+    "regions": _breakdown("visit:region"),
     "operating systems": _breakdown("visit:os"),
+    "devices": _breakdown("visit:device"),
+    "screens": _breakdown("visit:screen"),
 }
+PANELS = {**PAGE, **TABS}
+
+# What the page's questions read.
+_READ = (E.visitor_id, E.visit_id, E.id, E.occurred_at, E.name, E.path, E.source, E.country, E.browser)
+_READ_BY_TABS = (E.channel, E.utm_campaign, E.region, E.os, E.device, E.screen)
 
 
-def traffic(path: Path, visits: int = VISITS, days: int = DAYS, seed: int = 1) -> int:
-    """Write a store of one site's made-up events, the same for the same seed; returns how many there are."""
-    random = np.random.default_rng(seed)
-    start = np.sort(random.integers(0, days * DAY_MS, visits)) + START
-    sizes = np.minimum(random.geometric(1 / 3.03, visits), 60)
-    visit = np.repeat(np.arange(visits), sizes)
-    step = np.arange(len(visit)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    gaps = np.where(step == 0, 0, random.exponential(60_000, len(visit)).astype(np.int64))
-    since = np.cumsum(gaps)
-    at = start[visit] + since - np.repeat(since[np.cumsum(sizes) - sizes], sizes)
-    order = np.argsort(at, kind="stable")
-    visit, step, at = visit[order], step[order], at[order]
-    size = len(at)
-    ids = np.arange(1, size + 1)
-    opener = np.zeros(visits, np.int64)
-    opener[visit[step == 0]] = ids[step == 0]
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A store with its events, and how it came about."""
 
-    def popular(words: list[str], count: int) -> Any:
-        weights = 1 / np.arange(1, len(words) + 1)
-        return np.array(words, dtype=object)[random.choice(len(words), count, p=weights / weights.sum())]
+    store: Store
+    events: int
+    load_rate: float  # events a second through `Store.load`
+    bulk_rate: float  # past it, 0 when there is no such way
+    fold_rate: float  # 0 when the store does not fold
+    bytes: int
 
-    def stamp(*words: str) -> Any:
-        return popular(list(words), visits)[visit]
 
-    # A visitor has another id each day.
-    person = random.zipf(1.6, visits) % 2_000_000 + random.integers(0, 2500, visits)
-    visitor = person.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + (start // DAY_MS).astype(np.uint64)
-    chance = random.random(size)
-    columns: dict[str, Any] = {
-        "id": ids,
-        "site_id": np.ones(size, np.int64),
-        "occurred_at": at,
-        "visitor_id": (visitor * np.uint64(0xC2B2AE3D27D4EB4F)).view(np.int64)[visit],
-        "visit_id": opener[visit],
-        "name": np.where(
-            (step > 0) & (chance < 0.12), "engagement", np.where((step > 0) & (chance > 0.95), "signup", "pageview")
-        ).astype(object),
-        "path": popular([f"/page/{n}" for n in range(3000)], size),
-        "source": stamp("", "Google", "Hacker News", "X", *(f"s{n}.example" for n in range(200))),
-        "channel": stamp("", "Organic Search", "Referral", "Organic Social", "Email", "Paid Search"),
-        "country": stamp("DE", "US", "FR", "GB", "IN", "", *(f"{a}{b}" for a in "ABCD" for b in "EFGHIJKLMN")),
-        "device": stamp("Desktop", "Mobile", "Tablet"),
-        "browser": stamp("Chrome", "Safari", "Firefox", "Edge", "Opera", ""),
-        "os": stamp("Windows", "iOS", "Android", "macOS", "Linux"),
-        "interactive": np.ones(size, np.bool_),
-    }
-    for name, kind in COLUMNS:
-        if name not in columns:
-            columns[name] = np.full(size, "", object) if kind == "VARCHAR" else np.zeros(size, np.int64)
-    select = ", ".join(f"make_timestamp_ms({n})" if kind == "TIMESTAMP" else n for n, kind in COLUMNS)
+@contextlib.contextmanager
+def _duckdb(folder: Path, events: int) -> Iterator[Made]:
+    path = folder / f"{events}.duckdb"
+    bulk = 0.0
+    if not path.exists():
+        begun = time.perf_counter()
+        size = fill_duckdb(path, Traffic(events))
+        bulk = size / (time.perf_counter() - begun)
     store = DuckStore(path)
-    store.open()  # makes the tables
-    store.close()
-    with duckdb.connect(str(path)) as connection:
-        connection.register("batch", {name: columns[name] for name, _ in COLUMNS})
-        connection.execute(f"INSERT INTO event SELECT {select} FROM batch")
-    return size
-
-
-def _milliseconds(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
+    waiting = store.unfolded()
+    while store.fold():
+        pass
+    fold = waiting / (time.perf_counter() - begun) if waiting else 0.0
+    store.close()  # all that is in the log goes to the file
+    loaded = DuckStore(folder / "loaded.duckdb")
+    rate = _load_rate(loaded)
+    loaded.close()
+    (folder / "loaded.duckdb").unlink()
+    ((size,),) = store.fetch(select(func.count(E.id)))
+    yield Made(store, size, rate, bulk, fold, path.stat().st_size)
+    store.close()
+
+
+OPENERS: dict[str, Callable[[Path, int], contextlib.AbstractContextManager[Made]]] = {"duckdb": _duckdb}
+
+
+def _load_rate(store: Store) -> float:
+    made = list(batches(first(Traffic(LOADED * DAYS // 4).days(), 4), BATCH))
+    begun = time.perf_counter()
+    for rows, progress in made:
+        store.load(rows, progress)
+    return sum(len(rows) for rows, _ in made) / (time.perf_counter() - begun)
+
+
+Cost = tuple[float, float]  # ms that passed, ms of processor time: the second says most on a busy machine
+
+
+def milliseconds(work: Callable[[], object]) -> Cost:
+    """How long it takes."""
+    begun, used = time.perf_counter(), time.process_time()
     work()
-    return (time.perf_counter() - begun) * 1000
+    return (time.perf_counter() - begun) * 1000, (time.process_time() - used) * 1000
 
 
-def _at_once(reports: Reports, site: StatsSite, queries: list[Query]) -> None:
-    """Ask as a browser does that loads all panels of a page."""
-    with ThreadPoolExecutor(6) as threads:
-        list(threads.map(lambda query: reports.answer(site, query, NOW), queries))
+def scan(store: Store, columns: tuple[Any, ...], days: int) -> None:
+    """Read these columns of the site's events of the last days, once, and do as little as one can with them."""
+    within = (E.site_id == SITE.id, E.occurred_at >= moment(NOW - days * DAY_MS), E.occurred_at < moment(NOW))
+    store.fetch(select(*(func.max(column) for column in columns)).where(*within))
+
+
+def measured(made: Made) -> dict[str, Cost]:
+    """Milliseconds of each question and of all together, medians of some rounds, each with an empty cache."""
+    queries = {name: parse({"date_range": "30d", **query}) for name, query in PANELS.items()}
+
+    def ask(names: list[str], reports: Reports) -> None:
+        for name in names:
+            reports.answer(SITE, queries[name], NOW)
+
+    found: dict[str, list[Cost]] = {}
+    for _ in range(ROUNDS):
+        rounds = {
+            **{name: milliseconds(lambda n=name: ask([n], Reports(made.store))) for name in PANELS},  # type: ignore[misc]
+            "the page, all panels": milliseconds(lambda: ask(list(PAGE), Reports(made.store))),
+            "the page and every tab": milliseconds(lambda: ask(list(PANELS), Reports(made.store))),
+            "one scan of what the page reads, 60 days": milliseconds(lambda: scan(made.store, _READ, 60)),
+            "one scan of what page and tabs read, 60 days": milliseconds(
+                lambda: scan(made.store, (*_READ, *_READ_BY_TABS), 60)
+            ),
+        }
+        for name, value in rounds.items():
+            found.setdefault(name, []).append(value)
+    warm = Reports(made.store)
+    ask(list(PANELS), warm)
+    found["the page, from the cache"] = [milliseconds(lambda: ask(list(PAGE), warm)) for _ in range(ROUNDS)]
+    return {
+        name: (statistics.median(passed for passed, _ in costs), statistics.median(used for _, used in costs))
+        for name, costs in found.items()
+    }
 
 
 def main() -> None:
-    """Print the table."""
-    site = StatsSite(1, "Europe/Berlin")
-    queries = {name: parse({"date_range": "30d", **query}) for name, query in PANELS.items()}
-    with tempfile.TemporaryDirectory() as folder:
-        size = traffic(Path(folder) / "events.duckdb")
-        store = DuckStore(Path(folder) / "events.duckdb")
-        times: dict[str, list[float]] = {name: [] for name in [*queries, "all together"]}
-        for _ in range(ROUNDS):
-            reports = Reports(store)  # with an empty cache
-            for name, query in queries.items():
-                times[name].append(_milliseconds(lambda: reports.answer(site, query, NOW)))  # noqa: B023
-            times["all together"].append(sum(times[name][-1] for name in queries))
-        together = [
-            _milliseconds(lambda: _at_once(Reports(store), site, list(queries.values()))) for _ in range(ROUNDS)
+    """Print a table for each store."""
+    with contextlib.ExitStack() as held:
+        named = os.environ.get("BENCH_FOLDER")
+        folder = Path(named) if named else Path(held.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
+        for engine in STORES:
+            columns = []
+            for size in SIZES:
+                if shutil.disk_usage(folder).free < size * 100:
+                    print(f"{size:,} events: the disk has no room for them")
+                    continue
+                with OPENERS[engine](folder, size) as made:
+                    columns.append((made, measured(made)))
+            _print(engine, columns)
+
+
+def _print(engine: str, columns: list[tuple[Made, dict[str, Cost]]]) -> None:
+    def shown(value: float, form: str = ",.0f") -> str:
+        return format(value, form) if value else ""
+
+    rows = [
+        ["events/s by `Store.load`", *(shown(made.load_rate) for made, _ in columns)],
+        ["events/s straight into the table", *(shown(made.bulk_rate) for made, _ in columns)],
+        ["events/s folded", *(shown(made.fold_rate) for made, _ in columns)],
+        ["bytes on disk of an event", *(f"{made.bytes / made.events:.0f}" for made, _ in columns)],
+    ]
+    rows += [
+        [
+            f"{name}, ms",
+            *(" / ".join(f"{value:,.{1 if value < 10 else 0}f}" for value in times[name]) for _, times in columns),
         ]
-        warm = _milliseconds(lambda: [reports.answer(site, query, NOW) for query in queries.values()])
-        store.close()
-    rows = [[name, f"{statistics.median(found):.1f}", f"{min(found):.1f}"] for name, found in times.items()]
-    rows.append(["all together, asked at once", f"{statistics.median(together):.1f}", f"{min(together):.1f}"])
-    rows.append(["all together, cached", f"{warm:.2f}", ""])
-    table(f"Panels of 30 days, {size:,} events in {DAYS} days", ["panel", "ms, median", "ms, best"], rows)
+        for name in (columns[0][1] if columns else [])
+    ]
+    compared = (
+        ("the page, all panels", "one scan of what the page reads, 60 days"),
+        ("the page and every tab", "one scan of what page and tabs read, 60 days"),
+    )
+    rows += [
+        [
+            f"{whole}: scans",
+            *(
+                " / ".join(f"{w / p:.1f}" for w, p in zip(times[whole], times[part], strict=True))
+                for _, times in columns
+            ),
+        ]
+        for whole, part in compared
+    ]
+    head = [
+        "30 days of a site with half the traffic; ms passed / of processor time",
+        *(f"{made.events:,}" for made, _ in columns),
+    ]
+    table(f"Questions, {engine}, {DAYS} days of 20 sites", head, rows)
 
 
 if __name__ == "__main__":

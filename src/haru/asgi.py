@@ -14,7 +14,7 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import msgspec
 import structlog
@@ -24,6 +24,8 @@ from haru.collect.endpoint import Endpoint
 from haru.node import Node
 from haru.server import Headers, Receive, Scope, Send, Tracker, respond
 from haru.settings import BadSetting, Settings, current
+from haru.stats.waiting import Waiter
+from haru.stats.waiting import current as current_waiter
 
 log = structlog.get_logger()
 
@@ -93,7 +95,7 @@ class Application:
             else:
                 await self._stream(scope, receive, send)
         else:
-            await self._django(scope, receive, send)  # type: ignore[arg-type]  # its Send takes any Mapping
+            await self._page(scope, receive, send)
 
     def door(self) -> Endpoint | None:
         """The collect door, once it is open."""
@@ -121,6 +123,23 @@ class Application:
                     await self.node.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Django answers. When the client leaves, queries that nobody else waits for are ended."""
+        waiter = Waiter()
+
+        async def watched() -> dict[str, Any]:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                waiter.leave()
+            return message
+
+        # Each connection is a task with a context of its own, which Django hands on to the thread of the view.
+        before = current_waiter.set(waiter)
+        try:
+            await self._django(scope, watched, send)  # type: ignore[arg-type]  # its Send takes any Mapping
+        finally:
+            current_waiter.reset(before)
 
     async def _open(self) -> None:
         """Open and start the node; what was opened of one that cannot start is closed."""

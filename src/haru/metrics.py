@@ -29,6 +29,8 @@ class Snapshot:
     loaded_events: int = 0
     load_seconds: Histogram = field(default_factory=lambda: Histogram(()))
     query_seconds: Histogram = field(default_factory=lambda: Histogram(()))
+    queries_running: int = 0
+    queries_stopped: dict[str, int] = field(default_factory=dict)
     cache_hits: int = 0
     cache_misses: int = 0
     subscribers: int = 0
@@ -55,6 +57,8 @@ class _Figures(Source):
         yield _counter("haru_collect_refused", "Requests that were not counted, by reason.", "reason",
                        _added(count.refusals for count in s.counts))  # fmt: skip
         yield _counter("haru_task_restarts", "Background tasks that failed and were started again.", "task", s.restarts)
+        yield _counter("haru_queries_stopped", "Queries ended before their answer: limit, or left by who waited.",
+                       "reason", {"left": 0, "limit": 0} | s.queries_stopped)  # fmt: skip
         yield CounterMetricFamily("haru_collect_accepted", "Events on disk.", sum(c.accepted for c in s.counts))
         yield CounterMetricFamily("haru_spool_commits", "Commits of the spools.", sum(c.commits for c in s.counts))
         yield CounterMetricFamily("haru_loaded_events", "Events in the event store.", s.loaded_events)
@@ -79,6 +83,7 @@ class _Figures(Source):
         yield GaugeMetricFamily("haru_spool_refusing", "Spools the disk refuses.", sum(c.refusing for c in s.counts))
         waiting = sum(c.waiting for c in s.counts)
         yield GaugeMetricFamily("haru_collect_waiting", "Events that wait for a commit.", waiting)
+        yield GaugeMetricFamily("haru_queries_running", "Queries of the event store under way.", s.queries_running)
         yield GaugeMetricFamily("haru_live_subscribers", "Open dashboards that hear of news.", s.subscribers)
         yield GaugeMetricFamily("haru_store_up", "Whether the event store answers.", s.store_up)
         yield GaugeMetricFamily("haru_accounts_up", "Whether the database of accounts answers.", s.accounts_up)

@@ -22,7 +22,7 @@ from haru.events.claims import Claims
 from haru.events.histogram import Histogram
 from haru.events.loader import MOST_EVENTS, Load, Loader
 from haru.events.spool import Spools
-from haru.events.store import StoreHeld, StoreTooNew, StoreUnavailable
+from haru.events.store import Folding, StoreHeld, StoreTooNew, StoreUnavailable
 from haru.events.stores import event_store
 from haru.live import CURRENT_MS, Live
 from haru.settings import BadSetting, Settings
@@ -37,6 +37,9 @@ LOAD_PAUSE = 0.1  # seconds between batches: what comes meanwhile shares the nex
 LONGEST_PAUSE = 0.4  # under load: a large batch costs half as much an event as a small one
 POLL = 0.5  # seconds after which the loader looks for what other processes wrote to a spool
 WORKERS_POLL = 0.1  # the same when workers write
+FOLD_PAUSE = 10.0  # seconds between looks whether visits are to be folded
+FOLD_FROM = 50_000  # events that are folded at once, fewer only after a while
+FOLD_ANY = 600.0  # seconds after which few are folded too
 REFRESH = 60.0  # seconds between refreshes of hot questions
 ACCOUNTS_SECONDS = 5.0  # between looks whether the database of accounts answers
 LONGEST_BACKOFF = 30.0
@@ -67,7 +70,7 @@ class Node:
         self.collector = Collector(settings)
         self.live = Live()
         self.store = event_store(settings)
-        self.reports = Reports(self.store)
+        self.reports = Reports(self.store, settings.query_seconds)
         self.spools = Spools(settings.data_dir)
         self._claims = Claims(settings.data_dir)
         self.loader = Loader(self.spools, self.store, self._claims, self._loaded)
@@ -148,6 +151,7 @@ class Node:
         return {
             "loader": self._load_for_ever,
             "refresh": self._refresh,
+            "folding": self._fold,
             "collector": self.collector.housekeep,
             "visitors": self._prune,
             "accounts": self._watch_accounts,
@@ -212,6 +216,24 @@ class Node:
         while True:
             await asyncio.sleep(REFRESH)
             await asyncio.to_thread(self.reports.refresh_hot, now_ms())
+
+    async def _fold(self) -> None:
+        """Fold visits as events come, where the store can: questions are answered sooner by it."""
+        done = time.monotonic()
+
+        def cycle() -> None:
+            nonlocal done
+            assert isinstance(self.store, Folding)
+            few = time.monotonic() - done < FOLD_ANY
+            waiting = self.store.unfolded()
+            while waiting >= (FOLD_FROM if few else 1) and not self.closing.is_set():
+                waiting = self.store.fold()
+                done = time.monotonic()
+
+        while True:
+            await asyncio.sleep(FOLD_PAUSE)
+            if isinstance(self.store, Folding):
+                await asyncio.to_thread(cycle)
 
     async def _prune(self) -> None:
         """Each second: let go of the visitors who left."""
@@ -355,6 +377,8 @@ class Node:
             loaded_events=self.loaded_events,
             load_seconds=self.load_seconds,
             query_seconds=self.reports.query_seconds,
+            queries_running=self.reports.running,
+            queries_stopped=dict(self.reports.stopped),
             cache_hits=self.reports.cache.hits,
             cache_misses=self.reports.cache.misses,
             subscribers=self.live.watchers(),

@@ -193,6 +193,12 @@ class Settings:
     )
     events_memory: str = setting("512MB", _memory, "Most memory the embedded event store may use for a query.")
     events_threads: int = setting("2", _at_least_one, "Most processor cores one query of the event store may use.")
+    query_seconds: int = setting(
+        "30",
+        _count,
+        "Seconds that one query of the event store may take before it is ended and answered with a sentence. 0 is no "
+        "limit.",
+    )
     spool_limit: int = setting(
         "2GB",
         _bytes,

@@ -15,6 +15,7 @@ import structlog
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from haru.events.store import Folding, Store
 from haru.stats.query import parse
 from haru.stats.report import Reports, StatsSite
 from tests import reference
@@ -28,15 +29,27 @@ def compare(data: st.DataObject, seconds: Counter[str]) -> None:
     """Ask every engine the same random queries about the same random events."""
     timezone, now, events, goals = data.draw(sites())
     reports = {engine: Reports(filled(events, engine)) for engine in ENGINES}
+    folded = Reports(_folded(data, events))
     known = [asdict(goal) for goal in goals]
     for _ in range(QUERIES):
         query = data.draw(queries(now, goals))
         expected = reference.answer(events, query, timezone, now, known)
+        answer = folded.answer(StatsSite(1, timezone, tuple(goals)), parse(query, goals), now)
+        assert_same(answer, expected, query)
         for engine, asked in reports.items():
             begun = time.perf_counter()
             answer = asked.answer(StatsSite(1, timezone, tuple(goals)), parse(query, goals), now)
             seconds[engine] += time.perf_counter() - begun
             assert_same(answer, expected, query)
+
+
+def _folded(data: st.DataObject, events: list[dict[str, Any]]) -> Store:
+    """The store that folds visits, with all, some or a part of one folded: ids of visits are hundreds."""
+    store = filled(events)
+    assert isinstance(store, Folding)
+    for most in data.draw(st.sampled_from([[1000], [1, 1000], [103, 99, 1000], [202]])):
+        store.fold(most)
+    return store
 
 
 def run(number: int, **how: Any) -> Counter[str]:

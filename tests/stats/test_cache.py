@@ -5,7 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from haru.events.stop import Stopped
+from haru.stats import waiting
 from haru.stats.cache import Cache
+from haru.stats.waiting import Flight, Waiter
 
 
 class Clock:
@@ -132,3 +135,109 @@ def test_what_changed_during_a_computation_makes_it_stale() -> None:
 
     cache.get("q", 1, 0, compute)
     assert cache.get("q", 1, 0, lambda: "new", fresh=True).value == "new"
+
+
+def asked(waiter: Waiter, cache: Cache, compute):
+    """What `get` gives to this waiter."""
+    before = waiting.current.set(waiter)
+    try:
+        return cache.get("q", 1, 0, compute).value
+    finally:
+        waiting.current.reset(before)
+
+
+class Endless:
+    """A computation that runs until it is ended, as a query does."""
+
+    def __init__(self) -> None:
+        self.started, self.ended = threading.Event(), threading.Event()
+        self.count = 0
+
+    def __call__(self) -> str:
+        self.count += 1
+        flight = waiting.current.get()
+        assert isinstance(flight, Flight)
+        with flight.stop.watching(self.ended.set):
+            self.started.set()
+            assert self.ended.wait(10)
+        return "answer"
+
+
+def test_a_computation_ends_when_everyone_who_waits_has_left() -> None:
+    cache, endless, two = Cache(), Endless(), [Waiter(), Waiter()]
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(asked, two[0], cache, endless)
+        assert endless.started.wait(10)
+        second = threads.submit(asked, two[1], cache, endless)
+        while not two[1]._flights:
+            pass
+        two[0].leave()
+        assert not endless.ended.is_set()
+        two[1].leave()
+        with pytest.raises(Stopped):
+            first.result(10)
+        with pytest.raises(Stopped):
+            second.result(10)
+    assert endless.count == 1
+    assert cache.get("q", 1, 0, lambda: "again").value == "again"
+
+
+def test_who_comes_when_all_others_have_left_gets_a_computation_of_their_own() -> None:
+    cache, leaving, go = Cache(), Waiter(), threading.Event()
+    started = threading.Event()
+
+    def slow_to_end() -> None:
+        flight = waiting.current.get()
+        assert isinstance(flight, Flight)
+        started.set()
+        assert go.wait(10)
+        flight.stop.check()
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(asked, leaving, cache, slow_to_end)
+        assert started.wait(10)
+        leaving.leave()
+        second = threads.submit(asked, Waiter(), cache, lambda: "mine")
+        go.set()
+        assert second.result(10) == "mine"
+        with pytest.raises(Stopped):
+            first.result(10)
+
+
+def test_what_a_computation_waits_for_itself_ends_with_it() -> None:
+    cache, endless, waiter = Cache(), Endless(), Waiter()
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(asked, waiter, cache, lambda: cache.get("part", 1, 0, endless).value)
+        assert endless.started.wait(10)
+        waiter.leave()
+        with pytest.raises(Stopped):
+            asking.result(10)
+    assert endless.ended.is_set()
+
+
+def test_who_has_left_asks_nothing_more() -> None:
+    waiter = Waiter()
+    waiter.leave()
+    with pytest.raises(Stopped):
+        asked(waiter, Cache(), lambda: "answer")
+
+
+def test_who_is_nobody_in_particular_waits_to_the_end() -> None:
+    cache, leaving = Cache(), Waiter()
+    started, go = threading.Event(), threading.Event()
+
+    def compute() -> str:
+        started.set()
+        assert go.wait(10)
+        return "answer"
+
+    with ThreadPoolExecutor(2) as threads:
+        background = threads.submit(cache.get, "q", 1, 0, compute)
+        assert started.wait(10)
+        other = threads.submit(asked, leaving, cache, compute)
+        while not leaving._flights:
+            pass
+        leaving.leave()
+        go.set()
+        assert background.result(10).value == "answer"
+        assert other.result(10) == "answer"

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from haru.events.stop import Stopped
 from haru.events.store import Progress
 from haru.stats.query import QueryError, parse
 from haru.stats.report import Reports, StatsSite
@@ -21,9 +22,9 @@ class Counting:
         self._store = filled(events)
         self.asked = 0
 
-    def fetch(self, statement: Any, parameters: Any = None) -> Any:
+    def fetch(self, statement: Any, parameters: Any = None, stop: Any = None) -> Any:
         self.asked += 1
-        return self._store.fetch(statement, parameters)
+        return self._store.fetch(statement, parameters, stop)
 
     def add(self, events: list[dict[str, Any]]) -> None:
         from haru.events.event import COLUMNS
@@ -188,3 +189,20 @@ def test_a_change_of_the_clocks_shifts_no_event_to_another_hour() -> None:
     events = [*journey(100, spring, (0, "/")), *journey(200, spring + MINUTE, (0, "/"))]
     answer = ask(events, spring + 3 * HOUR, timezone="Europe/Berlin", dimensions=["time"])
     assert rows(answer) == [("2026-03-29 01:00:00", 1), ("2026-03-29 03:00:00", 1)]
+
+
+def test_a_question_that_takes_longer_than_the_limit_is_ended_counted_and_not_asked_again_by_itself() -> None:
+    class Slow(Counting):
+        def fetch(self, statement: Any, parameters: Any = None, stop: Any = None) -> Any:
+            self.asked += 1
+            assert stop.seconds == 3
+            raise Stopped("The query took longer than the limit of 3 seconds.")
+
+    store = Slow([])
+    reports = Reports(store, 3)
+    with pytest.raises(Stopped, match="3 seconds"):
+        reports.answer(SITE, TODAY, NOON)
+    assert reports.stopped == {"limit": 1}
+    reports.refresh_hot(NOON + 1)
+    reports.refresh_hot(NOON + 2)
+    assert store.asked == 2

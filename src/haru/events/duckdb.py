@@ -15,10 +15,11 @@ from sqlalchemy.sql import ClauseElement
 
 from haru.disk import sync_folder
 from haru.events.event import COLUMNS, Origin
+from haru.events.folding import END, FOLD, FOLDED_AT_ONCE, TABLES, UNFOLD
 from haru.events.ledger import Tally, merged
 from haru.events.migrations import Migration, migrate
 from haru.events.stop import Stop
-from haru.events.store import Progress, Row, StoreUnavailable
+from haru.events.store import FOLDED, Progress, Row, StoreUnavailable
 from haru.events.visits import Visit
 
 
@@ -43,6 +44,7 @@ MIGRATIONS = (
             "count BIGINT NOT NULL, PRIMARY KEY (site_id, hour, reason, detail))",
         ),
     ),
+    Migration(2, "folded visits", TABLES),
 )
 _SCANNED = 5_000  # rows of a scan that are in memory at once
 _ORIGIN = Origin.__struct_fields__
@@ -105,8 +107,11 @@ class DuckStore:
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "preserve_insertion_order": False,
+            # Statements have the smaller side of a join on the right: its guess is worse where several sets are united.
+            "disabled_optimizers": "build_side_probe_side",
         }
         self._writing = threading.Lock()
+        self._folding = threading.Lock()
         self._opening = threading.Lock()
         self._database: duckdb.DuckDBPyConnection | None = None
 
@@ -121,13 +126,16 @@ class DuckStore:
 
     def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:
         """See `Store.load`."""
-        with self._writing, self._errors(), self._cursor() as cursor:
+        with self._errors(), self._no_folding(rows), self._writing, self._cursor() as cursor:
             cursor.execute("BEGIN")
             try:
                 if rows:
                     cursor.register("batch", _columns(rows))
                     cursor.execute(f"INSERT INTO event SELECT {_SELECT} FROM batch")
                     cursor.unregister("batch")
+                    if min(row[0] for row in rows) <= _folded(cursor):
+                        for statement in UNFOLD:
+                            cursor.execute(statement)
                 for tally in merged(tallies):
                     cursor.execute(_TALLY, [tally.site_id, tally.hour, tally.reason, tally.detail, tally.count])
                 for spool, position in {_LAST_ID: progress.last_id, **progress.positions}.items():
@@ -140,6 +148,41 @@ class DuckStore:
             # The engine syncs its files but not their names, and it makes its log anew at each checkpoint.
             if self._path is not None:
                 sync_folder(self._path.parent)
+
+    @contextlib.contextmanager
+    def _no_folding(self, rows: Sequence[Row]) -> Iterator[None]:
+        """While rows are loaded that do not follow those of before, which only a copy of another store has."""
+        if not rows:
+            yield
+            return
+        with self._cursor() as cursor:
+            follows = min(row[0] for row in rows) > max(_last_id(cursor), _folded(cursor))
+        with contextlib.nullcontext() if follows else self._folding:
+            yield
+
+    def fold(self, most: int = FOLDED_AT_ONCE) -> int:
+        """See `Folding.fold`."""
+        with self._folding, self._errors(), self._cursor() as cursor:
+            last = _folded(cursor)
+            ((end,),) = cursor.execute(END, [last, most]).fetchall()
+            if end is None:
+                return 0
+            cursor.execute("BEGIN")
+            try:
+                for statement in FOLD:
+                    cursor.execute(statement, [last, end] if "$1" in statement else [])
+                cursor.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(duckdb.Error):
+                    cursor.execute("ROLLBACK")
+                raise
+            ((waiting,),) = cursor.execute("SELECT count(*) FROM event WHERE id > $1", [end]).fetchall()
+            return int(waiting)
+
+    def unfolded(self) -> int:
+        """See `Folding.unfolded`."""
+        with self._errors(), self._cursor() as cursor:
+            return max(0, _last_id(cursor) - _folded(cursor))
 
     def progress(self) -> Progress:
         """See `Store.progress`."""
@@ -175,10 +218,15 @@ class DuckStore:
     ) -> list[Row]:
         """See `Store.fetch`."""
         compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-        values = compiled.construct_params(dict(parameters or {}))
+        values = dict(compiled.construct_params(dict(parameters or {})) or {})
         names = compiled.positiontup or []  # type: ignore[attr-defined]
         with self._errors(), self._cursor() as cursor, (stop or Stop()).watching(cursor.interrupt):
-            return cursor.execute(compiled.string, [(values or {})[name] for name in names]).fetchall()
+            if FOLDED not in values:
+                return cursor.execute(compiled.string, [values[name] for name in names]).fetchall()
+            # How far visits are folded, and the folded visits, are those of one moment.
+            cursor.execute("BEGIN")
+            values[FOLDED] = _folded(cursor)
+            return cursor.execute(compiled.string, [values[name] for name in names]).fetchall()
 
     def scan(self, site_id: int | None, since: int, until: int) -> Iterator[list[Row]]:
         """See `Store.scan`."""
@@ -200,7 +248,8 @@ class DuckStore:
 
     def delete_site(self, site_id: int) -> None:
         """See `Store.delete_site`."""
-        with self._writing, self._errors(), self._cursor() as cursor:
+        with self._folding, self._writing, self._errors(), self._cursor() as cursor:
+            cursor.execute("DELETE FROM visit WHERE site_id = $1", [site_id])
             cursor.execute("DELETE FROM event WHERE site_id = $1", [site_id])
             cursor.execute("DELETE FROM refusal WHERE site_id = $1", [site_id])
 
@@ -213,7 +262,7 @@ class DuckStore:
 
     def close(self) -> None:
         """See `Store.close`."""
-        with self._writing, self._opening:
+        with self._folding, self._writing, self._opening:
             if self._database is not None:
                 self._database.close()
                 self._database = None
@@ -283,6 +332,20 @@ def _prepare(database: duckdb.DuckDBPyConnection) -> None:
         database.execute("COMMIT")
 
     migrate(MIGRATIONS, version, apply)
+
+
+def _last_id(cursor: duckdb.DuckDBPyConnection) -> int:
+    """The last event's id as progress has it."""
+    ((last,),) = cursor.execute(
+        "SELECT coalesce(max(position), 0) FROM progress WHERE spool = $1", [_LAST_ID]
+    ).fetchall()
+    return int(last)
+
+
+def _folded(cursor: duckdb.DuckDBPyConnection) -> int:
+    """The last event that is folded; 0 when none is."""
+    ((last,),) = cursor.execute("SELECT last_id FROM folded").fetchall()
+    return int(last)
 
 
 def _visit(row: Row) -> Visit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 from sqlalchemy.sql import ClauseElement
@@ -13,6 +13,10 @@ from haru.events.stop import Stop
 from haru.events.visits import Visit
 
 Row = tuple[Any, ...]  # one stored event, its values in the order of haru.events.event.COLUMNS
+
+# The parameter of a statement over folded visits in which the store puts the id of the last event that is folded. A
+# statement must give the same rows for any smaller one: 0 folds nothing.
+FOLDED = "folded"
 
 
 class StoreUnavailable(Exception):
@@ -99,3 +103,14 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close the store; a later call opens it again."""
+
+
+@runtime_checkable
+class Folding(Protocol):
+    """What a store can do beside, that keeps a table `visit` of folded visits: see `haru.events.folding`."""
+
+    def fold(self, most: int = ...) -> int:
+        """Fold the next events, `most` at most; how many wait then. Answers stay the same, and come sooner."""
+
+    def unfolded(self) -> int:
+        """About how many events are not folded yet."""

@@ -6,9 +6,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
-from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
+
+from haru.events.stop import Stopped
+from haru.stats import waiting
+from haru.stats.waiting import Flight
 
 MOST_ENTRIES = 2_000
 LIFE_MS = 60_000
@@ -26,22 +30,22 @@ class Entry:
     cost_ms: float
 
 
-@dataclass(slots=True)
-class _Flight:
-    generation: int
-    future: Future[Entry]
-
-
 class Cache:
     """Values computed from a site's events. All methods may be called from any thread."""
 
-    def __init__(self, most: int = MOST_ENTRIES, clock: Callable[[], float] = time.perf_counter) -> None:
-        """`most` entries are kept, those asked last; `clock` tells seconds, for the cost of a computation."""
+    def __init__(
+        self, most: int = MOST_ENTRIES, clock: Callable[[], float] = time.perf_counter, seconds: float = 0
+    ) -> None:
+        """`most` entries are kept, those asked last; `clock` tells seconds, for the cost of a computation.
+
+        `seconds` is the limit of one query of a computation; 0 is none.
+        """
+        self._seconds = seconds
         self._most = most
         self._clock = clock
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
-        self._flights: dict[Hashable, _Flight] = {}
+        self._flights: dict[Hashable, Flight] = {}
         self._generations: dict[int, int] = {}
         self.hits = 0
         self.misses = 0
@@ -60,11 +64,15 @@ class Cache:
     ) -> Entry:
         """The value under this key, computed when there is none that may be served. `fresh`: none that is stale.
 
-        Raises what `compute` raises, to everyone who waits for it; an error is not kept.
+        Raises what `compute` raises, to everyone who waits for it; an error is not kept. It is ended when everyone who
+        waits for it has left: see `haru.stats.waiting`.
         """
+        waiter = waiting.current.get()
         with self._lock:
             asked = self._generations.get(site_id, 0)
         while True:
+            if waiter is not None:
+                waiter.check()
             with self._lock:
                 entry = self._entries.get(key)
                 if entry is not None and self._may_serve(entry, now_ms, fresh):
@@ -74,12 +82,19 @@ class Cache:
                 flight = self._flights.get(key)
                 mine = flight is None
                 if flight is None:
-                    flight = _Flight(self._generations.get(site_id, 0), Future())
+                    flight = Flight(self._generations.get(site_id, 0), self._seconds)
                     self._flights[key] = flight
                     self.misses += 1
-            if mine:
-                return self._compute(key, site_id, now_ms, compute, flight)
-            entry = flight.future.result()
+                boarded = flight.board()
+            with waiter.on(flight) if waiter is not None and boarded else nullcontext():
+                if mine:
+                    return self._compute(key, site_id, now_ms, compute, flight)
+                try:
+                    entry = flight.future.result()
+                except Stopped:
+                    if flight.abandoned:  # those for whom it was are gone: another round for who still waits
+                        continue
+                    raise
             # A computation that began before the change this caller knows of is not fresh to them: another round.
             if not fresh or flight.generation >= asked:
                 return entry
@@ -98,8 +113,9 @@ class Cache:
             return True
         return not fresh and age < STALE_COSTS * entry.cost_ms
 
-    def _compute(self, key: Hashable, site_id: int, now_ms: int, compute: Callable[[], Any], flight: _Flight) -> Entry:
+    def _compute(self, key: Hashable, site_id: int, now_ms: int, compute: Callable[[], Any], flight: Flight) -> Entry:
         begun = self._clock()
+        before = waiting.current.set(flight)
         try:
             value = compute()
         except BaseException as error:
@@ -107,6 +123,8 @@ class Cache:
                 del self._flights[key]
             flight.future.set_exception(error)
             raise
+        finally:
+            waiting.current.reset(before)
         entry = Entry(value, site_id, flight.generation, now_ms, (self._clock() - begun) * 1000)
         with self._lock:
             del self._flights[key]

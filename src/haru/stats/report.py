@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,8 +15,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.sql import ClauseElement
 
 from haru.events.histogram import Histogram
-from haru.events.store import Store
-from haru.stats import dimensions, filters, metrics, periods, statement, wholes
+from haru.events.stop import Stop, Stopped
+from haru.events.store import Folding, Store
+from haru.stats import dimensions, filters, folded, metrics, periods, statement, waiting, wholes
 from haru.stats.cache import MOST_ENTRIES, Cache
 from haru.stats.dimensions import GOAL, Dimension, Level, of
 from haru.stats.filters import Leaf
@@ -26,8 +26,10 @@ from haru.stats.metrics import METRICS, Payments
 from haru.stats.periods import Comparison, DateRange, Period
 from haru.stats.query import Query, QueryError, check_goals
 from haru.stats.statement import Question
+from haru.stats.waiting import Flight
 from haru.stats.wholes import WHOLES
 
+MOST_AT_ONCE = 4  # queries that run at the same time; others wait for their turn
 HOT_MS = 5 * 60_000  # questions asked within this time are answered again before someone waits for them
 
 Value = str | int  # of a dimension
@@ -85,10 +87,16 @@ class _Span:
 class Reports:
     """Answers queries from a store. Every method may be called from any thread and blocks."""
 
-    def __init__(self, store: Store) -> None:
-        """`store` is asked; it is not closed."""
+    def __init__(self, store: Store, seconds: float = 0) -> None:
+        """`store` is asked; it is not closed. One query of it may take so many seconds; 0 is no limit."""
         self._store = store
-        self.cache = Cache()
+        self._folds = isinstance(store, Folding)
+        self.cache = Cache(seconds=seconds)
+        self._seconds = seconds
+        self._turns = threading.Semaphore(MOST_AT_ONCE)
+        self._counting = threading.Lock()
+        self.running = 0  # queries under way
+        self.stopped: Counter[str] = Counter()  # queries ended before their answer: "limit" or "left"
         self.query_seconds = Histogram((0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0))
         self._hot: OrderedDict[tuple[StatsSite, Query], int] = OrderedDict()  # when each was asked last, ms
         self._hot_lock = threading.Lock()
@@ -97,7 +105,8 @@ class Reports:
         """The answer, at most a minute old; `fresh`: with every event that is in the store.
 
         Raises `QueryError` when a filter names a goal that the site does not have, or the period has more time labels
-        than can be answered, and `StoreUnavailable`.
+        than can be answered, `StoreUnavailable`, and `Stopped` when it takes longer than the limit or the one who waits
+        for it has left.
         """
         check_goals(query, site.goals)
         with self._hot_lock:
@@ -118,8 +127,13 @@ class Reports:
                 del self._hot[question]
             hot = list(self._hot)
         for site, query in hot:
-            with contextlib.suppress(QueryError):  # who asks is told
+            try:
                 self._answer(site, query, now_ms, fresh=True)
+            except QueryError:  # who asks is told
+                pass
+            except Stopped:  # not again until someone asks
+                with self._hot_lock:
+                    self._hot.pop((site, query), None)
 
     def first_event(self, site_id: int, now_ms: int) -> int | None:
         """The moment (ms) of the site's first event; None when it has none."""
@@ -156,11 +170,23 @@ class Reports:
         return {name: self._store.sql(asked) for name, asked in found.items()}
 
     def _fetch(self, asked: ClauseElement) -> list[Any]:
-        begun = time.perf_counter()
-        try:
-            return self._store.fetch(asked)
-        finally:
-            self.query_seconds.observe(time.perf_counter() - begun)
+        waiter = waiting.current.get()
+        stop = waiter.stop if isinstance(waiter, Flight) else Stop(self._seconds)
+        with self._turns:
+            with self._counting:
+                self.running += 1
+            begun = time.perf_counter()
+            try:
+                return self._store.fetch(asked, stop=stop)
+            except Stopped:
+                left = isinstance(waiter, Flight) and waiter.abandoned
+                with self._counting:
+                    self.stopped["left" if left else "limit"] += 1
+                raise
+            finally:
+                with self._counting:
+                    self.running -= 1
+                self.query_seconds.observe(time.perf_counter() - begun)
 
     def _answer(self, site: StatsSite, query: Query, now_ms: int, fresh: bool) -> Answer:
         zone = ZoneInfo(site.timezone)
@@ -190,7 +216,7 @@ class Reports:
         labels = _labels(zone, question) if query.include.time_labels else None
         first = periods.wall(zone, period.start_ms)
         beside = _Beside(self._wholes(site, query, span, now_ms), self._revenue(question, first))
-        found = self._fetch(statement.build(question, paged=paged))
+        found = self._fetch(self._statement(question, paged=paged))
         rows = [_row(question, values, beside, first) for values in found]
         total = None
         if query.include.total_rows:
@@ -198,6 +224,10 @@ class Reports:
         if paged and not question.sorted_by_store:
             rows = _sorted(query, rows)[query.offset : query.offset + query.limit]
         return Answer(rows, (period.start_ms, period.end_ms), span.unit, now_ms, 0.0, labels, total)
+
+    def _statement(self, question: Question, *, paged: bool = True) -> ClauseElement:
+        groups = folded.groups if self._folds and folded.suits(question) else None
+        return statement.build(question, paged=paged, groups=groups)
 
     def _question(self, site: StatsSite, query: Query, period: Period, unit: str, now_ms: int) -> Question:
         reach = self._reach(site, period, now_ms) if statement.needs_facts(query) else period
@@ -263,7 +293,7 @@ class Reports:
     def _count(self, question: Question) -> int:
         """How many rows there are when the page lies behind the last."""
         first = replace(question, query=replace(question.query, limit=1, offset=0))
-        found = self._fetch(statement.build(first))
+        found = self._fetch(self._statement(first))
         return int(found[0][-1]) if found else 0
 
 

@@ -157,21 +157,23 @@ def values(site_id: int, dimension: Dimension, period: Period) -> Select[Any]:
     return select(_text(dimension)).distinct().where(_within(site_id, period))
 
 
-def build(question: Question, *, paged: bool = True) -> Select[Any]:
+def build(
+    question: Question, *, paged: bool = True, groups: Callable[[Question], FromClause] | None = None
+) -> Select[Any]:
     """The statement. Its columns: the dimensions, the counters and, when asked, the number of rows in all.
 
     Times come as the wall-clock start of their bucket; a counter is null in place of 0 where nothing was counted.
-    Unless `paged` the rows are all and in no order.
+    Unless `paged` the rows are all and in no order. `groups` is another way to the rows of the groups.
     """
-    groups = _groups(question)
-    columns: list[Expression] = [groups.c[f"d{i}"] for i in range(len(question.dimensions))]
-    columns += [groups.c[name] for name in question.counters]
+    grouped = (groups or _groups)(question)
+    columns: list[Expression] = [grouped.c[f"d{i}"] for i in range(len(question.dimensions))]
+    columns += [grouped.c[name] for name in question.counters]
     if question.query.include.total_rows:
         columns.append(func.count().over())
     statement = select(*columns)
     if not paged or not question.sorted_by_store:
         return statement
-    statement = statement.order_by(*(_key(question, groups, *key) for key in order(question.query)))
+    statement = statement.order_by(*(_key(question, grouped, *key) for key in order(question.query)))
     return statement.limit(question.query.limit).offset(question.query.offset)
 
 
@@ -240,9 +242,11 @@ def _with_goals(question: Question, statement: Select[Any], source: FromClause) 
     return statement.where(*reaching(question.goals, question.paths, goals.c.goal))
 
 
-def _by_visit(question: Question, counters: list[str], *, by_first: bool) -> Select[Any]:
+def _by_visit(
+    question: Question, counters: list[str], *, by_first: bool, rows: FromClause | None = None
+) -> Select[Any]:
     """Groups of rows of visits. `by_first` puts a visit into the bucket of its first event inside the period."""
-    rows = _visits(question, counters, by_first=by_first)
+    rows = _visits(question, counters, by_first=by_first) if rows is None else rows
     keys = [
         _key_text(dimension, rows.c[dimension.column]).label(f"d{i}")
         if dimension.level is Level.FACT
@@ -308,8 +312,8 @@ def _visits(question: Question, counters: list[str], *, by_first: bool) -> FromC
     return _one_pass(question, counters)
 
 
-def _one_pass(question: Question, counters: list[str]) -> FromClause:
-    """Visits with the facts of all their events and the counts of those that count, in one pass.
+def _one_pass(question: Question, counters: list[str], only: Select[Any] | None = None) -> FromClause:
+    """Visits with the facts of all their events and the counts of those that count, in one pass; `only` these visits.
 
     `inside` is the number of events that count; a visit with none does not belong to the question.
     """
@@ -339,6 +343,8 @@ def _one_pass(question: Question, counters: list[str]) -> FromClause:
     if any(_has_done(filter) for filter, levels in question.conjuncts if Level.FACT in levels):
         columns.append(E.visit_id)
     where = [_within(question.site_id, question.reach), *(_condition(question, filter, _text) for filter in stamps)]
+    if only is not None:
+        where.append(E.visit_id.in_(only))
     if selected:
         # Most filters choose few visits: the facts of the others need not be worked out.
         holding = select(E.visit_id).where(_within(question.site_id, question.period), *selected)

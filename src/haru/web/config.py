@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "haru.web.middleware.SlowQuestions",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [

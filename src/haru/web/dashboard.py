@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,13 +13,14 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from haru.events.stop import Stopped
 from haru.sites import access
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
 from haru.sites.views import installation
 from haru.stats import periods
 from haru.stats.periods import DAY_MS, Period
-from haru.web import panels, plane, state
+from haru.web import errors, panels, plane, state
 from haru.web.chart import chart
 from haru.web.state import State
 from haru.web.templatetags.numbers import days
@@ -78,6 +80,7 @@ class View:
         """`usual` is the period when the address names none; "" for what suits the age of the site."""
         self.site = site
         self.now_ms = int(time.time() * 1000)
+        self._slow = False
         self.reports = plane.get().reports
         self.stats_site = stats_site(site)
         self.zone = ZoneInfo(site.timezone)
@@ -108,20 +111,29 @@ class View:
         }
 
     def top(self) -> dict[str, Any]:
-        return {"top": panels.totals(self.reports, self.stats_site, self.state, self.now_ms)}
+        return {"top": self._in_time(lambda: panels.totals(self.reports, self.stats_site, self.state, self.now_ms))}
 
     def chart(self) -> dict[str, Any]:
-        return {"chart": chart(self.reports, self.stats_site, self.state, self.period(), self.now_ms)}
+        period = self.period()
+        return {"chart": self._in_time(lambda: chart(self.reports, self.stats_site, self.state, period, self.now_ms))}
 
-    def panel(self, name: str) -> panels.Panel:
-        return panels.panel(self.reports, self.stats_site, self.state, name, self.now_ms)
+    def panel(self, name: str, *, details: bool = False) -> Any:
+        return self._in_time(
+            lambda: panels.panel(self.reports, self.stats_site, self.state, name, self.now_ms, details=details),
+            panels.without_numbers(self.state, name),
+        )
 
     def details(self) -> dict[str, Any]:
-        name = self.state.details
-        return {
-            "panel": panels.panel(self.reports, self.stats_site, self.state, name, self.now_ms, details=True),
-            "back": self.state.address(details=""),
-        }
+        return {"panel": self.panel(self.state.details, details=True), "back": self.state.address(details="")}
+
+    def _in_time(self, ask: Callable[[], Any], shown: Mapping[str, object] | None = None) -> Any:
+        """What was asked, or a sentence in its place; after one that took too long nothing more is asked."""
+        if not self._slow:
+            try:
+                return ask()
+            except Stopped:
+                self._slow = True
+        return {**(shown or {}), "fault": errors.slow_sentence()}
 
     def choices(self) -> dict[str, Any]:
         """The pickers: address and label of each choice."""

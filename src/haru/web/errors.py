@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from haru import settings
 from haru.events.store import StoreUnavailable
 
 _LAST_RESORT = "<!doctype html><html lang=en><title>Haru</title><h1>Something broke here</h1><p>Please try again.</p>"
@@ -50,6 +51,19 @@ def too_many(request: HttpRequest, exception: Exception | None = None) -> HttpRe
     response = _answer(request, HTTPStatus.TOO_MANY_REQUESTS, _("Too many tries. Wait a few minutes and try again."))
     response.headers["Retry-After"] = "60"
     return response
+
+
+def too_slow(request: HttpRequest) -> HttpResponse:
+    """504: a question took longer than HARU_QUERY_SECONDS."""
+    return _answer(request, HTTPStatus.GATEWAY_TIMEOUT, slow_sentence())
+
+
+def slow_sentence() -> str:
+    """What people read in the place of numbers that took too long."""
+    seconds = settings.current().query_seconds
+    return _("This took longer than %(seconds)d s and was ended. Ask for a shorter period or fewer rows.") % {
+        "seconds": seconds
+    }
 
 
 def closed(request: HttpRequest, reason: str) -> HttpResponse:

@@ -14,6 +14,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
 from haru import settings
+from haru.events.stop import Stopped
 from haru.web import errors, plane
 
 Respond = Callable[[HttpRequest], HttpResponseBase]
@@ -79,6 +80,21 @@ class KnownHosts:
         except DisallowedHost:
             return errors.unknown_host(request)
         return self._respond(request)
+
+
+class SlowQuestions:
+    """Answers 504 with a sentence where a question was ended at its limit, or because its client left."""
+
+    def __init__(self, respond: Respond) -> None:
+        self._respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request."""
+        return self._respond(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """Called by Django with what a view raised."""
+        return errors.too_slow(request) if isinstance(exception, Stopped) else None
 
 
 class Closed:

@@ -151,6 +151,12 @@ def panel(reports: Reports, site: StatsSite, state: State, name: str, now_ms: in
     return Panel(name, title, tabs, tab, heads, lines, answer.cost_ms, answer.computed_at_ms, answer.total_rows or 0)
 
 
+def without_numbers(state: State, name: str) -> dict[str, object]:
+    """What a template shows of a panel whose numbers are not to be had."""
+    title, tabs = _PANELS[name]
+    return {"name": name, "title": title, "tabs": tabs, "tab": next(t for t in tabs if t.name == state.tab(name))}
+
+
 def totals(reports: Reports, site: StatsSite, state: State, now_ms: int) -> Totals:
     """The top numbers, each with its change. Raises `StoreUnavailable`."""
     names = tuple(METRICS)

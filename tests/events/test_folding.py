@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import column, select, table
+
+from haru.events.duckdb import DuckStore
+from haru.events.store import Folding, Progress
+from tests.stats.made import HOUR, MINUTE, filled, journey, ms, stored
+
+NOON = ms("2026-05-20 12:00")
+# Two visits of one visitor, and one that goes on after the other two began; ids in the order of arrival.
+EVENTS = [
+    *journey(100, NOON, (0, "/in"), (1, "/mid!signup"), (5, "/out"), (6, "/out~"), visitor_id=7),
+    *journey(200, NOON + HOUR, (0, "/b"), visitor_id=7),
+    *journey(300, NOON, (0, "/a~"), (1, "/a"), visitor_id=9, source="Google"),
+    stored(400, NOON - MINUTE, 300, path="/early", visitor_id=9, source="Google"),
+]
+
+
+def visits(store: DuckStore) -> list[tuple[Any, ...]]:
+    names = (
+        "id",
+        "visitor_id",
+        "pageviews",
+        "events",
+        "bounced",
+        "lasted_ms",
+        "entry_page",
+        "exit_page",
+        "source",
+        "alone",
+    )
+    return sorted(store.fetch(select(*(column(name) for name in names)).select_from(table("visit"))))
+
+
+def folded(store: DuckStore) -> int:
+    ((last,),) = store.fetch(select(column("last_id")).select_from(table("folded")))
+    return int(last)
+
+
+def test_a_folded_visit_holds_the_facts_of_all_its_events() -> None:
+    store = filled(EVENTS)
+    assert isinstance(store, Folding)
+    assert store.unfolded() == 400
+    assert store.fold() == 0
+    assert visits(store) == [
+        (100, 7, 2, 3, 0, 5 * MINUTE, "/in", "/out", "", False),
+        (200, 7, 1, 1, 1, 0, "/b", "/b", "", False),
+        (300, 9, 2, 2, 0, 2 * MINUTE, "/early", "/a", "Google", True),
+    ]
+    assert (folded(store), store.unfolded()) == (400, 0)
+
+
+def test_folding_a_few_events_at_a_time_comes_to_the_same() -> None:
+    store, at_once = filled(EVENTS), filled(EVENTS)
+    at_once.fold()
+    left = len(EVENTS)
+    while left:
+        before, left = left, store.fold(1)
+        assert left == before - 1
+    assert visits(store) == visits(at_once)
+    assert store.fold() == 0
+
+
+def test_a_visitor_who_comes_back_is_not_alone_any_more() -> None:
+    store = filled(EVENTS[:4])
+    store.fold()
+    assert [row[-1] for row in visits(store)] == [True]
+    more = filled(EVENTS)
+    rows = next(more.scan(None, NOON + HOUR, NOON + HOUR + 1))
+    store.load(rows, Progress(200))
+    assert [row[-1] for row in visits(store)] == [True]  # nobody looked yet
+    store.fold()
+    assert [row[-1] for row in visits(store)] == [False, False]
+
+
+def test_rows_that_do_not_follow_those_of_before_have_all_visits_folded_again() -> None:
+    store, at_once = filled(EVENTS[4:]), filled(EVENTS)
+    store.fold()
+    store.load(next(filled(EVENTS[:4]).scan(None, 0, NOON * 2)), Progress(400))
+    assert (folded(store), visits(store)) == (0, [])
+    store.fold()
+    at_once.fold()
+    assert visits(store) == visits(at_once)
+
+
+def test_a_site_is_deleted_with_its_folded_visits() -> None:
+    store = filled([*EVENTS, *journey(500, NOON, (0, "/"), site_id=2)])
+    store.fold()
+    store.delete_site(1)
+    assert [row[0] for row in visits(store)] == [500]
+    assert store.fold() == 0
