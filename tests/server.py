@@ -52,8 +52,12 @@ class Server:
         self, *arguments: str, stdin: str = "", check: bool = True, module: str = "haru"
     ) -> subprocess.CompletedProcess[str]:
         """Run a `haru` command on the same data folder; `module` as for `start`."""
+        return self.python("-m", module, *arguments, stdin=stdin, check=check)
+
+    def python(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run Python in the same surroundings."""
         done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, *arguments],
             env=self.environment,
             input=stdin,
             capture_output=True,
