@@ -330,7 +330,7 @@ def test_json_of_health_names_every_part(tmp_path: Path) -> None:
         server.start()
         found = json.loads(httpx.get(f"{server.url}/health").text)
         assert found["status"] == "ok"
-        assert set(found["tasks"]) == {"loader", "refresh", "collector", "visitors", "accounts"}
+        assert set(found["tasks"]) == {"loader", "folding", "refresh", "collector", "visitors", "accounts"}
         assert server.stop() == 0
 
 
