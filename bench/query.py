@@ -1,7 +1,7 @@
 """How long do the questions of a dashboard take? 30 days of the busiest of 20 sites, 90 days of events, three sizes.
 
-`BENCH_SIZES=1,10,100` (millions of events), `BENCH_STORES=duckdb`, `BENCH_ROUNDS=5`, `BENCH_FOLDER` (where the stores
-are made, and kept when it is named: made once they are taken again).
+`BENCH_SIZES=1,10,100` (millions of events), `BENCH_STORES=duckdb,postgresql,chdb`, `BENCH_ROUNDS=5`, `BENCH_FOLDER`
+(where DuckDB's files are made, and kept when it is named: made once they are taken again).
 """
 
 from __future__ import annotations
@@ -17,11 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import column, func, select
+from sqlalchemy import table as table_of
 
 from bench.table import table
 from bench.traffic import DAY_MS, DAYS, START, Traffic, batches, fill_duckdb, first
+from haru.events.clickhouse import ClickHouseStore
+from haru.events.clickhouse_client import Address
 from haru.events.duckdb import DuckStore
+from haru.events.postgres import PostgresStore
 from haru.events.store import Store
 from haru.stats.facts import E
 from haru.stats.periods import moment
@@ -110,7 +114,45 @@ def _duckdb(folder: Path, events: int) -> Iterator[Made]:
     store.close()
 
 
-OPENERS: dict[str, Callable[[Path, int], contextlib.AbstractContextManager[Made]]] = {"duckdb": _duckdb}
+def _filled(store: Store, events: int, size: Callable[[], int]) -> Made:
+    """All events go through `Store.load`, as there is no other way."""
+    count, begun = 0, time.perf_counter()
+    for rows, progress in batches(Traffic(events).days(), BATCH):
+        store.load(rows, progress)
+        count += len(rows)
+    return Made(store, count, count / (time.perf_counter() - begun), 0.0, 0.0, size())
+
+
+@contextlib.contextmanager
+def _postgresql(_: Path, events: int) -> Iterator[Made]:
+    from tests.postgres import cluster
+
+    with cluster() as server:
+        store = PostgresStore(server.database())
+        store.hold()
+        sizes = select(func.sum(func.pg_total_relation_size(column("oid")))).select_from(table_of("pg_class"))
+        # A partition's indexes are counted with it.
+        partitions = sizes.where(column("relname").like("event_2%"), column("relkind") == "r")
+        yield _filled(store, events, lambda: int(store.fetch(partitions)[0][0]))
+        store.close()
+
+
+@contextlib.contextmanager
+def _chdb(folder: Path, events: int) -> Iterator[Made]:
+    # A process has one folder of chDB.
+    store = ClickHouseStore(Address(folder / "chdb", database=f"bench_{events}"), 4_000_000_000, 2)
+    store.hold()
+    parts = select(func.sum(column("bytes_on_disk"))).select_from(table_of("parts", schema="system"))
+    ours = parts.where(column("active") == 1, column("database") == f"bench_{events}")
+    yield _filled(store, events, lambda: int(store.fetch(ours)[0][0]))
+    store.destroy()
+
+
+OPENERS: dict[str, Callable[[Path, int], contextlib.AbstractContextManager[Made]]] = {
+    "duckdb": _duckdb,
+    "postgresql": _postgresql,
+    "chdb": _chdb,
+}
 
 
 def _load_rate(store: Store) -> float:
