@@ -25,6 +25,7 @@ from tests.server import FIREFOX, Server, free_port
 from bench.table import table
 from bench.traffic import Traffic, fill_duckdb
 from haru import loadtest as load
+from haru.events.duckdb import DuckStore
 
 CONNECTIONS = 64
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
@@ -143,6 +144,9 @@ def history(path: Path, events: int) -> None:
     with closing(duckdb.connect(str(path))) as store:
         store.execute("CREATE TEMP TABLE last AS SELECT now()::TIMESTAMP - max(occurred_at) AS since FROM event")
         store.execute("UPDATE event SET occurred_at = occurred_at + (SELECT since FROM last)")
+    with closing(DuckStore(path)) as folding:  # as a server has long done with the past
+        while folding.fold():
+            pass
 
 
 def watch(url: str, cookies: dict[str, str], stop: Any, seen: Any) -> None:
