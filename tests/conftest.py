@@ -29,7 +29,7 @@ from django.core.cache import cache  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.signals import template_rendered  # noqa: E402
 
-pytest_plugins = ["tests.postgres"]
+pytest_plugins = ["tests.postgres", "tests.engines"]
 
 PASSWORD = "a long enough secret"
 

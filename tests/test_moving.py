@@ -11,7 +11,7 @@ from haru import moving
 from haru.events.duckdb import DuckStore
 from haru.events.event import COLUMNS
 from haru.events.ledger import HOUR_MS, Tally
-from haru.events.store import Progress, Row
+from haru.events.store import Progress, Row, Store
 from haru.moving import MoveRefused, move
 from tests.events.made import MINUTE, NOON
 from tests.stats.made import DAY, journey, stored
@@ -63,6 +63,18 @@ def test_everything_moves_and_the_report_says_so(source: DuckStore, target: Duck
     assert progress.last_id == 50
     assert {name: progress.positions[name] for name in SPOOL} == SPOOL
     assert target.tallies(1, 0, 2**45) == [TALLIES[0]]
+    assert target.tallies(5, 0, 2**45) == [TALLIES[2]]
+
+
+def test_a_house_moves_from_engine_to_engine_and_home_again(source: DuckStore, target: DuckStore, fresh_store) -> None:
+    here: Store = source
+    for there in (fresh_store("postgresql"), fresh_store("clickhouse"), target):
+        report = move(here, there, [1, 2, 5], lambda _: None)
+        assert report.equal, (there.engine, report.differences, [line.differences for line in report.lines])
+        assert [line.before.rows for line in report.lines] == [1, 2, 5]
+        here = there
+    assert sorted(row for some in target.scan(None, 0, 2**45) for row in some) == sorted(rows())
+    assert {name: target.progress().positions[name] for name in SPOOL} == SPOOL
     assert target.tallies(5, 0, 2**45) == [TALLIES[2]]
 
 

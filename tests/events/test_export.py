@@ -28,7 +28,7 @@ from haru.stats.periods import Dates
 from haru.stats.query import Query, QueryError, parse
 from haru.stats.report import Reports, StatsSite
 from tests.events.made import MINUTE, NOON, event
-from tests.stats.made import filled, journey, stored
+from tests.stats.made import ENGINES, filled, journey, stored
 
 ALL = (0, 2**45)
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -38,10 +38,10 @@ _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 class Installation:
     """A spool, a store and the loader between them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: Store | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.store: Store = DuckStore(folder / "events.duckdb", threads=1)
+        self.store: Store = store or DuckStore(folder / "events.duckdb", threads=1)
         self.spool = Spool(folder / "spool.sqlite3")
         self.loader = Loader(Spools(folder), self.store, Claims(folder))
 
@@ -126,6 +126,20 @@ def test_a_site_comes_back_to_the_same_numbers_with_ids_of_its_own(
     home.spool.append([event(NOON, visitor=9, site_id=3)])
     home.load()
     assert home.rows(3)[-1]["id"] == 203
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("format", export.FORMATS)
+def test_each_store_gives_and_takes_the_same_events(tmp_path: Path, fresh_store, engine: str, format: str) -> None:
+    source = filled(some_events())
+    home = Installation(tmp_path / "home", fresh_store(engine))
+    home.take_in(exported(source, tmp_path / f"events.{format}"))
+    assert numbers(home.store, 2) == numbers(source, 1)
+    again = Installation(tmp_path / "again")
+    again.take_in(exported(home.store, tmp_path / f"again.{format}", 2), 7)
+    assert numbers(again.store, 7) == numbers(source, 1)
+    free = {"id": 0, "visit_id": 0, "site_id": 0}
+    assert [row | free for row in rows_of(again.store, 7)] == [row | free for row in rows_of(source, 1)]
 
 
 _EVENTS = st.lists(
