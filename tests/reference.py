@@ -219,7 +219,9 @@ def value(dimension, event, facts):
     elif dimension == "visit:city":
         found = event["city"] or ""
     elif dimension == "visit:city_name":
-        found = str(event["city"] or "")
+        found = {0: "", 2950159: "Berlin"}.get(event["city"], str(event["city"]))
+    elif dimension == "visit:region_name":
+        found = {"DE-BE": "Berlin"}.get(event["region"], event["region"])
     elif dimension == "visit:country_name":
         found = COUNTRIES.get(event["country"], event["country"])
     else:

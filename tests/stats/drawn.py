@@ -60,8 +60,8 @@ FILTERED = {
     "visit:exit_page": ["/b", "/ünder"],
     "visit:exit_page_hostname": ["example.com", "(not set)"],
     "visit:country_name": ["Germany", "united states", "(not set)", "XX", "er"],
-    "visit:region_name": ["DE-BE", "(not set)"],
-    "visit:city_name": ["2950159", "(not set)", "5"],
+    "visit:region_name": ["Berlin", "DE-BE", "(not set)"],
+    "visit:city_name": ["Berlin", "(not set)", "5", "er"],
     **{f"event:props:{key}": ["(none)", "pro", "7", "größe", 'a"b\\', "none", "o", "missing"] for key in KEYS},
 }
 OF_EVENTS = [name for name in FILTERED if name.startswith("event:")]

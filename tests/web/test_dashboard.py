@@ -121,7 +121,7 @@ def test_the_whole_page_comes_in_one_answer(look, events):
         ("sources=campaigns", "sources", [("spring", "1")]),
         ("pages=entry", "pages", [("/in", "1")]),
         ("pages=exit", "pages", [("/out", "1")]),
-        ("locations=regions", "locations", [("DE-BE", "1")]),
+        ("locations=regions", "locations", [("Berlin", "1")]),
         ("devices=os", "devices", [("Linux", "1")]),
         ("devices=devices", "devices", [("Tablet", "1")]),
         ("devices=screens", "devices", [("1920x1080", "1")]),

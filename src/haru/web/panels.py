@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from haru.stats import query as queries
 from haru.stats.metrics import Number, change
+from haru.stats.places import region_name
 from haru.stats.query import Include, Query
 from haru.stats.report import Answer, Reports, StatsSite
 from haru.web.state import METRICS, TABS, State
@@ -206,7 +207,7 @@ def _line(tab: Tab, value: str, numbers: tuple[Number, ...], metrics: tuple[str,
         Cell(value_of(number, metric), exact_value_of(number, metric))
         for number, metric in zip(numbers, metrics, strict=True)
     )
-    text = country_name(value) if tab.mark == "flag" else value
+    text = {"flag": country_name, "region": region_name}.get(tab.mark, str)(value)
     mark = "link" if value == "Direct / None" else "flag" if tab.mark == "region" else tab.mark
     code = value.partition("-")[0] if tab.mark == "region" else value
     return Line(value, text, mark, code, width, cells)
