@@ -82,3 +82,16 @@ def test_a_filter_can_be_read_as_a_sentence(tree, expected) -> None:
 def test_what_cannot_be_answered_is_not_explained() -> None:
     with pytest.raises(QueryError, match="no goal"):
         explained(filters=[["is", "event:goal", ["Nothing"]]])
+
+
+def test_a_statement_over_folded_visits_stands_beside_the_one_over_events_and_both_say_the_same() -> None:
+    store = filled(journey(100, NOON, (0, "/"), (3, "/b")) + journey(200, NOON, (0, "/")))
+    assert isinstance(store, DuckStore)
+    store.fold()
+    query = parse({"metrics": ["bounce_rate"], "date_range": "day"})
+    found = explain(Reports(store), StatsSite(1, "UTC"), query, NOON)["statements"]
+    assert [each["of"] for each in found] == ["rows", "unfolded"]
+    assert "FROM visit" in found[0]["sql"]
+    with store._cursor() as cursor:
+        answers = [cursor.execute(each["sql"]).fetchall() for each in found]
+    assert answers == [[(1, 2)], [(1, 2)]]

@@ -242,6 +242,9 @@ class DuckStore:
 
     def sql(self, statement: ClauseElement) -> str:
         """See `Store.sql`."""
+        if FOLDED in (statement.compile(dialect=_DIALECT).params or {}):
+            with self._errors(), self._cursor() as cursor:
+                statement = statement.params({FOLDED: _folded(cursor)})
         return str(
             statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True, "literal_binds": True})
         )

@@ -82,6 +82,8 @@ def _metric(name: str) -> dict[str, Any]:
 def _meaning(name: str) -> str:
     if name == "rows":
         return "the rows of the answer"
+    if name == "unfolded":
+        return "the same rows from events alone: the first statement reads visits that are folded already"
     if name in WHOLES:
         return WHOLES[name].meaning
     return COUNTED[name].meaning if name in COUNTED else COUNTED_VISITS[name].meaning

@@ -153,13 +153,16 @@ class Reports:
     def sql(self, site: StatsSite, query: Query, now_ms: int) -> dict[str, str]:
         """The statements that answer a query, as the store's SQL for people: of "rows", and of what stands beside them.
 
-        A comparison asks the same of the other period. Raises `StoreUnavailable`.
+        Where the rows come from folded visits, "unfolded" gives the same ones from events alone. A comparison asks the
+        same of the other period. Raises `StoreUnavailable`.
         """
         zone = ZoneInfo(site.timezone)
         period = periods.resolve(query.date_range, zone, now_ms, lambda: self.first_event(site.id, now_ms))
         unit = periods.interval(query.date_range, period, zone)
         question = self._question(site, query, period, unit, now_ms)
-        found = {"rows": statement.build(question)}
+        found: dict[str, ClauseElement] = {"rows": self._statement(question)}
+        if self._is_folded(question):
+            found["unfolded"] = statement.build(question)
         for name in _counters(query):
             if name in WHOLES:
                 found[name] = statement.build(
@@ -225,8 +228,11 @@ class Reports:
             rows = _sorted(query, rows)[query.offset : query.offset + query.limit]
         return Answer(rows, (period.start_ms, period.end_ms), span.unit, now_ms, 0.0, labels, total)
 
+    def _is_folded(self, question: Question) -> bool:
+        return self._folds and folded.suits(question)
+
     def _statement(self, question: Question, *, paged: bool = True) -> ClauseElement:
-        groups = folded.groups if self._folds and folded.suits(question) else None
+        groups = folded.groups if self._is_folded(question) else None
         return statement.build(question, paged=paged, groups=groups)
 
     def _question(self, site: StatsSite, query: Query, period: Period, unit: str, now_ms: int) -> Question:
