@@ -16,6 +16,7 @@ import pytest
 from haru.accounts.models import ApiKey, Scope
 from haru.events import export as files
 from haru.events.duckdb import DuckStore
+from haru.events.stop import Stopped
 from haru.events.store import StoreUnavailable
 from haru.live import Live
 from haru.sites import registry
@@ -99,6 +100,18 @@ def test_rows_beyond_one_question_are_asked_for_with_the_next(browser, monkeypat
     assert len(whole) == 5
     monkeypatch.setattr(exports, "MOST_ROWS", 2)
     assert table(content(browser.get("/sites/example.com/export/pages.csv?period=all"))) == whole
+
+
+def test_an_export_ended_at_the_limit_is_504_and_says_what_to_ask_for(browser, monkeypatch) -> None:
+    def ended(*_: object) -> None:
+        raise Stopped("the limit")
+
+    monkeypatch.setattr(plane.get().reports, "answer", ended)
+    for path in ("/sites/example.com/export/pages.csv", "/sites/example.com/export.zip"):
+        answer = browser.get(path)
+        assert answer.status_code == 504
+        assert "Ask for a shorter period or fewer rows." in answer.content.decode()
+        assert "Content-Disposition" not in answer.headers
 
 
 def test_the_whole_view_is_a_zip_of_all_there_is(browser) -> None:
