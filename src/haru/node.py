@@ -328,6 +328,11 @@ class Node:
         """What every process that collects has counted."""
         return [self.collector.counts(), *self.workers.counts()]
 
+    def restarted(self) -> dict[str, int]:
+        """How often each task failed and was started again; of the writers of all processes together."""
+        writer = sum(each.restarts for each in self.counts())
+        return {**self.restarts, **({"writer": writer} if writer else {})}
+
     def spool_state(self) -> str:
         """Whether events can be accepted: ok, refusing, full or stopped."""
         counts = self.counts()
@@ -343,8 +348,11 @@ class Node:
             "spool": self.spool_state(),
             "store": "ok",
             "accounts": (self.pages_closed or "ok") if self.accounts_up else "does not answer",
-            "tasks": {task.get_name(): "ok" if not task.done() else "stopped" for task in self._tasks},
-            "restarts": dict(self.restarts),
+            "tasks": {
+                **{task.get_name(): "ok" if not task.done() else "stopped" for task in self._tasks},
+                "writer": "ok" if all(each.alive for each in self.counts()) else "stopped",
+            },
+            "restarts": self.restarted(),
         }
         try:
             async with asyncio.timeout(HEALTH_SECONDS):
@@ -359,7 +367,7 @@ class Node:
     def health_now(self) -> dict[str, Any]:
         """The same for pages, from another thread."""
         self.store.progress()
-        return {"spool": self.spool_state(), "restarts": dict(self.restarts)}
+        return {"spool": self.spool_state(), "restarts": self.restarted()}
 
     async def snapshot(self) -> metrics.Snapshot:
         """For /metrics."""
@@ -382,7 +390,7 @@ class Node:
             cache_hits=self.reports.cache.hits,
             cache_misses=self.reports.cache.misses,
             subscribers=self.live.watchers(),
-            restarts=dict(self.restarts),
+            restarts=self.restarted(),
             store_up=not self.store_fault,
             accounts_up=self.accounts_up,
         )

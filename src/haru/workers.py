@@ -95,6 +95,7 @@ def _sum(one: Counts | None, other: Counts) -> Counts:
             counts[key] = counts.get(key, 0) + count
     one.accepted += other.accepted
     one.commits += other.commits
+    one.restarts += other.restarts
     for field in ("seconds", "commit_seconds", "batch_events"):
         (a, x), (b, y) = getattr(one, field), getattr(other, field)
         setattr(one, field, ([m + n for m, n in zip(a, b, strict=True)], x + y))

@@ -330,8 +330,33 @@ def test_json_of_health_names_every_part(tmp_path: Path) -> None:
         server.start()
         found = json.loads(httpx.get(f"{server.url}/health").text)
         assert found["status"] == "ok"
-        assert set(found["tasks"]) == {"loader", "folding", "refresh", "collector", "visitors", "accounts"}
+        assert set(found["tasks"]) == {"loader", "folding", "refresh", "collector", "visitors", "accounts", "writer"}
         assert server.stop() == 0
+
+
+def test_each_task_that_fails_is_started_again_and_named(tmp_path: Path) -> None:
+    names = {"loader", "folding", "refresh", "collector", "visitors", "accounts", "writer"}
+    with Server(tmp_path / "data") as server:
+        token = server.add_site()
+        server.start(module="tests.crash.failing", ready="/health/live")
+        answered = [f"/{number}" for number in range(20)]
+        for path in answered:  # while they fail
+            assert server.collect(token, path).status_code == 200
+        until(lambda: set(dict(health(server)["restarts"])) == names, "each failed")  # type: ignore[call-overload]
+        until(lambda: is_well(server), "each goes on")
+        found = health(server)
+        assert found["tasks"] == dict.fromkeys(names, "ok")
+        assert found["restarts"] == dict.fromkeys(names, 1)
+        figures = httpx.get(f"{server.url}/metrics").text
+        for name in names:
+            assert f'haru_task_restarts_total{{task="{name}"}} 1.0' in figures
+        log = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
+        told = {line["task"] for line in log if line["event"] == "task_failed"}
+        assert told | {"accounts"} == names
+        assert any(line["event"] == "accounts_unavailable" for line in log)
+        answered.append("/after")
+        assert server.collect(token, "/after").status_code == 200
+        finish(server, answered)
 
 
 def test_accounts_that_come_late_with_the_known_password_keep_the_pages_shut_until_it_is_changed(

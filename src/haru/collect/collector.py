@@ -36,6 +36,7 @@ class Counts(msgspec.Struct):
     refusing: bool = False  # whether the disk refused the last commit
     full: bool = False  # whether the spool has grown to its limit
     alive: bool = True  # whether the thread that writes runs
+    restarts: int = 0  # how often that thread failed and went on
     seconds: tuple[list[int], float] = ([], 0.0)  # of answers: a histogram's counts and sum
     commit_seconds: tuple[list[int], float] = ([], 0.0)
     batch_events: tuple[list[int], float] = ([], 0.0)
@@ -77,6 +78,7 @@ class Collector:
             refusing=writer.refusing,
             full=writer.full,
             alive=writer.alive(),
+            restarts=writer.restarts,
             seconds=(endpoint.seconds.counts, endpoint.seconds.total),
             commit_seconds=(writer.commit_seconds.counts, writer.commit_seconds.total),
             batch_events=(writer.batch_events.counts, writer.batch_events.total),

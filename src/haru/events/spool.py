@@ -36,6 +36,7 @@ MOST_WAITING = 20_000  # events that wait for a commit: more are refused, as mem
 GATHER_SECONDS = 0.002  # an event waits this long at most for others that arrive meanwhile to share its commit
 TALLY_SECONDS = 1.0  # how long a refusal may wait in memory: what a kill can cost the ledger, never an event
 SIZE_SECONDS = 1.0  # between looks at how large the file has grown
+RESTART_SECONDS = 0.5  # before a thread that failed goes on
 CHECKPOINT_BYTES = 4 << 20  # of the write-ahead log: beyond it, it is copied into the file
 RESTART_BYTES = 64 << 20  # beyond it, writers are made to wait until it can begin again from its start
 FILE = "spool.sqlite3"
@@ -379,6 +380,7 @@ class Writer:
         self.committed = threading.Event()  # set after each commit; the loader waits for it
         self.refusing = False  # whether the disk refused the last commit
         self.full = False  # whether the spool has grown to its limit
+        self.restarts = 0  # how often the thread failed and went on
         self.commits = 0
         self.events = 0
         self.commit_seconds = Histogram((0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0))
@@ -457,19 +459,31 @@ class Writer:
 
     def _run(self) -> None:
         while True:
-            self._wake.wait(SIZE_SECONDS if self.full or self.refusing else None)
-            self._wake.clear()
-            closing = self._closing
-            waiting = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_BATCH))]
-            tallies = [self._tallies.popleft() for _ in range(len(self._tallies))]
-            if waiting or tallies or self.refusing:  # a disk that refused is tried again, asked or not
-                self._commit(waiting, tallies)
-            if time.monotonic() - self._size_seen > SIZE_SECONDS:
-                self._look_at_size()
-            if self._waiting:
+            try:
+                if self._turn():
+                    return
+            except BaseException as error:
+                # Without this thread nothing is collected: whatever went wrong is told, counted, and tried again.
+                self.restarts += 1
+                log.error("task_failed", task="writer", error=str(error), restart_in=RESTART_SECONDS, exc_info=error)
+                time.sleep(RESTART_SECONDS)
                 self._wake.set()
-            elif closing:
-                return
+
+    def _turn(self) -> bool:
+        """Wait for events, write them; true when the thread is to end."""
+        self._wake.wait(SIZE_SECONDS if self.full or self.refusing else None)
+        self._wake.clear()
+        closing = self._closing
+        waiting = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_BATCH))]
+        tallies = [self._tallies.popleft() for _ in range(len(self._tallies))]
+        if waiting or tallies or self.refusing:  # a disk that refused is tried again, asked or not
+            self._commit(waiting, tallies)
+        if time.monotonic() - self._size_seen > SIZE_SECONDS:
+            self._look_at_size()
+        if self._waiting:
+            self._wake.set()
+            return False
+        return closing
 
     def _commit(self, waiting: list[_Waiting], tallies: list[Tally]) -> None:
         outcomes: list[bool] | None = None
