@@ -110,9 +110,21 @@ def sign_in() -> Callable[..., Client]:
     return browser
 
 
+# They render the templates; one process runs them all, so that it can say which were not rendered.
+RENDERING = {"accounts", "sites", "web"}
+
+
+# First, as pytest-xdist reads the groups when its own turn comes.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks back on the whole run comes last; then the browser, whose driver keeps an event loop running."""
+    """What looks back on the whole run comes last; then the browser, whose driver keeps an event loop running.
+
+    Of several processes each runs whole files, as what a file sets up serves all its tests.
+    """
     items.sort(key=lambda item: 2 * bool(item.get_closest_marker("browser")) + bool(item.get_closest_marker("last")))
+    for item in items:
+        room = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group("pages" if room in RENDERING else f"{room}/{item.path.stem}"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
