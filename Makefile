@@ -31,7 +31,7 @@ check: $(VENV)/dev.stamp  ## Lint, format, types, and the direction of imports.
 bench: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Measure speed and memory; prints tables.
 	$(BIN)/python -m bench
 
-bench-query: $(VENV)/dev.stamp  ## Measure the questions of a dashboard; BENCH_SIZES=1,10,100 (millions of events).
+bench-query: $(VENV)/dev.stamp  ## Measure the questions of a dashboard on each store; BENCH_SIZES=1,10,100 (millions of events).
 	$(BIN)/python -m bench.query
 
 fuzz: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Send 100,000 faulty requests; prints a table.
