@@ -24,6 +24,8 @@ from django.conf import settings as django_settings  # noqa: E402
 
 # pytest-django sets Django up only when the settings are loaded by the time this file has run.
 assert django_settings.DATABASES
+# A process that pytest-xdist starts would load them before this file gives it a data folder of its own.
+del os.environ["DJANGO_SETTINGS_MODULE"]
 
 from django.core.cache import cache  # noqa: E402
 from django.test import Client  # noqa: E402
@@ -117,15 +119,22 @@ RENDERING = {"accounts", "sites", "web"}
 # First, as pytest-xdist reads the groups when its own turn comes.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks back on the whole run comes last; then the browser, whose driver keeps an event loop running.
+    """What takes minutes comes first, what looks back on the whole run last; then the browser, whose driver keeps an
+    event loop running.
 
     Of several processes each runs whole files, as what a file sets up serves all its tests.
     """
-    items.sort(key=lambda item: 2 * bool(item.get_closest_marker("browser")) + bool(item.get_closest_marker("last")))
+    items.sort(key=_turn)
     for item in items:
-        room = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group("pages" if room in RENDERING else f"{room}/{item.path.stem}"))
+        if not item.get_closest_marker("xdist_group"):
+            room = item.path.parent.name
+            item.add_marker(pytest.mark.xdist_group("pages" if room in RENDERING else f"{room}/{item.path.stem}"))
+
+
+def _turn(item: pytest.Item) -> int:
+    return next((turn for mark, turn in (("browser", 3), ("last", 2), ("long", 0)) if item.get_closest_marker(mark)), 1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes minutes, so it runs first")
     config.addinivalue_line("markers", "last: looks back on the whole run, so it runs at the end")

@@ -14,8 +14,13 @@ from tests.stats import made, parity, test_statement, test_vocabulary
 NUMBER = 2_000  # queries, each asked of every engine
 
 
-def test_every_engine_answers_as_the_second_implementation() -> None:
-    parity.run(NUMBER, derandomize=True)
+PARTS = 4  # which several processes share
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", [pytest.param(n, marks=pytest.mark.xdist_group(f"parity-{n}")) for n in range(PARTS)])
+def test_every_engine_answers_as_the_second_implementation(part: int) -> None:
+    parity.run(NUMBER // PARTS, part)
 
 
 # Journeys told by hand, with the numbers that they must give.
