@@ -19,7 +19,7 @@ demo: $(VENV)/run.stamp  ## Fill a demo site with 90 days of made-up traffic.
 	@$(BIN)/haru demo
 
 test: $(VENV)/dev.stamp $(BUILD)/.stamp chromium  ## Run every test.
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations 25
+	$(BIN)/pytest -n 2 --durations 25
 
 check: $(VENV)/dev.stamp  ## Lint, format, types, and the direction of imports.
 	$(BIN)/ruff check src tests bench tools

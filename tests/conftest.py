@@ -8,8 +8,10 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 _folder = Path(tempfile.mkdtemp(prefix="haru-tests-"))
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
@@ -114,27 +116,41 @@ def sign_in() -> Callable[..., Client]:
 
 # They render the templates; one process runs them all, so that it can say which were not rendered.
 RENDERING = {"accounts", "sites", "web"}
+# It takes minutes, so it comes in parts, which are shared.
+LONG = "test_every_engine_answers_as_the_second_implementation"
 
 
-# First, as pytest-xdist reads the groups when its own turn comes.
-@pytest.hookimpl(tryfirst=True)
+class Files(LoadScopeScheduling):
+    """Gives whole files to the processes that share a run, in order, as what a file sets up serves all its tests."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.config.option.loadscopereorder = False
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, name = nodeid.partition("::")
+        if name.startswith(LONG):
+            return nodeid
+        return "pages" if Path(file).parent.name in RENDERING else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files:
+    return Files(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes minutes comes first, what looks back on the whole run last; then the browser, whose driver keeps an
     event loop running.
-
-    Of several processes each runs whole files, as what a file sets up serves all its tests.
     """
     items.sort(key=_turn)
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            room = item.path.parent.name
-            item.add_marker(pytest.mark.xdist_group("pages" if room in RENDERING else f"{room}/{item.path.stem}"))
 
 
 def _turn(item: pytest.Item) -> int:
-    return next((turn for mark, turn in (("browser", 3), ("last", 2), ("long", 0)) if item.get_closest_marker(mark)), 1)
+    if item.name.startswith(LONG):
+        return 0
+    return 1 + 2 * bool(item.get_closest_marker("browser")) + bool(item.get_closest_marker("last"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "long: takes minutes, so it runs first")
     config.addinivalue_line("markers", "last: looks back on the whole run, so it runs at the end")

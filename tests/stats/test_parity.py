@@ -17,8 +17,7 @@ NUMBER = 2_000  # queries, each asked of every engine
 PARTS = 4  # which several processes share
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("part", [pytest.param(n, marks=pytest.mark.xdist_group(f"parity-{n}")) for n in range(PARTS)])
+@pytest.mark.parametrize("part", range(PARTS))
 def test_every_engine_answers_as_the_second_implementation(part: int) -> None:
     parity.run(NUMBER // PARTS, part)
 
