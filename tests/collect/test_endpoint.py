@@ -16,10 +16,11 @@ from haru.collect.pipeline import Pipeline
 from haru.collect.ratelimit import RateLimit
 from haru.collect.senders import SenderTable
 from haru.collect.visitor import Salts
-from haru.events import spool as spool_module
+from haru.events import writer as writer_module
 from haru.events.event import Event
 from haru.events.ledger import Tally
-from haru.events.spool import Outcome, Spool, SpoolUnavailable, Writer
+from haru.events.spool import Spool, SpoolUnavailable
+from haru.events.writer import Outcome, Writer
 from haru.settings import read
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -234,7 +235,7 @@ async def test_a_spool_at_its_limit_is_503_and_takes_events_again_when_it_has_ro
         if statuses[-1] == 503:
             break
         if len(statuses) % 100 == 0:
-            await asyncio.sleep(spool_module.SIZE_SECONDS / 4)
+            await asyncio.sleep(writer_module.SIZE_SECONDS / 4)
     assert statuses[-1] == 503
     assert (await door.ask())[1]["retry-after"] == "60"
     assert door.writer.full
@@ -242,7 +243,7 @@ async def test_a_spool_at_its_limit_is_503_and_takes_events_again_when_it_has_ro
     assert len(door.events()) == accepted
     door.spool.acknowledge(1 << 40)
     for _ in range(50):
-        await asyncio.sleep(spool_module.SIZE_SECONDS / 10)
+        await asyncio.sleep(writer_module.SIZE_SECONDS / 10)
         if not door.writer.full:
             break
     assert (await door.ask())[0] == 200

@@ -11,7 +11,7 @@ from haru import cli, node
 from haru.collect.visitor import Salts
 from haru.events.duckdb import DuckStore
 from haru.events.loader import Loader
-from haru.events.spool import Writer
+from haru.events.writer import Writer
 from haru.live import Live
 from haru.stats.report import Reports
 from haru.web import setup

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from haru import cli
-from haru.events import spool
+from haru.events import writer
 from haru.events.claims import Claims
 from haru.events.duckdb import DuckStore
 from haru.events.spool import Spool, Spools, Transaction
@@ -17,8 +17,8 @@ from haru.events.spool import Spool, Spools, Transaction
 MOMENTS: dict[str, tuple[Any, str, str]] = {
     "before the spool's commit": (Spool, "write", "before"),
     "in the midst of the spool's commit": (Transaction, "append_body", "after"),
-    "between the spool's commit and the answer": (spool, "_settle", "before"),
-    "after the answer": (spool, "_settle", "after"),
+    "between the spool's commit and the answer": (writer, "_settle", "before"),
+    "after the answer": (writer, "_settle", "after"),
     "when the spool was read": (Spools, "read", "after"),
     "when keys were claimed": (Claims, "duplicates", "after"),
     "before the store's commit": (DuckStore, "load", "before"),

@@ -11,7 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from haru.events import spool as spool_module
-from haru.events.spool import Spool, SpoolFull, Spools, SpoolUnavailable, Writer
+from haru.events import writer as writer_module
+from haru.events.spool import Spool, SpoolFull, Spools, SpoolUnavailable
+from haru.events.writer import Writer
 from tests.events.made import NOON, event
 
 
@@ -140,7 +142,7 @@ async def test_events_of_the_next_turns_of_the_loop_share_the_commit_but_wait_on
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(spool_module, "time", SimpleNamespace(**vars(time) | {"perf_counter": lambda: now}))
+    monkeypatch.setattr(writer_module, "time", SimpleNamespace(**vars(time) | {"perf_counter": lambda: now}))
     writer = Writer(Spool(tmp_path / "spool.sqlite3"), asyncio.get_running_loop())
     wake = writer._wake.set
     woken: list[int] = []
@@ -159,7 +161,7 @@ async def test_events_of_the_next_turns_of_the_loop_share_the_commit_but_wait_on
 
     await one_a_turn(500)
     assert woken == [], "while each turn brings one, all wait for the same commit"
-    now = spool_module.GATHER_SECONDS
+    now = writer_module.GATHER_SECONDS
     await one_a_turn(1)
     assert woken == [501], "but not for ever"
     assert await writer.written(event(), "a key")  # answered after those before it
@@ -188,7 +190,7 @@ async def test_a_refusing_disk_is_tried_again_although_nobody_asks(tmp_path: Pat
 
 
 async def test_what_waits_for_a_commit_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool_module, "MOST_WAITING", 5)
+    monkeypatch.setattr(writer_module, "MOST_WAITING", 5)
     writer = Writer(Spool(tmp_path / "spool.sqlite3"), asyncio.get_running_loop())
     outcomes = await asyncio.gather(*(writer.written(event()) for _ in range(8)), return_exceptions=True)
     assert [isinstance(outcome, SpoolFull) for outcome in outcomes] == [False] * 5 + [True] * 3

@@ -18,8 +18,9 @@ from haru.collect.pipeline import Pipeline
 from haru.collect.ratelimit import RateLimit
 from haru.collect.senders import SenderTable, Shared
 from haru.collect.visitor import Salts
-from haru.events.spool import Spool, Writer
+from haru.events.spool import Spool
 from haru.events.stores import spool_path
+from haru.events.writer import Writer
 from haru.settings import Settings
 
 HOUSEKEEPING_SECONDS = 1.0

@@ -24,7 +24,8 @@ from haru.collect.pipeline import Hit, Pipeline
 from haru.collect.ratelimit import RateLimit
 from haru.collect.refusals import Refusal, Refused
 from haru.events.histogram import Histogram
-from haru.events.spool import Outcome, SpoolFull, SpoolUnavailable, Writer
+from haru.events.spool import SpoolFull, SpoolUnavailable
+from haru.events.writer import Outcome, Writer
 from haru.settings import Settings
 
 log = structlog.get_logger()
