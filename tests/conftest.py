@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes minutes comes first, what looks back on the whole run last; then the browser, whose driver keeps an
     event loop running.
     """
+    names = Counter(item.nodeid for item in items)
+    if several := [name for name, count in names.items() if count > 1]:
+        # Processes that share a run would run one of them only.
+        raise pytest.UsageError(f"tests have the same name: {', '.join(several)}")
     items.sort(key=_turn)
 
 
