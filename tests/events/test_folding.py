@@ -55,12 +55,28 @@ def test_a_folded_visit_holds_the_facts_of_all_its_events() -> None:
 def test_folding_a_few_events_at_a_time_comes_to_the_same() -> None:
     store, at_once = filled(EVENTS), filled(EVENTS)
     at_once.fold()
-    left = len(EVENTS)
-    while left:
-        before, left = left, store.fold(1)
-        assert left == before - 1
+    steps = 1
+    while store.fold(1):
+        steps += 1
+    assert steps == len(EVENTS)
     assert visits(store) == visits(at_once)
     assert store.fold() == 0
+
+
+def test_a_step_skips_ids_that_no_event_has_and_says_how_many_wait() -> None:
+    store = filled(EVENTS)
+    assert [store.fold(150) for _ in range(4)] == [4, 3, 1, 0]
+    assert folded(store) == 400
+
+
+def test_a_late_event_of_an_old_visit_reaches_far_back() -> None:
+    late = stored(900, NOON + MINUTE, 100, path="/late", visitor_id=7)
+    store, at_once = filled([*EVENTS, late]), filled([*EVENTS, late])
+    while store.fold(100):
+        pass
+    at_once.fold(1000)
+    assert visits(store) == visits(at_once)
+    assert visits(store)[0][2] == 3  # pageviews
 
 
 def test_a_visitor_who_comes_back_is_not_alone_any_more() -> None:

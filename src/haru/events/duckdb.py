@@ -15,7 +15,7 @@ from sqlalchemy.sql import ClauseElement
 
 from haru.disk import sync_folder
 from haru.events.event import COLUMNS, Origin
-from haru.events.folding import END, FOLD, FOLDED_AT_ONCE, TABLES, UNFOLD
+from haru.events.folding import FIRST, FOLD, FOLDED_AT_ONCE, NEXT, TABLES, UNFOLD, WAITING
 from haru.events.ledger import Tally, merged
 from haru.events.migrations import Migration, migrate
 from haru.events.stop import Stop
@@ -164,19 +164,23 @@ class DuckStore:
         """See `Folding.fold`."""
         with self._folding, self._errors(), self._cursor() as cursor:
             last = _folded(cursor)
-            ((end,),) = cursor.execute(END, [last, most]).fetchall()
+            ((end, least),) = cursor.execute(NEXT, [last, most]).fetchall()
             if end is None:
-                return 0
+                ((first,),) = cursor.execute(FIRST, [last]).fetchall()
+                if first is None:
+                    return 0
+                ((end, least),) = cursor.execute(NEXT, [first - 1, most]).fetchall()
+            given = {"$1": last, "$2": end, "$3": least}
             cursor.execute("BEGIN")
             try:
                 for statement in FOLD:
-                    cursor.execute(statement, [last, end] if "$1" in statement else [])
+                    cursor.execute(*_numbered(statement, given))
                 cursor.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(duckdb.Error):
                     cursor.execute("ROLLBACK")
                 raise
-            ((waiting,),) = cursor.execute("SELECT count(*) FROM event WHERE id > $1", [end]).fetchall()
+            ((waiting,),) = cursor.execute(WAITING, [end, most]).fetchall()
             return int(waiting)
 
     def unfolded(self) -> int:
@@ -335,6 +339,11 @@ def _prepare(database: duckdb.DuckDBPyConnection) -> None:
         database.execute("COMMIT")
 
     migrate(MIGRATIONS, version, apply)
+
+
+def _numbered(statement: str, given: Mapping[str, int]) -> tuple[str, dict[str, int]]:
+    """The statement with those of the values that it has a place for: the engine refuses others."""
+    return statement, {place[1:]: value for place, value in given.items() if place in statement}
 
 
 def _last_id(cursor: duckdb.DuckDBPyConnection) -> int:

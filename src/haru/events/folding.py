@@ -60,20 +60,33 @@ TABLES = (
 _SELECT = ", ".join(f"{expression} AS {name}" for name, (_, expression) in VISIT_COLUMNS.items())
 _NAMES = ", ".join(VISIT_COLUMNS)
 
-# Folds the events with ids in ($1, $2]: the visits that have one are made anew from all of their events. `alone` says
-# that no other folded visit has the same visitor, so that the visitor is told from all others when counted.
+# Folds the events with ids in ($1, $2], whose visits all have an id of $3 or more: the visits that have one are made
+# anew from all of their events. An event's id is never below its visit's, so $3 bounds what is read of events and of
+# folded visits: the engine knows the least and the greatest id of each of its blocks. `alone` says that no other folded
+# visit has the same visitor, so that the visitor is told from all others when counted. When a visitor was here before
+# is not known, so that is looked up among all visits, once.
 FOLD = (
-    f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT {_SELECT} FROM event WHERE id <= $2 "
-    "AND visit_id IN (SELECT visit_id FROM event WHERE id > $1 AND id <= $2) GROUP BY visit_id",
-    "DELETE FROM visit WHERE id IN (SELECT id FROM fresh)",
-    "UPDATE visit SET alone = false WHERE alone AND visitor_id IN (SELECT visitor_id FROM fresh)",
+    "CREATE OR REPLACE TEMP TABLE changed AS SELECT DISTINCT visit_id FROM event WHERE id > $1 AND id <= $2",
+    f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT {_SELECT} FROM event WHERE id <= $2 AND id >= $3 "
+    "AND visit_id IN (SELECT visit_id FROM changed) GROUP BY visit_id",
+    "DELETE FROM visit WHERE id >= $3 AND id IN (SELECT id FROM fresh)",
+    "CREATE OR REPLACE TEMP TABLE known AS SELECT id, visitor_id, alone FROM visit "
+    "WHERE visitor_id IN (SELECT visitor_id FROM fresh)",
+    "UPDATE visit SET alone = false WHERE id >= (SELECT min(id) FROM known WHERE alone) "
+    "AND id IN (SELECT id FROM known WHERE alone)",
     f"INSERT INTO visit SELECT {_NAMES}, count(*) OVER (PARTITION BY visitor_id) = 1 "
-    "AND visitor_id NOT IN (SELECT visitor_id FROM visit) FROM fresh ORDER BY site_id, first_at",
+    "AND visitor_id NOT IN (SELECT visitor_id FROM known) FROM fresh ORDER BY site_id, first_at",
     "UPDATE folded SET last_id = $2 WHERE last_id = $1",
+    "DROP TABLE changed",
     "DROP TABLE fresh",
+    "DROP TABLE known",
 )
-# The last of the next events to fold: after $1, and about $2 of them.
-END = "SELECT max(id) FROM event, (SELECT min(id) AS first FROM event WHERE id > $1) WHERE id > $1 AND id < first + $2"
+# Of the $2 ids after $1: the greatest that an event has, and the least id of its visits.
+NEXT = "SELECT max(id), min(visit_id) FROM event WHERE id > $1 AND id <= $1 + $2"
+# The event after $1, where ids are missing.
+FIRST = "SELECT min(id) FROM event WHERE id > $1"
+# How many events come after $1, counted to $2.
+WAITING = "SELECT count(*) FROM (SELECT id FROM event WHERE id > $1 LIMIT $2)"
 
 # What is loaded with an id that was folded already, by a copy of another store, has all visits folded again.
 UNFOLD = ("DELETE FROM visit", "UPDATE folded SET last_id = 0")

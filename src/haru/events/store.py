@@ -110,7 +110,11 @@ class Folding(Protocol):
     """What a store can do beside, that keeps a table `visit` of folded visits: see `haru.events.folding`."""
 
     def fold(self, most: int = ...) -> int:
-        """Fold the next events, `most` at most; how many wait then. Answers stay the same, and come sooner."""
+        """Fold the next events, `most` at most; how many wait then, counted to `most`.
+
+        Answers stay the same, and come sooner. What a step reads does not grow with what is stored, but for the ids of
+        visitors, among which those who came back are looked up.
+        """
 
     def unfolded(self) -> int:
         """About how many events are not folded yet."""
