@@ -34,6 +34,11 @@ def visits(store: DuckStore) -> list[tuple[Any, ...]]:
     return sorted(store.fetch(select(*(column(name) for name in names)).select_from(table("visit"))))
 
 
+def pages(store: DuckStore) -> list[tuple[Any, ...]]:
+    names = ("visit_id", "path", "visitor_id", "pageviews", "events", "alone")
+    return sorted(store.fetch(select(*(column(name) for name in names)).select_from(table("page"))))
+
+
 def folded(store: DuckStore) -> int:
     ((last,),) = store.fetch(select(column("last_id")).select_from(table("folded")))
     return int(last)
@@ -52,6 +57,41 @@ def test_a_folded_visit_holds_the_facts_of_all_its_events() -> None:
     assert (folded(store), store.unfolded()) == (400, 0)
 
 
+def test_each_page_of_a_folded_visit_has_its_own_counts_and_the_times_of_the_visit() -> None:
+    store = filled(EVENTS)
+    assert isinstance(store, Folding)
+    store.fold()
+    assert pages(store) == [
+        (100, "/in", 7, 1, 1, True),
+        (100, "/mid", 7, 0, 1, True),
+        (100, "/out", 7, 1, 1, True),
+        (200, "/b", 7, 1, 1, True),
+        (300, "/a", 9, 1, 1, True),
+        (300, "/early", 9, 1, 1, True),
+    ]
+    times = (column("first_at"), column("last_at"))
+    of_pages = store.fetch(select(column("visit_id"), *times).select_from(table("page")).distinct())
+    assert sorted(of_pages) == sorted(store.fetch(select(column("id"), *times).select_from(table("visit"))))
+
+
+def test_a_visitor_who_comes_back_is_alone_on_the_pages_not_seen_before() -> None:
+    again = [*EVENTS, *journey(500, NOON + 2 * HOUR, (0, "/out"), (1, "/new"), visitor_id=7)]
+    store, at_once = filled(again), filled(again)
+    store.fold(400)
+    assert all(alone for *_, alone in pages(store))
+    while store.fold(50):
+        pass
+    at_once.fold(1000)
+    assert pages(store) == pages(at_once)
+    assert {(visit, path): alone for visit, path, *_, alone in pages(store) if visit in {100, 500}} == {
+        (100, "/in"): True,
+        (100, "/mid"): True,
+        (100, "/out"): False,
+        (500, "/new"): True,
+        (500, "/out"): False,
+    }
+
+
 def test_folding_a_few_events_at_a_time_comes_to_the_same() -> None:
     store, at_once = filled(EVENTS), filled(EVENTS)
     at_once.fold()
@@ -60,6 +100,7 @@ def test_folding_a_few_events_at_a_time_comes_to_the_same() -> None:
         steps += 1
     assert steps == len(EVENTS)
     assert visits(store) == visits(at_once)
+    assert pages(store) == pages(at_once)
     assert store.fold() == 0
 
 
@@ -95,10 +136,11 @@ def test_rows_that_do_not_follow_those_of_before_have_all_visits_folded_again() 
     store, at_once = filled(EVENTS[4:]), filled(EVENTS)
     store.fold()
     store.load(next(filled(EVENTS[:4]).scan(None, 0, NOON * 2)), Progress(400))
-    assert (folded(store), visits(store)) == (0, [])
+    assert (folded(store), visits(store), pages(store)) == (0, [], [])
     store.fold()
     at_once.fold()
     assert visits(store) == visits(at_once)
+    assert pages(store) == pages(at_once)
 
 
 def test_a_site_is_deleted_with_its_folded_visits() -> None:
@@ -106,4 +148,5 @@ def test_a_site_is_deleted_with_its_folded_visits() -> None:
     store.fold()
     store.delete_site(1)
     assert [row[0] for row in visits(store)] == [500]
+    assert [row[0] for row in pages(store)] == [500]
     assert store.fold() == 0

@@ -10,7 +10,7 @@ from haru.events.duckdb import DuckStore
 from haru.stats.query import parse
 from haru.stats.report import Reports, StatsSite
 from tests import reference
-from tests.stats.made import DAY, HOUR, MINUTE, assert_same, filled, journey, ms
+from tests.stats.made import DAY, HOUR, MINUTE, assert_same, filled, journey, ms, rows, stored
 
 NOON = ms("2026-05-20 12:00")
 MIDNIGHT = ms("2026-05-20 00:00")
@@ -41,13 +41,19 @@ class Watched(DuckStore):
         return super().fetch(statement, parameters, stop)
 
 
-def half_folded() -> Watched:
-    """The first events folded, the later ones not."""
-    store = filled(FOLDED + LATER)
+def watched(events: list[dict[str, Any]]) -> Watched:
+    """A store with these events, none of them folded."""
+    store = filled(events)
     assert isinstance(store, DuckStore)
     store.__class__ = Watched
     assert isinstance(store, Watched)
     store.asked = []
+    return store
+
+
+def half_folded() -> Watched:
+    """The first events folded, the later ones not."""
+    store = watched(FOLDED + LATER)
     assert store.fold(599) == len(LATER)
     return store
 
@@ -67,10 +73,94 @@ def test_a_visitor_who_was_alone_and_came_again_is_one() -> None:
     assert row.metrics[0] == 5  # with six visits
 
 
+# Over these days: a visitor with two visits on one day and a page that both saw, one who was there for two days without a
+# longer pause than 25 minutes, visits that go over a midnight inside the period and over its ends, one with no pageview.
+WEEK = [
+    *journey(100, NOON, (0, "/"), (2, "/a"), visitor_id=1, source="Google"),
+    *journey(200, NOON + HOUR, (0, "/a"), visitor_id=1),
+    *journey(300, NOON, (0, "/"), visitor_id=2, source="Google"),
+    *journey(400, MIDNIGHT - 5 * MINUTE, (0, "/in"), (10, "/a"), visitor_id=4),
+    *journey(500, MIDNIGHT + DAY - 5 * MINUTE, (0, "/b"), (10, "/out"), visitor_id=5),
+    *journey(600, MIDNIGHT + 7 * DAY - 5 * MINUTE, (0, "/b"), (10, "/a"), visitor_id=6),
+    *journey(700, NOON + 2 * DAY, (0, "/a!signup"), visitor_id=7),
+    *journey(800, NOON + DAY, *((25 * n, "/long") for n in range(120)), visitor_id=8),
+    *journey(1000, NOON + 3 * DAY, (0, "/"), visitor_id=8),
+]
+NEWER = [
+    stored(1100, NOON + 5 * MINUTE, 300, visitor_id=2, source="Google", path="/late"),
+    *journey(1101, NOON + 4 * DAY, (0, "/a"), visitor_id=9),
+    *journey(1102, NOON + 5 * HOUR, (0, "/a"), visitor_id=2),
+]
+OF_EVENTS: list[dict[str, Any]] = [
+    {"metrics": ["visitors"], "dimensions": ["visit:source"]},
+    {"metrics": ["visitors", "pageviews"], "dimensions": ["visit:source"], "filters": [["is", "visit:device", [""]]]},
+    {"metrics": ["visitors"], "dimensions": ["time:day"]},
+    {"metrics": ["visits", "visitors"], "dimensions": ["time:day", "visit:source"]},
+    {"metrics": ["visits"], "dimensions": ["time:week"], "filters": [["is", "visit:source", ["Google"]]]},
+    {"metrics": ["visitors"], "dimensions": ["event:page"]},
+    {"metrics": ["visitors", "visits", "pageviews", "events"], "dimensions": ["event:page"]},
+    {"metrics": ["pageviews"], "dimensions": ["event:page"], "filters": [["contains", "event:page", ["a"]]]},
+]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu"])
+@pytest.mark.parametrize("query", OF_EVENTS)
+@pytest.mark.parametrize("later", [[], NEWER])
+def test_what_events_tell_is_the_same_from_folded_rows(
+    query: dict[str, Any], zone: str, later: list[dict[str, Any]]
+) -> None:
+    store = watched(WEEK + later)
+    store.fold(1099)
+    query = {"date_range": ["2026-05-20", "2026-05-26"], **query}
+    answer = Reports(store).answer(StatsSite(1, zone), parse(query), NOON + 9 * DAY)
+    assert_same(answer, reference.answer(WEEK + later, query, zone, NOON + 9 * DAY), query)
+    assert any("FROM visit" in asked or "FROM page" in asked for asked in store.asked)
+
+
+def test_a_day_that_is_shorter_or_longer_than_others_holds_its_visits() -> None:
+    midnight = ms("2026-10-25 23:00")  # in Berlin, where this day has 25 hours; that of spring has 23
+    events = [
+        *journey(100, midnight - 2 * HOUR, (0, "/"), (25, "/a"), (50, "/b"), (70, "/c"), visitor_id=1),
+        *journey(200, midnight - 10 * MINUTE, (0, "/"), (20, "/a"), visitor_id=2),
+        *journey(300, ms("2026-03-29 21:50"), (0, "/"), (20, "/a"), visitor_id=3),
+    ]
+    query = {
+        "metrics": ["visitors", "visits"],
+        "date_range": ["2026-03-01", "2026-10-31"],
+        "dimensions": ["time:day"],
+    }
+    store = watched(events)
+    store.fold()
+    answer = Reports(store).answer(StatsSite(1, "Europe/Berlin"), parse(query), midnight + 30 * DAY)
+    assert_same(answer, reference.answer(events, query, "Europe/Berlin", midnight + 30 * DAY), query)
+    assert rows(answer) == [
+        ("2026-03-29", 1, 1),
+        ("2026-03-30", 1, 1),
+        ("2026-10-25", 2, 2),
+        ("2026-10-26", 1, 1),
+    ]
+    assert any("FROM visit" in asked for asked in store.asked)
+
+
+def test_while_much_is_not_folded_a_short_period_is_asked_of_the_events() -> None:
+    store = watched(WEEK + NEWER)
+    store.fold(1099)
+    query = {"metrics": ["visitors"], "dimensions": ["event:page"], "date_range": ["2026-05-20", "2026-05-20"]}
+    Reports(store).answer(StatsSite(1, "UTC"), parse(query), NOON + 9 * DAY)
+    assert not any("FROM page" in asked for asked in store.asked)
+    while store.fold():
+        pass
+    Reports(store).answer(StatsSite(1, "UTC"), parse(query), NOON + 9 * DAY)
+    assert any("FROM page" in asked for asked in store.asked)
+
+
 @pytest.mark.parametrize(
     "query",
     [
-        {"metrics": ["visitors"], "dimensions": ["visit:source"]},
+        {"metrics": ["visitors"], "dimensions": ["time:hour"]},
+        {"metrics": ["pageviews"], "dimensions": ["time:day"]},
+        {"metrics": ["visitors"], "dimensions": ["event:page"], "filters": [["is", "visit:source", ["Google"]]]},
+        {"metrics": ["time_on_page"], "dimensions": ["event:page"]},
         {"metrics": ["bounce_rate"], "dimensions": ["event:page"]},
         {"metrics": ["bounce_rate"], "filters": [["is", "event:page", ["/a"]]]},
         {"metrics": ["bounce_rate"], "filters": [["has_done", ["is", "event:page", ["/a"]]]]},
@@ -82,4 +172,4 @@ def test_what_folded_visits_do_not_hold_is_asked_of_the_events(query: dict[str, 
     query = {"date_range": ["2026-05-20", "2026-05-20"], **query}
     answer = Reports(store).answer(StatsSite(1, "UTC"), parse(query), NOON + 3 * DAY)
     assert_same(answer, reference.answer(FOLDED + LATER, query, "UTC", NOON + 3 * DAY), query)
-    assert not any("FROM visit" in asked and "alone" in asked for asked in store.asked)
+    assert not any("alone" in asked for asked in store.asked)

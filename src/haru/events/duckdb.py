@@ -15,7 +15,7 @@ from sqlalchemy.sql import ClauseElement
 
 from haru.disk import sync_folder
 from haru.events.event import COLUMNS, Origin
-from haru.events.folding import FIRST, FOLD, FOLDED_AT_ONCE, NEXT, TABLES, UNFOLD, WAITING
+from haru.events.folding import FIRST, FOLD, FOLDED_AT_ONCE, NEXT, PAGE_TABLE, TABLES, UNFOLD, WAITING
 from haru.events.ledger import Tally, merged
 from haru.events.migrations import Migration, migrate
 from haru.events.stop import Stop
@@ -45,6 +45,7 @@ MIGRATIONS = (
         ),
     ),
     Migration(2, "folded visits", TABLES),
+    Migration(3, "folded pages of visits", (PAGE_TABLE, *UNFOLD)),
 )
 _SCANNED = 5_000  # rows of a scan that are in memory at once
 _ORIGIN = Origin.__struct_fields__
@@ -256,9 +257,8 @@ class DuckStore:
     def delete_site(self, site_id: int) -> None:
         """See `Store.delete_site`."""
         with self._folding, self._writing, self._errors(), self._cursor() as cursor:
-            cursor.execute("DELETE FROM visit WHERE site_id = $1", [site_id])
-            cursor.execute("DELETE FROM event WHERE site_id = $1", [site_id])
-            cursor.execute("DELETE FROM refusal WHERE site_id = $1", [site_id])
+            for table in ("visit", "page", "event", "refusal"):
+                cursor.execute(f"DELETE FROM {table} WHERE site_id = $1", [site_id])
 
     def destroy(self) -> None:
         """See `Store.destroy`."""

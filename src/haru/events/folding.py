@@ -1,15 +1,17 @@
-"""Visits folded: one row for each visit with its facts, kept beside the events so that questions need not group them.
+"""Visits folded: a row for each visit with its facts, and one for each of its pages, kept beside the events so that
+questions need not group them.
 
-The table `visit` is derived from `event` and can be made again at any time. It holds every visit that has an event with
-an id up to `folded.last_id`, whole as far as that id: what came later is added when the next events are folded. A
-question takes what is folded and looks at the events of the few visits that are not, or not wholly (stats/folded.py).
+The tables `visit` and `page` are derived from `event` and can be made again at any time. They hold every visit that has
+an event with an id up to `folded.last_id`, whole as far as that id: what came later is added when the next events are
+folded. A question takes what is folded and looks at the events of the few visits that are not, or not wholly
+(stats/folded.py).
 """
 
 from __future__ import annotations
 
 from haru.events.event import COLUMNS, ENGAGEMENT, PAGEVIEW, Origin
 
-FOLDED_AT_ONCE = 100_000  # events: about a second, and a bound on memory
+FOLDED_AT_ONCE = 300_000  # events: one to two seconds, and a bound on memory
 
 _ORIGIN = Origin.__struct_fields__
 _KIND = dict(COLUMNS)
@@ -57,29 +59,59 @@ TABLES = (
     "INSERT INTO folded SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM folded)",
 )
 
-_SELECT = ", ".join(f"{expression} AS {name}" for name, (_, expression) in VISIT_COLUMNS.items())
-_NAMES = ", ".join(VISIT_COLUMNS)
+# The pages of a visit, with the times of the visit. That `alone` is so for a page is said of the visitor and the page.
+PAGE_COLUMNS: dict[str, tuple[str, str]] = {
+    "visit_id": ("BIGINT", "visit_id"),
+    "path": ("VARCHAR", "path"),
+    "site_id": ("BIGINT", "any_value(event.site_id)"),
+    "visitor_id": ("BIGINT", "any_value(fresh.visitor_id)"),
+    "first_at": ("TIMESTAMP", "any_value(fresh.first_at)"),
+    "last_at": ("TIMESTAMP", "any_value(fresh.last_at)"),
+    "pageviews": ("BIGINT", f"count(*) FILTER ({_VIEW})"),
+    "events": ("BIGINT", f"count(*) FILTER ({_LASTING})"),
+}
+PAGE_TABLE = (
+    "CREATE TABLE IF NOT EXISTS page ("
+    + ", ".join(f"{name} {kind} NOT NULL" for name, (kind, _) in PAGE_COLUMNS.items())
+    + ", alone BOOLEAN NOT NULL)"
+)
+
+
+def _selected(columns: dict[str, tuple[str, str]]) -> str:
+    return ", ".join(f"{expression} AS {name}" for name, (_, expression) in columns.items())
+
+
+_AGAIN = (
+    "visit_id >= (SELECT min(id) FROM known) AND visit_id IN (SELECT id FROM known) "
+    "AND (visitor_id, path) IN (SELECT (visitor_id, path) FROM fresh_page)"
+)
 
 # Folds the events with ids in ($1, $2], whose visits all have an id of $3 or more: the visits that have one are made
 # anew from all of their events. An event's id is never below its visit's, so $3 bounds what is read of events and of
 # folded visits: the engine knows the least and the greatest id of each of its blocks. `alone` says that no other folded
-# visit has the same visitor, so that the visitor is told from all others when counted. When a visitor was here before
-# is not known, so that is looked up among all visits, once.
+# row has the same visitor, and page where it is one of a page, so that the visitor is told from all others when
+# counted. When a visitor was here before is not known, so that is looked up among all visits, once.
 FOLD = (
     "CREATE OR REPLACE TEMP TABLE changed AS SELECT DISTINCT visit_id FROM event WHERE id > $1 AND id <= $2",
-    f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT {_SELECT} FROM event WHERE id <= $2 AND id >= $3 "
+    f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT {_selected(VISIT_COLUMNS)} FROM event WHERE id <= $2 AND id >= $3 "
     "AND visit_id IN (SELECT visit_id FROM changed) GROUP BY visit_id",
+    f"CREATE OR REPLACE TEMP TABLE fresh_page AS SELECT {_selected(PAGE_COLUMNS)} FROM event "
+    "JOIN fresh ON fresh.id = event.visit_id WHERE event.id <= $2 AND event.id >= $3 GROUP BY visit_id, path",
     "DELETE FROM visit WHERE id >= $3 AND id IN (SELECT id FROM fresh)",
+    "DELETE FROM page WHERE visit_id >= $3 AND visit_id IN (SELECT id FROM fresh)",
     "CREATE OR REPLACE TEMP TABLE known AS SELECT id, visitor_id, alone FROM visit "
     "WHERE visitor_id IN (SELECT visitor_id FROM fresh)",
+    f"CREATE OR REPLACE TEMP TABLE known_page AS SELECT visitor_id, path FROM page WHERE {_AGAIN}",
     "UPDATE visit SET alone = false WHERE id >= (SELECT min(id) FROM known WHERE alone) "
     "AND id IN (SELECT id FROM known WHERE alone)",
-    f"INSERT INTO visit SELECT {_NAMES}, count(*) OVER (PARTITION BY visitor_id) = 1 "
+    f"UPDATE page SET alone = false WHERE alone AND {_AGAIN}",
+    f"INSERT INTO visit SELECT {', '.join(VISIT_COLUMNS)}, count(*) OVER (PARTITION BY visitor_id) = 1 "
     "AND visitor_id NOT IN (SELECT visitor_id FROM known) FROM fresh ORDER BY site_id, first_at",
+    f"INSERT INTO page SELECT {', '.join(PAGE_COLUMNS)}, count(*) OVER (PARTITION BY visitor_id, path) = 1 "
+    "AND (visitor_id, path) NOT IN (SELECT (visitor_id, path) FROM known_page) FROM fresh_page "
+    "ORDER BY site_id, first_at",
     "UPDATE folded SET last_id = $2 WHERE last_id = $1",
-    "DROP TABLE changed",
-    "DROP TABLE fresh",
-    "DROP TABLE known",
+    *(f"DROP TABLE {name}" for name in ("changed", "fresh", "fresh_page", "known", "known_page")),
 )
 # Of the $2 ids after $1: the greatest that an event has, and the least id of its visits.
 NEXT = "SELECT max(id), min(visit_id) FROM event WHERE id > $1 AND id <= $1 + $2"
@@ -89,4 +121,4 @@ FIRST = "SELECT min(id) FROM event WHERE id > $1"
 WAITING = "SELECT count(*) FROM (SELECT id FROM event WHERE id > $1 LIMIT $2)"
 
 # What is loaded with an id that was folded already, by a copy of another store, has all visits folded again.
-UNFOLD = ("DELETE FROM visit", "UPDATE folded SET last_id = 0")
+UNFOLD = ("DELETE FROM visit", "DELETE FROM page", "UPDATE folded SET last_id = 0")

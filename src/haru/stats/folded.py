@@ -1,12 +1,15 @@
-"""Questions over folded visits: the same rows as `statement` finds in the events, from one ready row for each visit.
+"""Questions over folded visits: the same rows as `statement` finds in the events, from rows that are ready.
 
-A store that folds (`haru.events.store.Folding`) has a table `visit`. A visit in it is taken as it is when it lies
-wholly inside the period and has no event that is not folded; the few others are made from their events, as ever.
-Visitors who have one visit in all are counted without being told apart: that is what takes the time of a question.
+A store that folds (`haru.events.store.Folding`) has two tables: `visit`, a row for each visit, and `page`, a row for
+each page of a visit. Their rows are taken as they are when the visit lies wholly inside the period and has no event
+that is not folded; the few others are made from their events, as ever. Rows of visitors who have no other are counted
+without being told apart: that is what takes the time of a question.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
+from enum import Enum
 from typing import Any
 
 from sqlalchemy import (
@@ -16,10 +19,12 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Select,
+    TableClause,
     and_,
     bindparam,
     column,
     func,
+    literal,
     literal_column,
     not_,
     select,
@@ -27,12 +32,12 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.sql.visitors import replacement_traverse
+from sqlalchemy.types import TypeEngine
 
 from haru.events.event import Origin
 from haru.events.store import FOLDED
-from haru.events.visits import VISIT_GAP_MS
-from haru.stats import periods, statement
-from haru.stats.dimensions import Level
+from haru.stats import filters, periods, statement
+from haru.stats.dimensions import Dimension, Level
 from haru.stats.facts import COUNTED, EVENT, E
 from haru.stats.filters import And, Filter, Leaf, Not, Or
 from haru.stats.periods import Period
@@ -53,85 +58,164 @@ _HELD = {
     "exit_hostname": "exit_hostname",
 }
 _COUNTERS = {"visitors", "visits", "pageviews", "events", "whole_visits", "viewed", "lasted_ms", "judged", "bounced"}
+_OF_PAGES = {"visitors", "visits", "pageviews", "events"}
+_OF_BUCKETS = {"visitors", "visits"}
 _PAGES = ("entry_page", "exit_page", "entry_hostname", "exit_hostname")
 
-VISIT = table(
+# A visit that lasts less lies in one bucket or in two: only a visit that is longer than a bucket reaches over one. Days
+# are the shortest buckets here, and no zone's clock ever took more than a part of an hour or a whole day out of one.
+_LONG = timedelta(hours=12)
+_UNITS = {"day", "week", "month"}
+# What events alone tell is asked of them when some are not folded and the period is shorter: it takes no longer.
+_FEW_MS = 7 * 24 * 60 * 60 * 1000
+
+
+_PAGE = "event:page"
+_UNFOLDED = E.id > bindparam(FOLDED, 0, BigInteger())
+
+
+def _table(name: str, own: dict[str, TypeEngine[Any]], shared: tuple[str, ...]) -> TableClause:
+    """A table of folded rows: its own columns, those it shares with events, and what all such tables have."""
+    return table(
+        name,
+        *(column(name, kind) for name, kind in own.items()),
+        *(column(name, E[name].type) for name in ("site_id", "visitor_id", *shared)),
+        *(column(name, BigInteger()) for name in ("pageviews", "events")),
+        *(column(name, E.occurred_at.type) for name in ("first_at", "last_at")),
+        column("alone", Boolean()),
+    )
+
+
+VISIT = _table(
     "visit",
-    *(column(name, BigInteger()) for name in ("id", "pageviews", "events", "bounced", "lasted_ms")),
-    *(column(name, E.occurred_at.type) for name in ("first_at", "last_at")),
-    *(column(name, E.path.type) for name in _PAGES),
-    *(column(name, E[name].type) for name in ("site_id", "visitor_id", *Origin.__struct_fields__)),
-    column("alone", Boolean()),
+    {
+        **dict.fromkeys(("id", "bounced", "lasted_ms"), BigInteger()),
+        **dict.fromkeys(_PAGES, E.path.type),
+    },
+    Origin.__struct_fields__,
 )
+PAGE = _table("page", {}, ("visit_id", "path"))
 V = VISIT.c
 
 
-def suits(question: Question) -> bool:
-    """Whether folded visits hold all that is asked, and the answer comes sooner from them: when facts are asked for.
+class _Kind(Enum):
+    """What a question is answered from."""
 
-    A breakdown of visitors by a stamp alone takes as long from a million visits, and longer from few.
-    """
-    if not statement.needs_facts(question.query):
+    VISITS = "visits, one row each"
+    BUCKETS = "visits, a row for each bucket of time that they have an event in"
+    PAGES = "pages of visits"
+
+
+def suits(question: Question) -> bool:
+    """Whether folded rows hold all that is asked, and the answer comes sooner from them."""
+    if _kind(question) is None:
         return False
-    counters = set(question.counters)
-    if not counters or not counters <= _COUNTERS or not set(statement._facts(question, counters)) <= _HELD.keys():
-        return False
-    if any(dimension.level not in {Level.STAMP, Level.FACT, Level.TIME} for dimension in question.dimensions):
-        return False
-    if not all(_simple(filter) and levels <= {Level.STAMP, Level.FACT} for filter, levels in question.conjuncts):
-        return False
-    # A visit counts in each bucket it has an event in, a fact in one only.
-    return not (question.by_time and counters & COUNTED.keys())
+    period = question.period
+    return question.settled or statement.needs_facts(question.query) or period.end_ms - period.start_ms >= _FEW_MS
+
+
+def holds(question: Question) -> bool:
+    """Whether folded rows hold all that is asked."""
+    return _kind(question) is not None
+
+
+def unfolded(site_id: int, reach: Period) -> Select[Any]:
+    """A row when the site has an event there that is not folded, else none."""
+    return select(E.id).where(statement._within(site_id, reach), _UNFOLDED).limit(1)
 
 
 def groups(question: Question) -> FromClause:
     """One row for each group, its dimensions and counters: see `statement.build`. The question must suit."""
-    special = _special(question)
-    made = statement._one_pass(question, question.counters, select(special.c.visit_id))
-    ready = [*_whole(question), V.id.not_in(select(special.c.visit_id)), *_of_visits(_stamps(question))]
-    folded = select(*(_held(question, name).label(name) for name in made.c.keys()))  # noqa: SIM118 -- no dict
+    kind = _kind(question)
+    kept = (PAGE if kind is _Kind.PAGES else VISIT).c
+    special = _special(question, kind)
+    only = select(special.c.visit_id)
+    if kind is _Kind.VISITS:
+        made = statement._one_pass(question, question.counters, only)
+    else:
+        made = statement._joined(question, question.counters, by_first=False, only=only)
+
+    def rows(*conditions: Expression, at: str = "first_at") -> Select[Any]:
+        columns = (_held(question, kept, name, at).label(name) for name in made.c.keys())  # noqa: SIM118 -- no dict
+        return select(*columns).where(*_ready(question, kind, special), *conditions)
+
+    others = [select(*made.c)]
+    if kind is _Kind.BUCKETS:
+        ends = [statement._bucket(question, _time(question), V[at]) for at in ("first_at", "last_at")]
+        others.append(rows(V.first_at != V.last_at, ends[0] != ends[1], at="last_at"))
     if "visitors" not in question.counters:
-        return _grouped(question, union_all(folded.where(*ready), select(*made.c)), question.counters).subquery(
-            "grouped"
-        )
-    alone = and_(V.alone, V.visitor_id.not_in(select(special.c.visitor_id)))
-    others = union_all(folded.where(*ready, not_(alone)), select(*made.c))
+        return _grouped(question, union_all(rows(), *others), question.counters).subquery("grouped")
+    alone: Expression = kept.alone
+    if not question.settled:
+        alone = and_(alone, kept.visitor_id.not_in(select(special.c.visitor_id)))
     rest = [name for name in question.counters if name != "visitors"]
     parts = [
-        _grouped(question, folded.where(*ready, alone), rest).add_columns(func.count().label("visitors")).subquery("a"),
-        _grouped(question, others, question.counters).subquery("b"),
+        _grouped(question, rows(alone), rest).add_columns(func.count().label("visitors")).subquery("a"),
+        _grouped(question, union_all(rows(not_(alone)), *others), question.counters).subquery("b"),
     ]
     names = [f"d{i}" for i in range(len(question.dimensions))]
     both = union_all(*(select(*(part.c[name] for name in [*names, *question.counters])) for part in parts))
-    rows = both.subquery("united")
-    keys = [rows.c[name] for name in names]
+    united = both.subquery("united")
+    keys = [united.c[name] for name in names]
     return (
-        select(*keys, *(func.sum(rows.c[name]).label(name) for name in question.counters))
+        select(*keys, *(func.sum(united.c[name]).label(name) for name in question.counters))
         .group_by(*keys)
         .subquery("grouped")
     )
 
 
-def _special(question: Question) -> CTE:
-    """The visits, and their visitors, whose folded row may lack an event or reach over an end of the period.
+def _kind(question: Question) -> _Kind | None:
+    counters = set(question.counters)
+    looked_at = set[Level]().union(*(levels for _, levels in question.conjuncts))
+    if not counters or not all(_simple(filter) for filter, _ in question.conjuncts):
+        return None
+    levels = [dimension.level for dimension in question.dimensions]
+    if question.query.dimensions == (_PAGE,):
+        asked = {leaf.dimension for leaf in filters.leaves(question.query.filters)}
+        return _Kind.PAGES if counters <= _OF_PAGES and asked <= {_PAGE} else None
+    if counters <= _OF_BUCKETS and levels.count(Level.TIME) == 1:
+        stamps = {*levels, *looked_at} <= {Level.STAMP, Level.TIME}
+        unit = _time(question).column or question.unit
+        return _Kind.BUCKETS if stamps and unit in _UNITS else None
+    held = counters <= _COUNTERS and set(statement._facts(question, counters)) <= _HELD.keys()
+    if not held or not {*levels, *looked_at} <= {Level.STAMP, Level.FACT, Level.TIME}:
+        return None
+    # A visit counts in each bucket it has an event in, a fact in one only.
+    return None if question.by_time and counters & COUNTED.keys() else _Kind.VISITS
 
-    Between two events of a visit there is never more than the gap: one that crosses an instant has an event in the gap
-    before it.
+
+def _special(question: Question, kind: _Kind | None) -> CTE:
+    """The visits, and their visitors, whose folded rows may lack an event or reach over an end of the period.
+
+    In a question that is settled no row lacks an event.
     """
-    columns = select(E.visit_id, E.visitor_id)
-    site, start, end = question.site_id, question.period.start_ms, question.period.end_ms
-    later = columns.where(statement._within(site, question.reach), E.id > bindparam(FOLDED, 0, BigInteger()))
-    crossing = [
-        columns.where(statement._within(site, Period(at_ms - VISIT_GAP_MS, at_ms)))
-        for at_ms in dict.fromkeys((start, end))
-    ]
-    return union_all(later, *crossing).cte("special")
+    start, end = (periods.moment(at_ms) for at_ms in (question.period.start_ms, question.period.end_ms))
+    visits = select(V.id.label("visit_id"), V.visitor_id).where(V.site_id == question.site_id)
+    parts = [visits.where(V.first_at < at, V.last_at >= at) for at in (start, end)]
+    if kind is _Kind.BUCKETS:
+        parts.append(visits.where(V.first_at >= start, V.last_at < end, V.last_at >= V.first_at + literal(_LONG)))
+    if not question.settled:
+        later = select(E.visit_id, E.visitor_id)
+        parts.append(later.where(statement._within(question.site_id, question.reach), _UNFOLDED))
+    return union_all(*parts).cte("special")
 
 
-def _whole(question: Question) -> list[Expression]:
-    """Folded visits of the site that lie inside the period with all their events."""
+def _ready(question: Question, kind: _Kind | None, special: CTE) -> list[Expression]:
+    """Folded rows of the site whose visits lie inside the period with all their events, and that filters accept."""
+    kept = (PAGE if kind is _Kind.PAGES else VISIT).c
     start, end = question.period.start_ms, question.period.end_ms
-    return [V.site_id == question.site_id, V.first_at >= periods.moment(start), V.last_at < periods.moment(end)]
+    found = [
+        kept.site_id == question.site_id,
+        kept.first_at >= periods.moment(start),
+        kept.last_at < periods.moment(end),
+    ]
+    if kind is _Kind.BUCKETS:
+        found.append(kept.last_at < kept.first_at + literal(_LONG))
+    if not question.settled:
+        found.append((V.id if kind is not _Kind.PAGES else kept.visit_id).not_in(select(special.c.visit_id)))
+    ready = {Level.EVENT} if kind is _Kind.PAGES else {Level.STAMP}
+    conditions = [filter for filter, levels in question.conjuncts if levels <= ready]
+    return [*found, *(_of(kept, statement._condition(question, filter, statement._text)) for filter in conditions)]
 
 
 def _grouped(question: Question, rows: Any, counters: list[str]) -> Select[Any]:
@@ -139,35 +223,30 @@ def _grouped(question: Question, rows: Any, counters: list[str]) -> Select[Any]:
     return statement._by_visit(question, counters, by_first=by_first, rows=rows.subquery("visit"))
 
 
-def _held(question: Question, name: str) -> Expression:
-    """What a folded visit has in the place of a column of the visits made from events."""
+def _held(question: Question, kept: Any, name: str, at: str) -> Expression:
+    """What a folded row has in the place of a column of the rows made from events; its bucket is that of `at`."""
     if name == "inside":
         return literal_column("1")
     if name in _HELD or name == "visitor_id":
-        return V[_HELD.get(name, name)]
+        return kept[_HELD.get(name, name)]  # type: ignore[no-any-return]
     for i, dimension in enumerate(question.dimensions):
         if name == f"d{i}":
             if dimension.level is Level.TIME:
-                return statement._bucket(question, dimension, V.first_at)
-            return _of_visit(statement._key_text(dimension, statement._text(dimension)))
-    return _of_visit(statement._stamps_beside_facts(question)[name])
+                return statement._bucket(question, dimension, kept[at])
+            return _of(kept, statement._key_text(dimension, statement._text(dimension)))
+    return _of(kept, statement._stamps_beside_facts(question)[name])
 
 
-def _stamps(question: Question) -> list[Expression]:
-    """The filters on stamps alone, over events."""
-    found = [filter for filter, levels in question.conjuncts if levels <= {Level.STAMP}]
-    return [statement._condition(question, filter, statement._text) for filter in found]
+def _time(question: Question) -> Dimension:
+    (time,) = (dimension for dimension in question.dimensions if dimension.level is Level.TIME)
+    return time
 
 
-def _of_visits(conditions: list[Expression]) -> list[Expression]:
-    return [_of_visit(condition) for condition in conditions]
-
-
-def _of_visit(expression: Expression) -> Expression:
-    """The same of a folded visit: stamps have the same names there."""
+def _of(kept: Any, expression: Expression) -> Expression:
+    """The same of a folded row: what it shares with events has the same name there."""
 
     def replaced(element: Any, **_: Any) -> Any:
-        return V[element.name] if getattr(element, "table", None) is EVENT else None
+        return kept[element.name] if getattr(element, "table", None) is EVENT else None
 
     return replacement_traverse(expression, {}, replaced)
 

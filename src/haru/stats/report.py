@@ -243,7 +243,19 @@ class Reports:
             if leaf.by_value and leaf not in values:
                 values[leaf] = self._accepted(site, leaf, reach)
         paths = self._paths(site, query, reach)
-        return Question(site.id, query, period, reach, unit, stretches, values, site.goals, paths)
+        question = Question(site.id, query, period, reach, unit, stretches, values, site.goals, paths)
+        if self._folds and folded.holds(question):
+            return replace(question, settled=self._settled(site, reach, now_ms))
+        return question
+
+    def _settled(self, site: StatsSite, reach: Period, now_ms: int) -> bool:
+        """Whether every event of the site in these times is folded. Events that come later are not in the answer."""
+
+        def compute() -> bool:
+            return not self._fetch(folded.unfolded(site.id, reach))
+
+        settled: bool = self.cache.get(("settled", site.id, reach), site.id, now_ms, compute, fresh=True).value
+        return settled
 
     def _paths(self, site: StatsSite, query: Query, reach: Period) -> dict[Goal, frozenset[str]]:
         """The paths that reach each goal whose page is a pattern, where goals are asked for."""

@@ -62,6 +62,7 @@ class Question:
     values: Values = field(default_factory=dict)  # for each leaf that is decided by value
     goals: tuple[Goal, ...] = ()  # of the site
     paths: Paths = field(default_factory=dict)  # for each goal that is decided by path
+    settled: bool = False  # whether every event in reach is known to be folded, see `haru.stats.folded`
     counted: tuple[str, ...] = ()  # what is counted, when it is something else than the metrics ask for
 
     @cached_property
@@ -365,8 +366,10 @@ def _has_done(filter: Filter) -> bool:
     return any(_has_done(part) for part in ((filter.filter,) if isinstance(filter, filters.Not) else filter.filters))
 
 
-def _joined(question: Question, counters: list[str], *, by_first: bool) -> FromClause:
-    """Rows for each visit and each value of the event's own dimensions, with the visit's facts joined to its events."""
+def _joined(question: Question, counters: list[str], *, by_first: bool, only: Select[Any] | None = None) -> FromClause:
+    """Rows for each visit and each value of the event's own dimensions, with the visit's facts joined to its events;
+    `only` these visits.
+    """
     facts = _facts(question, counters)
     inside = and_(*_inside(question.period))
     first = [func.min(E.occurred_at).filter(inside).label("first_inside")] if by_first else []
@@ -399,6 +402,8 @@ def _joined(question: Question, counters: list[str], *, by_first: bool) -> FromC
         _within(question.site_id, question.period),
         *(_condition(question, filter, text) for filter, _ in question.conjuncts),
     )
+    if only is not None:
+        statement = statement.where(E.visit_id.in_(only))
     return statement.group_by(E.visit_id, *_named(keys)).subquery("visit")
 
 
