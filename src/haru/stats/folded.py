@@ -23,10 +23,12 @@ from sqlalchemy import (
     and_,
     bindparam,
     column,
+    false,
     func,
     literal,
     literal_column,
     not_,
+    or_,
     select,
     table,
     union_all,
@@ -36,6 +38,7 @@ from sqlalchemy.types import TypeEngine
 
 from haru.events.event import Origin
 from haru.events.store import FOLDED
+from haru.events.visits import VISIT_GAP_MS
 from haru.stats import filters, periods, statement
 from haru.stats.dimensions import Dimension, Level
 from haru.stats.facts import COUNTED, EVENT, E
@@ -124,16 +127,31 @@ def unfolded(site_id: int, reach: Period) -> Select[Any]:
     return select(E.id).where(statement._within(site_id, reach), _UNFOLDED).limit(1)
 
 
+def edge(site_id: int, at_ms: int) -> Select[Any]:
+    """What `statement.edge` tells, from folded visits and from the events of those near the instant that grew since."""
+    at = periods.moment(at_ms)
+    crossing = select(V.first_at, V.last_at).where(V.site_id == site_id, V.first_at < at, V.last_at >= at)
+    grown = select(E.visit_id).where(E.site_id == site_id, _UNFOLDED)
+    near = statement._within(site_id, Period(at_ms - VISIT_GAP_MS, at_ms))
+    grown_near = select(E.visit_id).where(near, E.visit_id.in_(grown))
+    times = func.min(E.occurred_at), func.max(E.occurred_at)
+    later = select(*times).where(E.site_id == site_id, E.visit_id.in_(grown_near)).group_by(E.visit_id)
+    both = union_all(crossing, later).subquery("crossing")
+    return select(func.min(both.c.first_at), func.max(both.c.last_at))
+
+
 def groups(question: Question) -> FromClause:
     """One row for each group, its dimensions and counters: see `statement.build`. The question must suit."""
     kind = _kind(question)
     kept = (PAGE if kind is _Kind.PAGES else VISIT).c
-    special = _special(question, kind)
-    only = select(special.c.visit_id)
-    if kind is _Kind.VISITS:
-        made = statement._one_pass(question, question.counters, only)
-    else:
-        made = statement._joined(question, question.counters, by_first=False, only=only)
+    special = _special(question)
+
+    def of_events(*only: Expression) -> FromClause:
+        if kind is _Kind.VISITS:
+            return statement._one_pass(question, question.counters, only)
+        return statement._joined(question, question.counters, by_first=False, only=only)
+
+    made = of_events(E.visit_id.in_(select(special.c.visit_id)), *_near(question))
 
     def rows(*conditions: Expression, at: str = "first_at") -> Select[Any]:
         columns = (_held(question, kept, name, at).label(name) for name in made.c.keys())  # noqa: SIM118 -- no dict
@@ -143,6 +161,7 @@ def groups(question: Question) -> FromClause:
     if kind is _Kind.BUCKETS:
         ends = [statement._bucket(question, _time(question), V[at]) for at in ("first_at", "last_at")]
         others.append(rows(V.first_at != V.last_at, ends[0] != ends[1], at="last_at"))
+        others.append(select(*of_events(E.visit_id.in_(_long(question, special))).c))
     if "visitors" not in question.counters:
         return _grouped(question, union_all(rows(), *others), question.counters).subquery("grouped")
     alone: Expression = kept.alone
@@ -184,7 +203,7 @@ def _kind(question: Question) -> _Kind | None:
     return None if question.by_time and counters & COUNTED.keys() else _Kind.VISITS
 
 
-def _special(question: Question, kind: _Kind | None) -> CTE:
+def _special(question: Question) -> CTE:
     """The visits, and their visitors, whose folded rows may lack an event or reach over an end of the period.
 
     In a question that is settled no row lacks an event.
@@ -192,12 +211,25 @@ def _special(question: Question, kind: _Kind | None) -> CTE:
     start, end = (periods.moment(at_ms) for at_ms in (question.period.start_ms, question.period.end_ms))
     visits = select(V.id.label("visit_id"), V.visitor_id).where(V.site_id == question.site_id)
     parts = [visits.where(V.first_at < at, V.last_at >= at) for at in (start, end)]
-    if kind is _Kind.BUCKETS:
-        parts.append(visits.where(V.first_at >= start, V.last_at < end, V.last_at >= V.first_at + literal(_LONG)))
     if not question.settled:
         later = select(E.visit_id, E.visitor_id)
         parts.append(later.where(statement._within(question.site_id, question.reach), _UNFOLDED))
     return union_all(*parts).cte("special")
+
+
+def _near(question: Question) -> list[Expression]:
+    """When the special visits are those that cross an end of the period: the times around the ends that hold them."""
+    if not question.settled:
+        return []
+    return [or_(false(), *(and_(*statement._inside(span)) for span in question.edges))]
+
+
+def _long(question: Question, special: CTE) -> Select[Any]:
+    """Visits inside the period that may have events in more than two buckets, and are not special."""
+    start, end = (periods.moment(at_ms) for at_ms in (question.period.start_ms, question.period.end_ms))
+    inside = select(V.id).where(V.site_id == question.site_id, V.first_at >= start, V.last_at < end)
+    found = inside.where(V.last_at >= V.first_at + literal(_LONG))
+    return found if question.settled else found.where(V.id.not_in(select(special.c.visit_id)))
 
 
 def _ready(question: Question, kind: _Kind | None, special: CTE) -> list[Expression]:

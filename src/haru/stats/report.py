@@ -245,7 +245,8 @@ class Reports:
         paths = self._paths(site, query, reach)
         question = Question(site.id, query, period, reach, unit, stretches, values, site.goals, paths)
         if self._folds and folded.holds(question):
-            return replace(question, settled=self._settled(site, reach, now_ms))
+            edges = tuple(self._edge(site, at_ms, now_ms) for at_ms in (period.start_ms, period.end_ms))
+            return replace(question, edges=edges, settled=self._settled(site, reach, now_ms))
         return question
 
     def _settled(self, site: StatsSite, reach: Period, now_ms: int) -> bool:
@@ -271,18 +272,23 @@ class Reports:
 
     def _reach(self, site: StatsSite, period: Period, now_ms: int) -> Period:
         """From the first to the last event of the visits that cross an end of the period, or just the period."""
-        before, _ = self._edge(site, period.start_ms, now_ms)
-        _, after = self._edge(site, period.end_ms, now_ms)
-        if period.start_ms <= before and after < period.end_ms:
+        before = self._edge(site, period.start_ms, now_ms).start_ms
+        after = self._edge(site, period.end_ms, now_ms).end_ms
+        if period.start_ms <= before and after <= period.end_ms:
             return period
-        return Period(min(before, period.start_ms), max(after + 1, period.end_ms))
+        return Period(min(before, period.start_ms), max(after, period.end_ms))
 
-    def _edge(self, site: StatsSite, at_ms: int, now_ms: int) -> tuple[int, int]:
-        def compute() -> tuple[int, int]:
-            ((first, last),) = self._fetch(statement.edge(site.id, at_ms))
-            return (at_ms, at_ms - 1) if first is None else (periods.milliseconds(first), periods.milliseconds(last))
+    def _edge(self, site: StatsSite, at_ms: int, now_ms: int) -> Period:
+        """From the first to the last event of the visits that cross an instant; an empty time there when none does."""
 
-        edge: tuple[int, int] = self.cache.get(("edge", site.id, at_ms), site.id, now_ms, compute, fresh=True).value
+        def compute() -> Period:
+            ask = folded.edge if self._folds else statement.edge
+            ((first, last),) = self._fetch(ask(site.id, at_ms))
+            if first is None:
+                return Period(at_ms, at_ms)
+            return Period(periods.milliseconds(first), periods.milliseconds(last) + 1)
+
+        edge: Period = self.cache.get(("edge", site.id, at_ms), site.id, now_ms, compute, fresh=True).value
         return edge
 
     def _wholes(self, site: StatsSite, query: Query, span: _Span, now_ms: int) -> dict[str, dict[Values, int]]:

@@ -62,6 +62,9 @@ class Question:
     values: Values = field(default_factory=dict)  # for each leaf that is decided by value
     goals: tuple[Goal, ...] = ()  # of the site
     paths: Paths = field(default_factory=dict)  # for each goal that is decided by path
+    edges: tuple[
+        Period, ...
+    ] = ()  # the times that the visits lie in that cross an end of the period, where they matter
     settled: bool = False  # whether every event in reach is known to be folded, see `haru.stats.folded`
     counted: tuple[str, ...] = ()  # what is counted, when it is something else than the metrics ask for
 
@@ -313,8 +316,8 @@ def _visits(question: Question, counters: list[str], *, by_first: bool) -> FromC
     return _one_pass(question, counters)
 
 
-def _one_pass(question: Question, counters: list[str], only: Select[Any] | None = None) -> FromClause:
-    """Visits with the facts of all their events and the counts of those that count, in one pass; `only` these visits.
+def _one_pass(question: Question, counters: list[str], only: Iterable[Expression] = ()) -> FromClause:
+    """Visits with the facts of all their events and the counts of those that count, in one pass; `only` some visits.
 
     `inside` is the number of events that count; a visit with none does not belong to the question.
     """
@@ -344,8 +347,7 @@ def _one_pass(question: Question, counters: list[str], only: Select[Any] | None 
     if any(_has_done(filter) for filter, levels in question.conjuncts if Level.FACT in levels):
         columns.append(E.visit_id)
     where = [_within(question.site_id, question.reach), *(_condition(question, filter, _text) for filter in stamps)]
-    if only is not None:
-        where.append(E.visit_id.in_(only))
+    where += only
     if selected:
         # Most filters choose few visits: the facts of the others need not be worked out.
         holding = select(E.visit_id).where(_within(question.site_id, question.period), *selected)
@@ -366,9 +368,9 @@ def _has_done(filter: Filter) -> bool:
     return any(_has_done(part) for part in ((filter.filter,) if isinstance(filter, filters.Not) else filter.filters))
 
 
-def _joined(question: Question, counters: list[str], *, by_first: bool, only: Select[Any] | None = None) -> FromClause:
+def _joined(question: Question, counters: list[str], *, by_first: bool, only: Iterable[Expression] = ()) -> FromClause:
     """Rows for each visit and each value of the event's own dimensions, with the visit's facts joined to its events;
-    `only` these visits.
+    `only` some visits.
     """
     facts = _facts(question, counters)
     inside = and_(*_inside(question.period))
@@ -402,9 +404,7 @@ def _joined(question: Question, counters: list[str], *, by_first: bool, only: Se
         _within(question.site_id, question.period),
         *(_condition(question, filter, text) for filter, _ in question.conjuncts),
     )
-    if only is not None:
-        statement = statement.where(E.visit_id.in_(only))
-    return statement.group_by(E.visit_id, *_named(keys)).subquery("visit")
+    return statement.where(*only).group_by(E.visit_id, *_named(keys)).subquery("visit")
 
 
 def _named(keys: list[Any]) -> list[Expression]:
