@@ -142,6 +142,21 @@ def test_a_day_that_is_shorter_or_longer_than_others_holds_its_visits() -> None:
     assert any("FROM visit" in asked for asked in store.asked)
 
 
+def test_a_visit_that_went_on_over_the_end_of_the_period_after_it_was_folded_has_all_its_facts() -> None:
+    events = [
+        *journey(100, MIDNIGHT + DAY - 20 * MINUTE, (0, "/"), visitor_id=1),
+        stored(101, MIDNIGHT + DAY + 5 * MINUTE, 100, path="/a", visitor_id=1),
+        stored(102, MIDNIGHT + DAY + 25 * MINUTE, 100, path="/b", visitor_id=1),
+    ]
+    store = watched(events)
+    store.fold(100)
+    for days in (["2026-05-20", "2026-05-20"], ["2026-05-21", "2026-05-21"]):
+        query = {"metrics": FACTS, "dimensions": ["visit:exit_page"], "date_range": days}
+        answer = Reports(store).answer(StatsSite(1, "UTC"), parse(query), NOON + 3 * DAY)
+        assert_same(answer, reference.answer(events, query, "UTC", NOON + 3 * DAY), query)
+        assert rows(answer)[0][0] == "/b"
+
+
 def test_while_much_is_not_folded_a_short_period_is_asked_of_the_events() -> None:
     store = watched(WEEK + NEWER)
     store.fold(1099)

@@ -246,7 +246,8 @@ class Reports:
         question = Question(site.id, query, period, reach, unit, stretches, values, site.goals, paths)
         if self._folds and folded.holds(question):
             edges = tuple(self._edge(site, at_ms, now_ms) for at_ms in (period.start_ms, period.end_ms))
-            return replace(question, edges=edges, settled=self._settled(site, reach, now_ms))
+            # As far as facts reach, though they be not asked for: so all questions about the period share the answer.
+            return replace(question, edges=edges, settled=self._settled(site, self._reach(site, period, now_ms), now_ms))
         return question
 
     def _settled(self, site: StatsSite, reach: Period, now_ms: int) -> bool:
