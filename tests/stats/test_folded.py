@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from haru.events.duckdb import DuckStore
+from haru.stats import folded
 from haru.stats.query import parse
 from haru.stats.report import Reports, StatsSite
 from tests import reference
@@ -29,6 +30,12 @@ LATER = [
     *journey(700, NOON + HOUR, (0, "/c"), visitor_id=3),
 ]
 LATER = [event | {"id": 600 + place} for place, event in enumerate(LATER)]
+
+
+@pytest.fixture(autouse=True)
+def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folded rows are asked however few events there are."""
+    monkeypatch.setattr(folded, "MANY", 0)
 
 
 class Watched(DuckStore):
@@ -93,7 +100,11 @@ NEWER = [
 ]
 OF_EVENTS: list[dict[str, Any]] = [
     {"metrics": ["visitors"], "dimensions": ["visit:source"]},
-    {"metrics": ["visitors", "pageviews"], "dimensions": ["visit:source"], "filters": [["is", "visit:device", [""]]]},
+    {
+        "metrics": ["visitors", "pageviews"],
+        "dimensions": ["visit:source"],
+        "filters": [["is", "visit:device", ["(not set)"]]],
+    },
     {"metrics": ["visitors"], "dimensions": ["time:day"]},
     {"metrics": ["visits", "visitors"], "dimensions": ["time:day", "visit:source"]},
     {"metrics": ["visits"], "dimensions": ["time:week"], "filters": [["is", "visit:source", ["Google"]]]},
@@ -165,6 +176,29 @@ def test_while_much_is_not_folded_a_short_period_is_asked_of_the_events() -> Non
     assert not any("FROM page" in asked for asked in store.asked)
     while store.fold():
         pass
+    Reports(store).answer(StatsSite(1, "UTC"), parse(query), NOON + 9 * DAY)
+    assert any("FROM page" in asked for asked in store.asked)
+
+
+@pytest.mark.parametrize("query", OF_EVENTS)
+def test_the_statements_that_are_shown_run_in_the_store(query: dict[str, Any]) -> None:
+    store = watched(WEEK)
+    store.fold()
+    asked = parse({"date_range": ["2026-05-20", "2026-05-26"], **query})
+    shown = Reports(store).sql(StatsSite(1, "Europe/Berlin"), asked, NOON + 9 * DAY)
+    with store._cursor() as cursor:
+        found = {name: cursor.execute(text).fetchall() for name, text in shown.items()}
+    assert found["rows"] == found["unfolded"] != []
+
+
+def test_in_a_small_store_what_events_tell_is_asked_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = watched(WEEK)
+    store.fold()
+    monkeypatch.setattr(folded, "MANY", 1001)
+    query = {"metrics": ["visitors"], "dimensions": ["event:page"], "date_range": ["2026-05-20", "2026-05-26"]}
+    Reports(store).answer(StatsSite(1, "UTC"), parse(query), NOON + 9 * DAY)
+    assert not any("FROM page" in asked for asked in store.asked)
+    monkeypatch.setattr(folded, "MANY", 1000)
     Reports(store).answer(StatsSite(1, "UTC"), parse(query), NOON + 9 * DAY)
     assert any("FROM page" in asked for asked in store.asked)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
+from sqlalchemy import Interval
+from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql import ClauseElement
 
@@ -23,11 +26,24 @@ from haru.events.store import FOLDED, Progress, Row, StoreUnavailable
 from haru.events.visits import Visit
 
 
+class _Interval(INTERVAL):
+    """Written out for people as DuckDB reads it, which has no make_interval."""
+
+    @classmethod
+    def adapt_emulated_to_native(cls, interval: Any, **kw: Any) -> _Interval:
+        """The library's own returns its own type here, whatever a dialect has in its place."""
+        return cls(precision=interval.second_precision)
+
+    def literal_processor(self, dialect: Any) -> Callable[[timedelta], str]:
+        return lambda value: f"INTERVAL '{value // timedelta(milliseconds=1)} milliseconds'"
+
+
 class Dialect(PGDialect):
     """DuckDB's SQL is PostgreSQL's but for the functions of `haru.stats.engine`, which go by this name."""
 
     name = "duckdb"
     supports_statement_cache = True
+    colspecs = PGDialect.colspecs | {Interval: _Interval}
 
 
 _DIALECT = Dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
@@ -183,6 +199,11 @@ class DuckStore:
                 raise
             ((waiting,),) = cursor.execute(WAITING, [end, most]).fetchall()
             return int(waiting)
+
+    def folded(self) -> int:
+        """See `Folding.folded`."""
+        with self._errors(), self._cursor() as cursor:
+            return _folded(cursor)
 
     def unfolded(self) -> int:
         """See `Folding.unfolded`."""

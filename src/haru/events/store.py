@@ -116,5 +116,8 @@ class Folding(Protocol):
         visitors, among which those who came back are looked up.
         """
 
+    def folded(self) -> int:
+        """About how many events are folded."""
+
     def unfolded(self) -> int:
         """About how many events are not folded yet."""

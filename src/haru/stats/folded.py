@@ -69,7 +69,9 @@ _PAGES = ("entry_page", "exit_page", "entry_hostname", "exit_hostname")
 # are the shortest buckets here, and no zone's clock ever took more than a part of an hour or a whole day out of one.
 _LONG = timedelta(hours=12)
 _UNITS = {"day", "week", "month"}
-# What events alone tell is asked of them when some are not folded and the period is shorter: it takes no longer.
+# What events alone tell is asked of them in a store of fewer, or when some are not folded and the period is shorter: it
+# takes no longer (docs/performance.md).
+MANY = 3_000_000
 _FEW_MS = 7 * 24 * 60 * 60 * 1000
 
 
@@ -109,17 +111,15 @@ class _Kind(Enum):
     PAGES = "pages of visits"
 
 
+def holds(question: Question, size: int) -> bool:
+    """Whether folded rows hold all that is asked, and may be the sooner way to it in a store of so many events."""
+    return _kind(question) is not None and (statement.needs_facts(question.query) or size >= MANY)
+
+
 def suits(question: Question) -> bool:
-    """Whether folded rows hold all that is asked, and the answer comes sooner from them."""
-    if _kind(question) is None:
-        return False
+    """Whether of a question whose answer folded rows hold the answer comes sooner from them."""
     period = question.period
     return question.settled or statement.needs_facts(question.query) or period.end_ms - period.start_ms >= _FEW_MS
-
-
-def holds(question: Question) -> bool:
-    """Whether folded rows hold all that is asked."""
-    return _kind(question) is not None
 
 
 def unfolded(site_id: int, reach: Period) -> Select[Any]:

@@ -161,7 +161,7 @@ class Reports:
         unit = periods.interval(query.date_range, period, zone)
         question = self._question(site, query, period, unit, now_ms)
         found: dict[str, ClauseElement] = {"rows": self._statement(question)}
-        if self._is_folded(question):
+        if question.by_folded:
             found["unfolded"] = statement.build(question)
         for name in _counters(query):
             if name in WHOLES:
@@ -228,11 +228,8 @@ class Reports:
             rows = _sorted(query, rows)[query.offset : query.offset + query.limit]
         return Answer(rows, (period.start_ms, period.end_ms), span.unit, now_ms, 0.0, labels, total)
 
-    def _is_folded(self, question: Question) -> bool:
-        return self._folds and folded.suits(question)
-
     def _statement(self, question: Question, *, paged: bool = True) -> ClauseElement:
-        groups = folded.groups if self._is_folded(question) else None
+        groups = folded.groups if question.by_folded else None
         return statement.build(question, paged=paged, groups=groups)
 
     def _question(self, site: StatsSite, query: Query, period: Period, unit: str, now_ms: int) -> Question:
@@ -244,11 +241,13 @@ class Reports:
                 values[leaf] = self._accepted(site, leaf, reach)
         paths = self._paths(site, query, reach)
         question = Question(site.id, query, period, reach, unit, stretches, values, site.goals, paths)
-        if self._folds and folded.holds(question):
-            edges = tuple(self._edge(site, at_ms, now_ms) for at_ms in (period.start_ms, period.end_ms))
-            # As far as facts reach, though they be not asked for: so all questions about the period share the answer.
-            return replace(question, edges=edges, settled=self._settled(site, self._reach(site, period, now_ms), now_ms))
-        return question
+        if not isinstance(self._store, Folding) or not folded.holds(question, self._store.folded()):
+            return question
+        edges = tuple(self._edge(site, at_ms, now_ms) for at_ms in (period.start_ms, period.end_ms))
+        # As far as facts reach, though they be not asked for: so all questions about the period share the answer.
+        settled = self._settled(site, self._reach(site, period, now_ms), now_ms)
+        question = replace(question, edges=edges, settled=settled)
+        return replace(question, by_folded=folded.suits(question))
 
     def _settled(self, site: StatsSite, reach: Period, now_ms: int) -> bool:
         """Whether every event of the site in these times is folded. Events that come later are not in the answer."""

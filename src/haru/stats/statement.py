@@ -62,10 +62,9 @@ class Question:
     values: Values = field(default_factory=dict)  # for each leaf that is decided by value
     goals: tuple[Goal, ...] = ()  # of the site
     paths: Paths = field(default_factory=dict)  # for each goal that is decided by path
-    edges: tuple[
-        Period, ...
-    ] = ()  # the times that the visits lie in that cross an end of the period, where they matter
-    settled: bool = False  # whether every event in reach is known to be folded, see `haru.stats.folded`
+    by_folded: bool = False  # whether folded rows are asked, see `haru.stats.folded`; then two more are known:
+    edges: tuple[Period, ...] = ()  # the times in which the visits lie that cross an end of the period
+    settled: bool = False  # whether every event in reach is folded
     counted: tuple[str, ...] = ()  # what is counted, when it is something else than the metrics ask for
 
     @cached_property
