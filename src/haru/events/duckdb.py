@@ -30,7 +30,7 @@ class _Interval(INTERVAL):
     """Written out for people as DuckDB reads it, which has no make_interval."""
 
     @classmethod
-    def adapt_emulated_to_native(cls, interval: Any, **kw: Any) -> _Interval:
+    def adapt_emulated_to_native(cls, interval: Any, **kw: Any) -> _Interval:  # type: ignore[override]
         """The library's own returns its own type here, whatever a dialect has in its place."""
         return cls(precision=interval.second_precision)
 
