@@ -18,7 +18,7 @@ from sqlalchemy.sql import ClauseElement
 
 from haru.disk import sync_folder
 from haru.events.event import COLUMNS, Origin
-from haru.events.folding import FIRST, FOLD, FOLDED_AT_ONCE, NEXT, PAGE_TABLE, TABLES, UNFOLD, WAITING
+from haru.events.folding import FIRST, FOLD, FOLDED_AT_ONCE, NEXT, PAGE_TABLES, TABLES, UNFOLD, WAITING
 from haru.events.ledger import Tally, merged
 from haru.events.migrations import Migration, migrate
 from haru.events.stop import Stop
@@ -61,7 +61,7 @@ MIGRATIONS = (
         ),
     ),
     Migration(2, "folded visits", TABLES),
-    Migration(3, "folded pages of visits", (PAGE_TABLE, *UNFOLD)),
+    Migration(3, "folded pages of visits", PAGE_TABLES),
 )
 _SCANNED = 5_000  # rows of a scan that are in memory at once
 _ORIGIN = Origin.__struct_fields__

@@ -12,6 +12,7 @@ from __future__ import annotations
 from haru.events.event import COLUMNS, ENGAGEMENT, PAGEVIEW, Origin
 
 FOLDED_AT_ONCE = 300_000  # events: one to two seconds, and a bound on memory
+LONG_HOURS = 12  # a visit that lasts as long is marked: it may have events on more than two days
 
 _ORIGIN = Origin.__struct_fields__
 _KIND = dict(COLUMNS)
@@ -48,13 +49,17 @@ VISIT_COLUMNS: dict[str, tuple[str, str]] = {
     "exit_page": ("VARCHAR", _of_pageview("arg_max", "path")),
     "entry_hostname": ("VARCHAR", _of_pageview("arg_min", "hostname")),
     "exit_hostname": ("VARCHAR", _of_pageview("arg_max", "hostname")),
+    "long": ("BOOLEAN", f"max(occurred_at) >= min(occurred_at) + INTERVAL {LONG_HOURS} HOURS"),
     **{name: (_KIND[name], f"any_value({name})") for name in _ORIGIN},
 }
 
-TABLES = (
+_VISIT_TABLE = (
     "CREATE TABLE IF NOT EXISTS visit ("
     + ", ".join(f"{name} {kind} NOT NULL" for name, (kind, _) in VISIT_COLUMNS.items())
-    + ", alone BOOLEAN NOT NULL)",
+    + ", alone BOOLEAN NOT NULL)"
+)
+TABLES = (
+    _VISIT_TABLE,
     "CREATE TABLE IF NOT EXISTS folded (last_id BIGINT NOT NULL)",
     "INSERT INTO folded SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM folded)",
 )
@@ -70,11 +75,15 @@ PAGE_COLUMNS: dict[str, tuple[str, str]] = {
     "pageviews": ("BIGINT", f"count(*) FILTER ({_VIEW})"),
     "events": ("BIGINT", f"count(*) FILTER ({_LASTING})"),
 }
-PAGE_TABLE = (
+_PAGE_TABLE = (
     "CREATE TABLE IF NOT EXISTS page ("
     + ", ".join(f"{name} {kind} NOT NULL" for name, (kind, _) in PAGE_COLUMNS.items())
     + ", alone BOOLEAN NOT NULL)"
 )
+
+
+# A store of before has its visits folded anew: the table has columns more, and there were no pages.
+PAGE_TABLES = ("DROP TABLE visit", _VISIT_TABLE, _PAGE_TABLE, "UPDATE folded SET last_id = 0")
 
 
 def _selected(columns: dict[str, tuple[str, str]]) -> str:
