@@ -53,11 +53,13 @@ VISIT_COLUMNS: dict[str, tuple[str, str]] = {
     **{name: (_KIND[name], f"any_value({name})") for name in _ORIGIN},
 }
 
-_VISIT_TABLE = (
-    "CREATE TABLE IF NOT EXISTS visit ("
-    + ", ".join(f"{name} {kind} NOT NULL" for name, (kind, _) in VISIT_COLUMNS.items())
-    + ", alone BOOLEAN NOT NULL)"
-)
+
+def _table(name: str, columns: dict[str, tuple[str, str]]) -> str:
+    kinds = "".join(f"{column} {kind} NOT NULL, " for column, (kind, _) in columns.items())
+    return f"CREATE TABLE IF NOT EXISTS {name} ({kinds}alone BOOLEAN NOT NULL)"
+
+
+_VISIT_TABLE = _table("visit", VISIT_COLUMNS)
 TABLES = (
     _VISIT_TABLE,
     "CREATE TABLE IF NOT EXISTS folded (last_id BIGINT NOT NULL)",
@@ -75,15 +77,8 @@ PAGE_COLUMNS: dict[str, tuple[str, str]] = {
     "pageviews": ("BIGINT", f"count(*) FILTER ({_VIEW})"),
     "events": ("BIGINT", f"count(*) FILTER ({_LASTING})"),
 }
-_PAGE_TABLE = (
-    "CREATE TABLE IF NOT EXISTS page ("
-    + ", ".join(f"{name} {kind} NOT NULL" for name, (kind, _) in PAGE_COLUMNS.items())
-    + ", alone BOOLEAN NOT NULL)"
-)
-
-
 # A store of before has its visits folded anew: the table has columns more, and there were no pages.
-PAGE_TABLES = ("DROP TABLE visit", _VISIT_TABLE, _PAGE_TABLE, "UPDATE folded SET last_id = 0")
+PAGE_TABLES = ("DROP TABLE visit", _VISIT_TABLE, _table("page", PAGE_COLUMNS), "UPDATE folded SET last_id = 0")
 
 
 def _selected(columns: dict[str, tuple[str, str]]) -> str:

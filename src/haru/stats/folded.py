@@ -73,7 +73,6 @@ _UNITS = {"day", "week", "month"}
 MANY = 3_000_000
 _FEW_MS = 7 * 24 * 60 * 60 * 1000
 
-
 _PAGE = "event:page"
 _UNFOLDED = E.id > bindparam(FOLDED, 0, BigInteger())
 
@@ -111,13 +110,16 @@ class _Kind(Enum):
     PAGES = "pages of visits"
 
 
-def holds(question: Question, size: int) -> bool:
-    """Whether folded rows hold all that is asked, and may be the sooner way to it in a store of so many events."""
-    return _kind(question) is not None and (statement.needs_facts(question.query) or size >= MANY)
+def holds(question: Question) -> bool:
+    """Whether folded rows hold all that is asked."""
+    return _kind(question) is not None
 
 
 def suits(question: Question) -> bool:
-    """Whether of a question whose answer folded rows hold the answer comes sooner from them."""
+    """Whether of a question whose answer folded rows hold the answer comes sooner from them, in a store of many events.
+
+    One about facts of visits always does.
+    """
     period = question.period
     return question.settled or statement.needs_facts(question.query) or period.end_ms - period.start_ms >= _FEW_MS
 
@@ -229,7 +231,7 @@ def _near(question: Question) -> list[Expression]:
     """When the special visits are those that cross an end of the period: the times around the ends that hold them."""
     if not question.settled:
         return []
-    return [or_(false(), *(and_(*statement._inside(span)) for span in question.edges))]
+    return [or_(*(and_(*statement._inside(span)) for span in question.edges))]
 
 
 def _long(question: Question, special: CTE) -> Select[Any]:

@@ -90,7 +90,7 @@ class Reports:
     def __init__(self, store: Store, seconds: float = 0) -> None:
         """`store` is asked; it is not closed. One query of it may take so many seconds; 0 is no limit."""
         self._store = store
-        self._folds = isinstance(store, Folding)
+        self._folding = store if isinstance(store, Folding) else None
         self.cache = Cache(seconds=seconds)
         self._seconds = seconds
         self._turns = threading.Semaphore(MOST_AT_ONCE)
@@ -241,7 +241,9 @@ class Reports:
                 values[leaf] = self._accepted(site, leaf, reach)
         paths = self._paths(site, query, reach)
         question = Question(site.id, query, period, reach, unit, stretches, values, site.goals, paths)
-        if not isinstance(self._store, Folding) or not folded.holds(question, self._store.folded()):
+        if self._folding is None or not folded.holds(question):
+            return question
+        if not statement.needs_facts(query) and self._folding.folded() < folded.MANY:
             return question
         edges = tuple(self._edge(site, at_ms, now_ms) for at_ms in (period.start_ms, period.end_ms))
         # As far as facts reach, though they be not asked for: so all questions about the period share the answer.
@@ -282,7 +284,7 @@ class Reports:
         """From the first to the last event of the visits that cross an instant; an empty time there when none does."""
 
         def compute() -> Period:
-            ask = folded.edge if self._folds else statement.edge
+            ask = statement.edge if self._folding is None else folded.edge
             ((first, last),) = self._fetch(ask(site.id, at_ms))
             if first is None:
                 return Period(at_ms, at_ms)
