@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import column, select, table
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import bindparam, column, select, table
 
 from haru.events.duckdb import DuckStore
-from haru.events.store import Folding, Progress
+from haru.events.event import UNKNOWN
+from haru.events.folding import MOST_VISITS, SEEN, VISIT_MARKS
+from haru.events.store import FOLDED, Folding, Progress, Refolded
+from haru.stats.dimensions import DIMENSIONS
+from haru.stats.periods import milliseconds
 from tests.stats.made import HOUR, MINUTE, filled, journey, ms, stored
 
 NOON = ms("2026-05-20 12:00")
@@ -35,7 +43,7 @@ def visits(store: DuckStore) -> list[tuple[Any, ...]]:
 
 
 def pages(store: DuckStore) -> list[tuple[Any, ...]]:
-    names = ("visit_id", "path", "visitor_id", "pageviews", "events", "alone")
+    names = ("visit_id", "path", "visitor_id", "pageviews", "events", "again")
     return sorted(store.fetch(select(*(column(name) for name in names)).select_from(table("page"))))
 
 
@@ -62,34 +70,157 @@ def test_each_page_of_a_folded_visit_has_its_own_counts_and_the_times_of_the_vis
     assert isinstance(store, Folding)
     store.fold()
     assert pages(store) == [
-        (100, "/in", 7, 1, 1, True),
-        (100, "/mid", 7, 0, 1, True),
-        (100, "/out", 7, 1, 1, True),
-        (200, "/b", 7, 1, 1, True),
-        (300, "/a", 9, 1, 1, True),
-        (300, "/early", 9, 1, 1, True),
+        (100, "/in", 7, 1, 1, False),
+        (100, "/mid", 7, 0, 1, False),
+        (100, "/out", 7, 1, 1, False),
+        (200, "/b", 7, 1, 1, False),
+        (300, "/a", 9, 1, 1, False),
+        (300, "/early", 9, 1, 1, False),
     ]
     times = (column("first_at"), column("last_at"))
     of_pages = store.fetch(select(column("visit_id"), *times).select_from(table("page")).distinct())
     assert sorted(of_pages) == sorted(store.fetch(select(column("id"), *times).select_from(table("visit"))))
 
 
-def test_a_visitor_who_comes_back_is_alone_on_the_pages_not_seen_before() -> None:
+def test_a_page_that_the_visitor_saw_in_an_earlier_visit_is_seen_again() -> None:
     again = [*EVENTS, *journey(500, NOON + 2 * HOUR, (0, "/out"), (1, "/new"), visitor_id=7)]
     store, at_once = filled(again), filled(again)
     store.fold(400)
-    assert all(alone for *_, alone in pages(store))
+    assert not any(again for *_, again in pages(store))
     while store.fold(50):
         pass
     at_once.fold(1000)
     assert pages(store) == pages(at_once)
-    assert {(visit, path): alone for visit, path, *_, alone in pages(store) if visit in {100, 500}} == {
-        (100, "/in"): True,
-        (100, "/mid"): True,
+    assert {(visit, path): again for visit, path, *_, again in pages(store) if visit in {100, 500}} == {
+        (100, "/in"): False,
+        (100, "/mid"): False,
         (100, "/out"): False,
-        (500, "/new"): True,
-        (500, "/out"): False,
+        (500, "/new"): False,
+        (500, "/out"): True,
     }
+
+
+def marks(store: DuckStore) -> dict[int, tuple[Any, ...]]:
+    """since, before, what was seen, alone: by visit."""
+    names = ("id", *VISIT_MARKS)
+    found = store.fetch(select(*(column(name) for name in names)).select_from(table("visit")))
+    return {
+        id: (_ms(since), _ms(before), {name for name, bit in SEEN.items() if seen & bit}, alone)
+        for id, since, before, seen, alone in found
+    }
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else milliseconds(at)
+
+
+def marked(events: list[dict[str, Any]]) -> dict[int, tuple[Any, ...]]:
+    """The same in plain Python."""
+    by_visit: dict[int, list[dict[str, Any]]] = {}
+    for event in sorted(events, key=lambda event: (event["occurred_at"], event["id"])):
+        by_visit.setdefault(event["visit_id"], []).append(event)
+
+    def value(visit: list[dict[str, Any]], name: str) -> Any:
+        views = [event for event in visit if event["name"] == "pageview"]
+        column = "hostname" if name.endswith("hostname") else "path"
+        if name.startswith("entry"):
+            return views[0][column] if views else ""
+        return (views[-1][column] if views else "") if name.startswith("exit") else visit[0][name]
+
+    found: dict[int, tuple[Any, ...]] = {}
+    for visitor in {event["visitor_id"] for event in events}:
+        own = [visit for visit in by_visit.values() if visit[0]["visitor_id"] == visitor]
+        own.sort(key=lambda visit: (visit[0]["occurred_at"], visit[0]["visit_id"]))
+        odd = len(own) > MOST_VISITS or any(
+            visit[-1]["occurred_at"] - visit[0]["occurred_at"] >= 12 * HOUR
+            or UNKNOWN.intersection(value(visit, name) for name in SEEN)
+            for visit in own
+        )
+        for place, visit in enumerate(own):
+            earlier = [] if odd else own[:place]
+            seen = {name for name in SEEN if any(value(other, name) == value(visit, name) for other in earlier)}
+            before = max((other[-1]["occurred_at"] for other in earlier), default=None)
+            since = None if odd else own[0][0]["occurred_at"]
+            found[visit[0]["visit_id"]] = since, before, seen, len(own) == 1
+    return found
+
+
+def seen_again(events: list[dict[str, Any]]) -> set[tuple[int, str]]:
+    """The visits and pages, in plain Python, which their visitors had seen in a visit that began earlier."""
+    begun: dict[int, tuple[int, int]] = {}
+    for event in events:
+        visit, at = event["visit_id"], event["occurred_at"]
+        begun[visit] = min(begun.get(visit, (at, visit)), (at, visit))
+    return {
+        (event["visit_id"], event["path"])
+        for event in events
+        for other in events
+        if (event["visitor_id"], event["path"]) == (other["visitor_id"], other["path"])
+        and begun[other["visit_id"]] < begun[event["visit_id"]]
+    }
+
+
+@st.composite
+def arriving(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Events of few visitors with visits that overlap, go on late, are long, are many or have odd values."""
+    visits = draw(st.integers(1, 8))
+    sources = draw(st.lists(st.sampled_from(["", "Google", "X"]), min_size=visits, max_size=visits))
+    if draw(st.integers(0, 5)) == 0:
+        sources[0] = "Direct / None"
+    whose = draw(st.lists(st.integers(1, 2), min_size=visits, max_size=visits))
+    opened: list[int] = []
+    events = []
+    for id in range(1, draw(st.integers(visits, 24)) + 1):
+        opens = len(opened) < visits and (not opened or draw(st.booleans()))
+        if opens:
+            opened.append(id)
+        place = len(opened) - 1 if opens else draw(st.integers(0, len(opened) - 1))
+        at = NOON + draw(st.sampled_from([0, 1, 2, 5, 30, 60, 300, 11 * 60])) * MINUTE
+        far = 2 * HOUR if draw(st.integers(0, 20)) == 0 else 0
+        events.append(
+            stored(
+                id,
+                at + far,
+                opened[place],
+                visitor_id=whose[place],
+                source=sources[place],
+                path=draw(st.sampled_from(["/", "/a", "/b"])),
+                name=draw(st.sampled_from(["pageview", "pageview", "signup", "engagement"])),
+            )
+        )
+    return events
+
+
+@settings(max_examples=60, deadline=None)
+@given(arriving(), st.integers(1, 24), st.integers(1, 24))
+def test_marks_are_those_of_a_slow_count_however_visits_are_folded(
+    events: list[dict[str, Any]], first: int, step: int
+) -> None:
+    store = filled(events)
+    store.fold(first)
+    while store.fold(step):
+        pass
+    assert marks(store) == marked(events)
+    assert {(visit, path) for visit, path, *_, again in pages(store) if again} == seen_again(events)
+    since = store.fetch(select(column("visit_id"), column("since")).select_from(table("page")).distinct())
+    assert {visit: _ms(at) for visit, at in since} == {visit: since for visit, (since, *_) in marks(store).items()}
+
+
+def test_of_a_visitor_with_very_many_visits_marks_say_nothing() -> None:
+    most = [
+        event for n in range(MOST_VISITS) for event in journey(100 + n, NOON + n * HOUR // 2, (0, "/"), visitor_id=7)
+    ]
+    store = filled([*most, *journey(300, NOON + 9 * HOUR, (0, "/"), visitor_id=7)])
+    store.fold(299)
+    assert marks(store) == marked(most)
+    assert marks(store)[101][0] == NOON
+    store.fold()
+    assert {since for since, *_ in marks(store).values()} == {None}
+
+
+def test_every_name_of_what_is_not_known_makes_a_visitor_odd() -> None:
+    """Else two values of one name would be two groups for marks, and one for a question."""
+    assert {dimension.empty for dimension in DIMENSIONS.values() if dimension.column in SEEN} <= UNKNOWN
 
 
 def test_folding_a_few_events_at_a_time_comes_to_the_same() -> None:
@@ -150,3 +281,18 @@ def test_a_site_is_deleted_with_its_folded_visits() -> None:
     assert [row[0] for row in visits(store)] == [500]
     assert [row[0] for row in pages(store)] == [500]
     assert store.fold() == 0
+
+
+def test_a_statement_is_asked_only_while_no_more_is_folded_than_was_said() -> None:
+    store = filled(EVENTS)
+    store.fold(250)
+    asked = select(column("last_id"), bindparam(FOLDED, 0)).select_from(table("folded"))
+    with pytest.raises(Refolded):
+        store.fetch(asked, {FOLDED: 249})
+    last = store.folded()
+    assert store.fetch(asked, {FOLDED: last}) == [(last, last)]
+    assert store.fetch(asked, {FOLDED: last}) == [(last, last)]  # from what it remembers
+    store.fold()
+    with pytest.raises(Refolded):
+        store.fetch(asked, {FOLDED: last})
+    assert store.fetch(asked) == [(400, 400)]

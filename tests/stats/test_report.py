@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from haru.events.stop import Stopped
-from haru.events.store import Progress
+from haru.events.store import Folding, Progress
+from haru.stats import report, statement
 from haru.stats.query import QueryError, parse
 from haru.stats.report import Reports, StatsSite
 from tests.stats.made import DAY, HOUR, MINUTE, ask, filled, journey, ms, rows
@@ -206,3 +208,62 @@ def test_a_question_that_takes_longer_than_the_limit_is_ended_counted_and_not_as
     reports.refresh_hot(NOON + 1)
     reports.refresh_hot(NOON + 2)
     assert store.asked == 2
+
+
+def test_a_statement_is_made_once_for_all_sites_and_periods(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [
+        *journey(100, NOON, (0, "/"), (1, "/a"), visitor_id=1),
+        *journey(200, NOON - DAY, (0, "/a"), visitor_id=2),
+        *journey(300, NOON, (0, "/b"), visitor_id=3, site_id=2),
+    ]
+    reports, made = Reports(filled(events)), []
+    build = statement.build
+    monkeypatch.setattr(statement, "build", lambda *given, **named: made.append(given) or build(*given, **named))
+
+    def ask(site_id: int, day: str, **more: Any) -> list[tuple[Any, ...]]:
+        query = {"metrics": ["visitors"], "dimensions": ["event:page"], "date_range": [day, day], **more}
+        return rows(reports.answer(StatsSite(site_id, "UTC"), parse(query), NOON + DAY))
+
+    today, before = (str(datetime.fromtimestamp(at / 1000, UTC).date()) for at in (NOON, NOON - DAY))
+    assert ask(1, today) == [("/", 1), ("/a", 1)]
+    assert ask(1, before) == [("/a", 1)]
+    assert ask(2, today) == [("/b", 1)]
+    assert len(made) == 1
+    assert ask(1, today, filters=[["is", "event:page", ["/"]]]) == [("/", 1)]
+    assert ask(1, today, filters=[["is", "event:page", ["/a"]]]) == [("/a", 1)]
+    assert ask(1, today, pagination={"limit": 1}) == [("/", 1)]
+    assert len(made) == 4
+
+
+def test_no_more_statements_are_kept_than_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "MOST_STATEMENTS", 3)
+    reports = Reports(filled(journey(100, NOON, (0, "/"))))
+    for limit in range(1, 8):
+        query = {"metrics": ["visitors"], "date_range": "day", "pagination": {"limit": limit}}
+        assert rows(reports.answer(StatsSite(1, "UTC"), parse(query), NOON)) == [(1,)]
+    assert len(reports._statements) == 3
+
+
+def test_what_was_folded_since_the_question_was_made_is_asked_of_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known of the folded rows may not be so any more: their rows with the old knowledge would be wrong."""
+    store = filled([*journey(100, NOON, (0, "/")), *journey(200, NOON + 5 * HOUR, (0, "/a"), visitor_id=2)])
+    assert isinstance(store, Folding)
+    store.fold(150)
+    reports = Reports(store)
+    made = Reports._question
+
+    def slow(*given: Any) -> Any:
+        question = made(*given)
+        assert question.folds is not None
+        store.fold()
+        return question
+
+    monkeypatch.setattr(Reports, "_question", slow)
+    asked: list[Any] = []
+    fetch = store.fetch
+    monkeypatch.setattr(
+        store, "fetch", lambda statement, *more: asked.append(str(statement)) or fetch(statement, *more)
+    )
+    query = {"metrics": ["visitors", "bounce_rate"], "date_range": "day"}
+    assert rows(reports.answer(StatsSite(1, "UTC"), parse(query), NOON + 6 * HOUR)) == [(2, 100)]
+    assert ["FROM visit \n" in text for text in asked[-2:]] == [True, False]

@@ -15,6 +15,8 @@ from clickhouse_connect.cc_sqlalchemy.dialect import ClickHouseDialect
 from clickhouse_connect.cc_sqlalchemy.sql.compiler import ChStatementCompiler
 from sqlalchemy.sql import ClauseElement
 
+from haru.events.compiling import Compiling
+
 # What a statement of `haru.stats` means in every engine: nothing of nothing is null, a column goes before an alias.
 MEANING: dict[str, Any] = {
     "aggregate_functions_null_for_empty": 1,
@@ -45,6 +47,7 @@ class Dialect(ClickHouseDialect):
 
 
 _DIALECT = Dialect(paramstyle="pyformat")
+_COMPILING = Compiling(_DIALECT)
 
 
 def quoted(text: str) -> str:
@@ -84,6 +87,6 @@ def moment(at: datetime) -> str:
 
 def text(statement: ClauseElement, parameters: Mapping[str, Any] | None = None) -> str:
     """A statement as SQL, its values written as literals."""
-    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-    values = compiled.construct_params(dict(parameters or {})) or {}
+    compiled = _COMPILING.compiled(statement)
+    values = {**compiled.params, **(parameters or {})}
     return compiled.string % {name: literal(value) for name, value in values.items()}

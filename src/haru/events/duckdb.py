@@ -17,12 +17,13 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql import ClauseElement
 
 from haru.disk import sync_folder
+from haru.events.compiling import Compiling
 from haru.events.event import COLUMNS, Origin
-from haru.events.folding import FIRST, FOLD, FOLDED_AT_ONCE, NEXT, PAGE_TABLES, TABLES, UNFOLD, WAITING
+from haru.events.folding import FIRST, FOLD, FOLDED_AT_ONCE, MARKED_TABLES, NEXT, PAGE_TABLES, TABLES, UNFOLD, WAITING
 from haru.events.ledger import Tally, merged
 from haru.events.migrations import Migration, migrate
 from haru.events.stop import Stop
-from haru.events.store import FOLDED, Progress, Row, StoreUnavailable
+from haru.events.store import FOLDED, Progress, Refolded, Row, StoreUnavailable
 from haru.events.visits import Visit
 
 
@@ -47,6 +48,7 @@ class Dialect(PGDialect):
 
 
 _DIALECT = Dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+_COMPILING = Compiling(_DIALECT)
 
 MIGRATIONS = (
     Migration(
@@ -62,6 +64,7 @@ MIGRATIONS = (
     ),
     Migration(2, "folded visits", TABLES),
     Migration(3, "folded pages of visits", PAGE_TABLES),
+    Migration(4, "marks of folded visits", MARKED_TABLES),
 )
 _SCANNED = 5_000  # rows of a scan that are in memory at once
 _ORIGIN = Origin.__struct_fields__
@@ -131,6 +134,9 @@ class DuckStore:
         self._folding = threading.Lock()
         self._opening = threading.Lock()
         self._database: duckdb.DuckDBPyConnection | None = None
+        # How far events are folded, and when that was so: the count is odd while a change of it is being written.
+        self._changes = 0
+        self._known = (-1, 0)
 
     def open(self) -> None:
         """Open the file now. Raises `StoreUnavailable`."""
@@ -144,20 +150,22 @@ class DuckStore:
     def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:
         """See `Store.load`."""
         with self._errors(), self._no_folding(rows), self._writing, self._cursor() as cursor:
+            unfolds = False
             cursor.execute("BEGIN")
             try:
                 if rows:
                     cursor.register("batch", _columns(rows))
                     cursor.execute(f"INSERT INTO event SELECT {_SELECT} FROM batch")
                     cursor.unregister("batch")
-                    if min(row[0] for row in rows) <= _folded(cursor):
-                        for statement in UNFOLD:
-                            cursor.execute(statement)
+                    unfolds = min(row[0] for row in rows) <= _folded(cursor)
+                    for statement in UNFOLD if unfolds else ():
+                        cursor.execute(statement)
                 for tally in merged(tallies):
                     cursor.execute(_TALLY, [tally.site_id, tally.hour, tally.reason, tally.detail, tally.count])
                 for spool, position in {_LAST_ID: progress.last_id, **progress.positions}.items():
                     cursor.execute(_PROGRESS, [spool, position])
-                cursor.execute("COMMIT")
+                with self._changing() if unfolds else contextlib.nullcontext():
+                    cursor.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(duckdb.Error):
                     cursor.execute("ROLLBACK")
@@ -192,7 +200,8 @@ class DuckStore:
             try:
                 for statement in FOLD:
                     cursor.execute(*_numbered(statement, given))
-                cursor.execute("COMMIT")
+                with self._changing():
+                    cursor.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(duckdb.Error):
                     cursor.execute("ROLLBACK")
@@ -200,10 +209,26 @@ class DuckStore:
             ((waiting,),) = cursor.execute(WAITING, [end, most]).fetchall()
             return int(waiting)
 
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """While another number of folded events is written. One at a time: `_folding` is held."""
+        self._changes += 1
+        try:
+            yield
+        finally:
+            self._changes += 1
+
     def folded(self) -> int:
         """See `Folding.folded`."""
+        changes, last = self._known
+        if changes == self._changes:
+            return last
         with self._errors(), self._cursor() as cursor:
-            return _folded(cursor)
+            changes = self._changes
+            last = _folded(cursor)
+        if changes % 2 == 0 and changes == self._changes:
+            self._known = changes, last
+        return last
 
     def unfolded(self) -> int:
         """See `Folding.unfolded`."""
@@ -243,16 +268,25 @@ class DuckStore:
         self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None, stop: Stop | None = None
     ) -> list[Row]:
         """See `Store.fetch`."""
-        compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-        values = dict(compiled.construct_params(dict(parameters or {})) or {})
-        names = compiled.positiontup or []  # type: ignore[attr-defined]
+        compiled, given = _COMPILING.compiled(statement), dict(parameters or {})
+        values, names = {**compiled.params, **given}, compiled.positiontup or []
         with self._errors(), self._cursor() as cursor, (stop or Stop()).watching(cursor.interrupt):
-            if FOLDED not in values:
+
+            def run() -> list[Row]:
                 return cursor.execute(compiled.string, [values[name] for name in names]).fetchall()
-            # How far visits are folded, and the folded visits, are those of one moment.
+
+            if FOLDED not in values:
+                return run()
+            # How far visits are folded, and the folded visits, must be those of one moment.
+            changes, last = self._known
+            if changes == self._changes:
+                values[FOLDED] = _expected(given, last)
+                rows = run()
+                if changes == self._changes:
+                    return rows
             cursor.execute("BEGIN")
-            values[FOLDED] = _folded(cursor)
-            return cursor.execute(compiled.string, [values[name] for name in names]).fetchall()
+            values[FOLDED] = _expected(given, _folded(cursor))
+            return run()
 
     def scan(self, site_id: int | None, since: int, until: int) -> Iterator[list[Row]]:
         """See `Store.scan`."""
@@ -304,6 +338,7 @@ class DuckStore:
                 except BaseException:
                     database.close()
                     raise
+                self._known = (-1, 0)  # another program may have had the file
                 if self._path is not None:
                     self._path.chmod(0o600)
                 self._database = database
@@ -365,6 +400,13 @@ def _prepare(database: duckdb.DuckDBPyConnection) -> None:
 def _numbered(statement: str, given: Mapping[str, int]) -> tuple[str, dict[str, int]]:
     """The statement with those of the values that it has a place for: the engine refuses others."""
     return statement, {place[1:]: value for place, value in given.items() if place in statement}
+
+
+def _expected(given: Mapping[str, Any], last: int) -> int:
+    """The last event that is folded, when it is the one that is asked for. Raises `Refolded`."""
+    if given.get(FOLDED, last) != last:
+        raise Refolded
+    return last
 
 
 def _last_id(cursor: duckdb.DuckDBPyConnection) -> int:

@@ -6,6 +6,9 @@ import msgspec
 
 PAGEVIEW = "pageview"
 ENGAGEMENT = "engagement"
+# How what is not known is called to people: of a visit that has such a text, nobody can tell whether it is the text.
+NOT_SET, NO_SOURCE, NO_CHANNEL = "(not set)", "Direct / None", "Direct"
+UNKNOWN = frozenset((NOT_SET, NO_SOURCE, NO_CHANNEL))
 
 
 class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):

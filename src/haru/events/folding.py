@@ -5,19 +5,25 @@ The tables `visit` and `page` are derived from `event` and can be made again at 
 an event with an id up to `folded.last_id`, whole as far as that id: what came later is added when the next events are
 folded. A question takes what is folded and looks at the events of the few visits that are not, or not wholly
 (stats/folded.py).
+
+Beside what its events tell, a row holds marks: what it is among the visits of its visitor, in the order of their first
+events. With them visitors are counted by adding up, and need not be told from each other: of the rows of one visitor
+the first counts.
 """
 
 from __future__ import annotations
 
-from haru.events.event import COLUMNS, ENGAGEMENT, PAGEVIEW, Origin
+from haru.events.event import COLUMNS, ENGAGEMENT, PAGEVIEW, UNKNOWN, Origin
 
 FOLDED_AT_ONCE = 300_000  # events: one to two seconds, and a bound on memory
 LONG_HOURS = 12  # a visit that lasts as long is marked: it may have events on more than two days
+MOST_VISITS = 16  # of a visitor that are compared with each other
 
 _ORIGIN = Origin.__struct_fields__
+_PAGES = ("entry_page", "exit_page", "entry_hostname", "exit_hostname")
 _KIND = dict(COLUMNS)
 
-# The columns of a folded visit, with how each comes from its events. `alone` is no such fact: see `FOLD`.
+# The columns of a folded visit that come from its events, with how they do.
 _TIMED = "epoch_ms(occurred_at)::HUGEINT * 9223372036854775808 + id"
 _VIEW = f"name = '{PAGEVIEW}'"
 _LASTING = f"name <> '{ENGAGEMENT}'"
@@ -54,19 +60,21 @@ VISIT_COLUMNS: dict[str, tuple[str, str]] = {
 }
 
 
-def _table(name: str, columns: dict[str, tuple[str, str]]) -> str:
-    kinds = "".join(f"{column} {kind} NOT NULL, " for column, (kind, _) in columns.items())
-    return f"CREATE TABLE IF NOT EXISTS {name} ({kinds}alone BOOLEAN NOT NULL)"
+# What the visits of a visitor may have in common, and the bit of `seen` that stands for it.
+SEEN = {name: 1 << place for place, name in enumerate((*_ORIGIN, *_PAGES))}
 
+# What a visit is among those of its visitor. `since` is the first moment of the earliest, and null where the others say
+# nothing: of a visitor with a long visit, with very many, or with a value that is written like what is not known.
+_SINCE = {"since": "TIMESTAMP"}
+VISIT_MARKS = {
+    **_SINCE,
+    "before": "TIMESTAMP",  # the last moment of those that began before it; null when it is the first
+    "seen": "INTEGER NOT NULL",  # what it has in common with any of those
+    "alone": "BOOLEAN NOT NULL",  # whether there is no other
+}
+PAGE_MARKS = {**_SINCE, "again": "BOOLEAN NOT NULL"}  # whether one that began before it has the same page
 
-_VISIT_TABLE = _table("visit", VISIT_COLUMNS)
-TABLES = (
-    _VISIT_TABLE,
-    "CREATE TABLE IF NOT EXISTS folded (last_id BIGINT NOT NULL)",
-    "INSERT INTO folded SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM folded)",
-)
-
-# The pages of a visit, with the times of the visit. That `alone` is so for a page is said of the visitor and the page.
+# The pages of a visit, with the times of the visit.
 PAGE_COLUMNS: dict[str, tuple[str, str]] = {
     "visit_id": ("BIGINT", "visit_id"),
     "path": ("VARCHAR", "path"),
@@ -77,45 +85,136 @@ PAGE_COLUMNS: dict[str, tuple[str, str]] = {
     "pageviews": ("BIGINT", f"count(*) FILTER ({_VIEW})"),
     "events": ("BIGINT", f"count(*) FILTER ({_LASTING})"),
 }
-# A store of before has its visits folded anew: the table has columns more, and there were no pages.
-PAGE_TABLES = ("DROP TABLE visit", _VISIT_TABLE, _table("page", PAGE_COLUMNS), "UPDATE folded SET last_id = 0")
+
+
+def _table(name: str, columns: dict[str, tuple[str, str]], marks: dict[str, str]) -> str:
+    kinds = {column: f"{kind} NOT NULL" for column, (kind, _) in columns.items()} | marks
+    return f"CREATE TABLE {name} ({', '.join(f'{column} {kind}' for column, kind in kinds.items())})"
+
+
+_ANEW = (
+    _table("visit", VISIT_COLUMNS, VISIT_MARKS),
+    _table("page", PAGE_COLUMNS, PAGE_MARKS),
+    "UPDATE folded SET last_id = 0",
+)
+# Folded rows of before have fewer columns. They are not brought up to date: all is folded anew.
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS visit (id BIGINT)",
+    "CREATE TABLE IF NOT EXISTS folded (last_id BIGINT NOT NULL)",
+    "INSERT INTO folded SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM folded)",
+)
+PAGE_TABLES = ("CREATE TABLE page (visit_id BIGINT)",)
+MARKED_TABLES = ("DROP TABLE visit", "DROP TABLE page", *_ANEW)
 
 
 def _selected(columns: dict[str, tuple[str, str]]) -> str:
     return ", ".join(f"{expression} AS {name}" for name, (_, expression) in columns.items())
 
 
-_AGAIN = (
-    "visit_id >= (SELECT min(id) FROM known) AND visit_id IN (SELECT id FROM known) "
-    "AND (visitor_id, path) IN (SELECT (visitor_id, path) FROM fresh_page)"
-)
+def _temporary(name: str, select: str) -> str:
+    return f"CREATE OR REPLACE TEMP TABLE {name} AS {select}"
+
+
+_COMPARED = ", ".join(("id", "visitor_id", "first_at", "last_at", "long", *SEEN))
+_IN_COMMON = " | ".join(f"CASE WHEN earlier.{name} = visit.{name} THEN {bit} ELSE 0 END" for name, bit in SEEN.items())
+_NAMES = ", ".join(f"'{name}'" for name in sorted(UNKNOWN))
+_ODD = " OR ".join(f"{name} IN ({_NAMES})" for name in SEEN if name != "city")
+_PLACE = "epoch_ms(first_at)::HUGEINT * 9223372036854775808 + visit_id"
+_NEW_MARKS = {
+    "since": "visitor.since",
+    "before": "compared.before",
+    "seen": "coalesce(compared.seen, 0)",
+    "alone": "visitor.visits = 1",
+}
+_MARKED = "JOIN visitor USING (visitor_id) LEFT JOIN compared USING (id)"
 
 # Folds the events with ids in ($1, $2], whose visits all have an id of $3 or more: the visits that have one are made
 # anew from all of their events. An event's id is never below its visit's, so $3 bounds what is read of events and of
-# folded visits: the engine knows the least and the greatest id of each of its blocks. `alone` says that no other folded
-# row has the same visitor, and page where it is one of a page, so that the visitor is told from all others when
-# counted. When a visitor was here before is not known, so that is looked up among all visits, once.
+# folded visits: the engine knows the least and the greatest id of each of its blocks. When a visitor was here before is
+# not known, so that is looked up among all visits, once; then the marks of all visits of these visitors are made anew.
 FOLD = (
-    "CREATE OR REPLACE TEMP TABLE changed AS SELECT DISTINCT visit_id FROM event WHERE id > $1 AND id <= $2",
-    f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT {_selected(VISIT_COLUMNS)} FROM event WHERE id <= $2 AND id >= $3 "
-    "AND visit_id IN (SELECT visit_id FROM changed) GROUP BY visit_id",
-    f"CREATE OR REPLACE TEMP TABLE fresh_page AS SELECT {_selected(PAGE_COLUMNS)} FROM event "
-    "JOIN fresh ON fresh.id = event.visit_id WHERE event.id <= $2 AND event.id >= $3 GROUP BY visit_id, path",
+    _temporary("changed", "SELECT DISTINCT visit_id FROM event WHERE id > $1 AND id <= $2"),
+    _temporary(
+        "fresh",
+        f"SELECT {_selected(VISIT_COLUMNS)} FROM event WHERE id <= $2 AND id >= $3 "
+        "AND visit_id IN (SELECT visit_id FROM changed) GROUP BY visit_id",
+    ),
+    _temporary(
+        "fresh_page",
+        f"SELECT {_selected(PAGE_COLUMNS)} FROM event JOIN fresh ON fresh.id = event.visit_id "
+        "WHERE event.id <= $2 AND event.id >= $3 GROUP BY visit_id, path",
+    ),
     "DELETE FROM visit WHERE id >= $3 AND id IN (SELECT id FROM fresh)",
     "DELETE FROM page WHERE visit_id >= $3 AND visit_id IN (SELECT id FROM fresh)",
-    "CREATE OR REPLACE TEMP TABLE known AS SELECT id, visitor_id, alone FROM visit "
-    "WHERE visitor_id IN (SELECT visitor_id FROM fresh)",
-    f"CREATE OR REPLACE TEMP TABLE known_page AS SELECT visitor_id, path FROM page WHERE {_AGAIN}",
-    "UPDATE visit SET alone = false WHERE id >= (SELECT min(id) FROM known WHERE alone) "
-    "AND id IN (SELECT id FROM known WHERE alone)",
-    f"UPDATE page SET alone = false WHERE alone AND {_AGAIN}",
-    f"INSERT INTO visit SELECT {', '.join(VISIT_COLUMNS)}, count(*) OVER (PARTITION BY visitor_id) = 1 "
-    "AND visitor_id NOT IN (SELECT visitor_id FROM known) FROM fresh ORDER BY site_id, first_at",
-    f"INSERT INTO page SELECT {', '.join(PAGE_COLUMNS)}, count(*) OVER (PARTITION BY visitor_id, path) = 1 "
-    "AND (visitor_id, path) NOT IN (SELECT (visitor_id, path) FROM known_page) FROM fresh_page "
+    _temporary("returned", "SELECT id FROM visit WHERE visitor_id IN (SELECT visitor_id FROM fresh)"),
+    _temporary(
+        "known",
+        f"SELECT {_COMPARED}, {', '.join(VISIT_MARKS)} FROM visit "
+        "WHERE id >= (SELECT min(id) FROM returned) AND id IN (SELECT id FROM returned)",
+    ),
+    _temporary("together", f"SELECT {_COMPARED} FROM fresh UNION ALL SELECT {_COMPARED} FROM known"),
+    _temporary(
+        "visitor",
+        f"SELECT visitor_id, count(*) AS visits, CASE WHEN visits <= {MOST_VISITS} AND NOT bool_or(long OR {_ODD}) "
+        "THEN min(first_at) END AS since FROM together GROUP BY visitor_id",
+    ),
+    _temporary(
+        "compared",
+        "WITH several AS (SELECT together.* FROM together JOIN visitor USING (visitor_id) "
+        "WHERE visits > 1 AND since IS NOT NULL) "
+        f"SELECT visit.id, max(earlier.last_at) AS before, bit_or({_IN_COMMON}) AS seen "
+        "FROM several AS visit JOIN several AS earlier ON earlier.visitor_id = visit.visitor_id "
+        "AND (earlier.first_at < visit.first_at OR (earlier.first_at = visit.first_at AND earlier.id < visit.id)) "
+        "GROUP BY visit.id",
+    ),
+    _temporary(
+        "remarked",
+        f"SELECT known.id, {', '.join(f'{mark} AS {name}' for name, mark in _NEW_MARKS.items())}, "
+        f"known.since IS DISTINCT FROM visitor.since AS moved FROM known {_MARKED} WHERE "
+        + " OR ".join(f"known.{name} IS DISTINCT FROM {mark}" for name, mark in _NEW_MARKS.items()),
+    ),
+    f"UPDATE visit SET {', '.join(f'{name} = remarked.{name}' for name in VISIT_MARKS)} FROM remarked "
+    "WHERE visit.id >= (SELECT min(id) FROM remarked) AND visit.id = remarked.id",
+    "UPDATE page SET since = remarked.since FROM remarked WHERE remarked.moved "
+    "AND page.visit_id >= (SELECT min(id) FROM remarked WHERE moved) AND page.visit_id = remarked.id",
+    f"INSERT INTO visit SELECT {', '.join(f'fresh.{name}' for name in VISIT_COLUMNS)}, "
+    f"{', '.join(_NEW_MARKS[name] for name in VISIT_MARKS)} FROM fresh {_MARKED} ORDER BY site_id, first_at",
+    _temporary(
+        "known_page",
+        "SELECT visit_id, path, visitor_id, first_at, again FROM page "
+        "WHERE visit_id >= (SELECT min(id) FROM known) AND visit_id IN (SELECT id FROM known) "
+        "AND (visitor_id, path) IN (SELECT (visitor_id, path) FROM fresh_page)",
+    ),
+    _temporary(
+        "first_page",
+        f"SELECT visitor_id, path, min({_PLACE}) AS place FROM (SELECT visit_id, path, visitor_id, first_at "
+        "FROM fresh_page UNION ALL SELECT visit_id, path, visitor_id, first_at FROM known_page) "
+        "GROUP BY visitor_id, path",
+    ),
+    "UPDATE page SET again = true FROM known_page JOIN first_page USING (visitor_id, path) WHERE NOT known_page.again "
+    "AND place <> epoch_ms(known_page.first_at)::HUGEINT * 9223372036854775808 + known_page.visit_id "
+    "AND page.visit_id >= (SELECT min(visit_id) FROM known_page WHERE NOT again) "
+    "AND page.visit_id = known_page.visit_id AND page.path = known_page.path",
+    f"INSERT INTO page SELECT {', '.join(f'fresh_page.{name}' for name in PAGE_COLUMNS)}, visitor.since, "
+    f"{_PLACE} <> place FROM fresh_page JOIN visitor USING (visitor_id) JOIN first_page USING (visitor_id, path) "
     "ORDER BY site_id, first_at",
     "UPDATE folded SET last_id = $2 WHERE last_id = $1",
-    *(f"DROP TABLE {name}" for name in ("changed", "fresh", "fresh_page", "known", "known_page")),
+    *(
+        f"DROP TABLE {name}"
+        for name in (
+            "changed",
+            "fresh",
+            "fresh_page",
+            "returned",
+            "known",
+            "together",
+            "visitor",
+            "compared",
+            "remarked",
+            "known_page",
+            "first_page",
+        )
+    ),
 )
 # Of the $2 ids after $1: the greatest that an event has, and the least id of its visits.
 NEXT = "SELECT max(id), min(visit_id) FROM event WHERE id > $1 AND id <= $1 + $2"

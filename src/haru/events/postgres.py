@@ -15,6 +15,7 @@ from psycopg import errors
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import ClauseElement
 
+from haru.events.compiling import Compiling
 from haru.events.event import COLUMNS, Origin
 from haru.events.ledger import Tally, merged
 from haru.events.migrations import Migration, migrate, pending
@@ -24,6 +25,7 @@ from haru.events.store import Progress, Row, StoreHeld, StoreUnavailable
 from haru.events.visits import Visit
 
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+_COMPILING = Compiling(_DIALECT)
 _FOR_PEOPLE = PGDialect_psycopg(paramstyle="named")  # type: ignore[no-untyped-call]  # percent signs stay single
 
 _ANSWER_SECONDS = 60.0  # for a question of the loader
@@ -202,8 +204,8 @@ class PostgresStore:
         self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None, stop: Stop | None = None
     ) -> list[Row]:
         """See `Store.fetch`."""
-        compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-        values = compiled.construct_params(dict(parameters or {})) or {}
+        compiled = _COMPILING.compiled(statement)
+        values = {**compiled.params, **(parameters or {})}
         stop = stop or Stop()
         with self._connections.errors(), self._connections.taken() as connection:
             try:

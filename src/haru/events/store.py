@@ -14,8 +14,8 @@ from haru.events.visits import Visit
 
 Row = tuple[Any, ...]  # one stored event, its values in the order of haru.events.event.COLUMNS
 
-# The parameter of a statement over folded visits in which the store puts the id of the last event that is folded. A
-# statement must give the same rows for any smaller one: 0 folds nothing.
+# The parameter of a statement over folded visits in which the store puts the id of the last event that is folded. Given
+# with a number, the statement is asked only while that is the last.
 FOLDED = "folded"
 
 
@@ -29,6 +29,10 @@ class StoreHeld(StoreUnavailable):
 
 class StoreMoved(StoreUnavailable):
     """Another loader has worked on the store since: whoever loads must begin anew from what the store says."""
+
+
+class Refolded(Exception):
+    """Events were folded since: what was known of folded rows may have changed."""
 
 
 class StoreTooNew(Exception):
@@ -82,7 +86,8 @@ class Store(Protocol):
     ) -> list[Row]:
         """Run one SELECT of SQLAlchemy Core over the table `event` and return its rows.
 
-        Raises `haru.events.stop.Stopped` when `stop` ended it.
+        Raises `haru.events.stop.Stopped` when `stop` ended it, and `Refolded` when `FOLDED` is given with a number and
+        another event is the last that is folded.
         """
 
     def scan(self, site_id: int | None, since: int, until: int) -> Iterator[list[Row]]:
@@ -117,7 +122,7 @@ class Folding(Protocol):
         """
 
     def folded(self) -> int:
-        """About how many events are folded."""
+        """The id of the last event that is folded, 0 when none is: about how many are."""
 
     def unfolded(self) -> int:
         """About how many events are not folded yet."""

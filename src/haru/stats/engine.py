@@ -6,9 +6,11 @@ the name of clickhouse-connect's dialect, clickhousedb.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, DateTime, FunctionFilter, String
+from sqlalchemy import BigInteger, ColumnElement, DateTime, FunctionFilter, String, case, func, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement, GenericFunction
 
@@ -41,6 +43,35 @@ def _by_code_point(element: ByCodePoint, compiler: Any, **kw: Any) -> str:
 @compiles(ByCodePoint, "postgresql")
 def _by_code_point_here(element: ByCodePoint, compiler: Any, **kw: Any) -> str:
     return f'({compiler.process(element.clauses, **kw)}) COLLATE "C"'
+
+
+class Local(FunctionElement[Any]):
+    """The wall-clock time of a moment, so much later by the zone's offset just then."""
+
+    type = DateTime()
+    inherit_cache = False
+
+    def __init__(self, at: ColumnElement[Any], offsets: Sequence[tuple[Any, timedelta]], last: timedelta) -> None:
+        """`offsets` of moments before each of some instants; `last` of those after."""
+
+        def offset(written: Callable[[timedelta], Any]) -> ColumnElement[Any]:
+            ends = [(at < end, literal(written(by))) for end, by in offsets]
+            return case(*ends, else_=literal(written(last))) if ends else literal(written(last))
+
+        by, in_us = offset(lambda by: by), offset(lambda by: by // timedelta(microseconds=1))
+        super().__init__(at + by, func.make_timestamp(func.epoch_us(at) + in_us))
+
+
+@compiles(Local)
+def _local(element: Local, compiler: Any, **kw: Any) -> str:
+    # Numbers are added several times as fast as intervals, which may have months and days.
+    return str(compiler.process(list(element.clauses)[1], **kw))
+
+
+@compiles(Local, "postgresql")
+@compiles(Local, "clickhousedb")
+def _local_by_interval(element: Local, compiler: Any, **kw: Any) -> str:
+    return str(compiler.process(next(iter(element.clauses)), **kw))
 
 
 class Bucket(FunctionElement[Any]):

@@ -1,9 +1,11 @@
 """Questions over folded visits: the same rows as `statement` finds in the events, from rows that are ready.
 
-A store that folds (`haru.events.store.Folding`) has two tables: `visit`, a row for each visit, and `page`, a row for
-each page of a visit. Their rows are taken as they are when the visit lies wholly inside the period and has no event
-that is not folded; the few others are made from their events, as ever. Rows of visitors who have no other are counted
-without being told apart: that is what takes the time of a question.
+The rows of the tables of `haru.stats.folds` are taken as they are when the visit lies wholly inside the period and has
+no event that is not folded; the few others are made from their events, as ever.
+
+To tell visitors from each other is what takes the time of a question, so most need not be: of a visitor all of whose
+visits up to the period's end lie wholly inside it, a row says itself whether it is the visitor's first in its group
+(`_first`). Such rows are `plain`, and their visitors add up. The visitors of the few others are told apart.
 """
 
 from __future__ import annotations
@@ -13,37 +15,27 @@ from typing import Any
 
 from sqlalchemy import (
     CTE,
-    BigInteger,
-    Boolean,
     ColumnElement,
     FromClause,
     Select,
-    TableClause,
     and_,
-    bindparam,
     case,
-    column,
-    distinct,
-    false,
     func,
     literal_column,
     not_,
     or_,
     select,
-    table,
+    true,
     union_all,
 )
 from sqlalchemy.sql.visitors import replacement_traverse
-from sqlalchemy.types import TypeEngine
 
-from haru.events.event import Origin
-from haru.events.store import FOLDED
-from haru.events.visits import VISIT_GAP_MS
-from haru.stats import filters, periods, statement
-from haru.stats.dimensions import Dimension, Level
+from haru.events.folding import SEEN
+from haru.stats import filters, statement
+from haru.stats.dimensions import Dimension, Level, of
 from haru.stats.facts import COUNTED, EVENT, E
 from haru.stats.filters import And, Filter, Leaf, Not, Or
-from haru.stats.periods import Period
+from haru.stats.folds import PAGE, UNFOLDED, VISIT, Folds, V
 from haru.stats.statement import Question
 
 Expression = ColumnElement[Any]
@@ -63,7 +55,7 @@ _HELD = {
 _COUNTERS = {"visitors", "visits", "pageviews", "events", "whole_visits", "viewed", "lasted_ms", "judged", "bounced"}
 _OF_PAGES = {"visitors", "visits", "pageviews", "events"}
 _OF_BUCKETS = {"visitors", "visits"}
-_PAGES = ("entry_page", "exit_page", "entry_hostname", "exit_hostname")
+_ENDS = ("first_at", "last_at")
 
 # A visit that is not long lies in one bucket or in two, as only one that is longer than a bucket reaches over it. Days
 # are the shortest buckets here, and no zone's clock ever took more than a part of an hour or a whole day out of one.
@@ -74,32 +66,6 @@ MANY = 3_000_000
 _FEW_MS = 7 * 24 * 60 * 60 * 1000
 
 _PAGE = "event:page"
-_UNFOLDED = E.id > bindparam(FOLDED, 0, BigInteger())
-
-
-def _table(name: str, own: dict[str, TypeEngine[Any]], shared: tuple[str, ...]) -> TableClause:
-    """A table of folded rows: its own columns, those it shares with events, and what all such tables have."""
-    return table(
-        name,
-        *(column(name, kind) for name, kind in own.items()),
-        *(column(name, E[name].type) for name in ("site_id", "visitor_id", *shared)),
-        *(column(name, BigInteger()) for name in ("pageviews", "events")),
-        *(column(name, E.occurred_at.type) for name in ("first_at", "last_at")),
-        column("alone", Boolean()),
-    )
-
-
-VISIT = _table(
-    "visit",
-    {
-        **dict.fromkeys(("id", "bounced", "lasted_ms"), BigInteger()),
-        **dict.fromkeys(_PAGES, E.path.type),
-        "long": Boolean(),
-    },
-    Origin.__struct_fields__,
-)
-PAGE = _table("page", {}, ("visit_id", "path"))
-V = VISIT.c
 
 
 class _Kind(Enum):
@@ -115,82 +81,97 @@ def holds(question: Question) -> bool:
     return _kind(question) is not None
 
 
-def suits(question: Question) -> bool:
+def suits(question: Question, folds: Folds) -> bool:
     """Whether of a question whose answer folded rows hold the answer comes sooner from them, in a store of many events.
 
     One about facts of visits always does.
     """
     period = question.period
-    return question.settled or statement.needs_facts(question.query) or period.end_ms - period.start_ms >= _FEW_MS
-
-
-def unfolded(site_id: int, reach: Period) -> Select[Any]:
-    """A row when the site has an event there that is not folded, else none."""
-    return select(E.id).where(statement._within(site_id, reach), _UNFOLDED).limit(1)
-
-
-def edge(site_id: int, at_ms: int) -> Select[Any]:
-    """What `statement.edge` tells, from folded visits and from the events of those near the instant that grew since."""
-    at = periods.moment(at_ms)
-    crossing = select(V.first_at, V.last_at).where(V.site_id == site_id, V.first_at < at, V.last_at >= at)
-    grown = select(E.visit_id).where(E.site_id == site_id, _UNFOLDED)
-    near = statement._within(site_id, Period(at_ms - VISIT_GAP_MS, at_ms))
-    grown_near = select(E.visit_id).where(near, E.visit_id.in_(grown))
-    times = func.min(E.occurred_at), func.max(E.occurred_at)
-    later = select(*times).where(E.site_id == site_id, E.visit_id.in_(grown_near)).group_by(E.visit_id)
-    both = union_all(crossing, later).subquery("crossing")
-    return select(func.min(both.c.first_at), func.max(both.c.last_at))
+    return folds.settled or statement.needs_facts(question.query) or period.end_ms - period.start_ms >= _FEW_MS
 
 
 def groups(question: Question) -> FromClause:
     """One row for each group, its dimensions and counters: see `statement.build`. The question must suit."""
-    kind = _kind(question)
+    kind, special = _kind(question), _special(question)
     kept = (PAGE if kind is _Kind.PAGES else VISIT).c
-    special = _special(question)
+    ready, names = _ready(question, kind), _names(question, kind)
+    ends = _ENDS if kind is _Kind.BUCKETS else _ENDS[:1]
+
+    def rows(at: str, *conditions: Expression) -> Select[Any]:
+        columns = [_held(question, kept, name, at).label(name) for name in names]
+        if kind is _Kind.BUCKETS:
+            conditions = *conditions, *_there(question, at)
+        return select(*columns).where(*ready, *conditions)
+
+    made = [select(*(part.c[name] for name in names)) for part in _made(question, kind, special)]
+    whole = [] if _folds(question).settled else [_visit_id(kept).not_in(select(special.c.visit_id))]
+    if "visitors" not in question.counters:
+        found = union_all(*(rows(at, *whole) for at in ends), *made)
+        return _grouped(question, found, question.counters).subquery("grouped")
+    plain, other = _plain(question, kind, special)
+    firsts = (rows(at, plain).add_columns(_first(question, kind, at).label("first")) for at in ends)
+    told_apart = union_all(*(rows(at, *whole, other) for at in ends), *made)
+    rest = [name for name in question.counters if name != "visitors"]
+    parts = [
+        _grouped(question, union_all(*firsts), rest, visitors=True).subquery("a"),
+        _grouped(question, told_apart, question.counters).subquery("b"),
+    ]
+    keys = [f"d{i}" for i in range(len(question.dimensions))]
+    both = union_all(*(select(*(part.c[name] for name in [*keys, *question.counters])) for part in parts))
+    united = both.subquery("united").c
+    sums = (func.sum(united[name]).label(name) for name in question.counters)
+    return select(*(united[key] for key in keys), *sums).group_by(*(united[key] for key in keys)).subquery("grouped")
+
+
+def _made(question: Question, kind: _Kind | None, special: CTE) -> list[FromClause]:
+    """Rows of the visits whose folded rows cannot be taken, from their events."""
+    folds = _folds(question)
 
     def of_events(*only: Expression) -> FromClause:
         if kind is _Kind.VISITS:
             return statement._one_pass(question, question.counters, only)
         return statement._joined(question, question.counters, by_first=False, only=only)
 
-    made = of_events(E.visit_id.in_(select(special.c.visit_id)), *_near(question))
+    found = []
+    crossing = any(edge.start_ms < edge.end_ms for edge in folds.edges) and not _by_row(question, kind)
+    if crossing or not folds.settled:
+        found.append(of_events(E.visit_id.in_(select(special.c.visit_id)), *_near(question)))
+    if kind is _Kind.BUCKETS and folds.long:
+        found.append(of_events(E.visit_id.in_(_long(question, special))))
+    return found
 
-    def rows(*conditions: Expression, at: str = "first_at") -> Select[Any]:
-        columns = (_held(question, kept, name, at).label(name) for name in made.c.keys())  # noqa: SIM118 -- no dict
-        return select(*columns).where(*_ready(question, kind, special), *conditions)
 
-    others = [select(*made.c)]
+def _names(question: Question, kind: _Kind | None) -> list[str]:
+    """The columns of the rows of visits: those that `statement` gives rows made from events."""
+    names = ["visitor_id"] if "visitors" in question.counters else []
+    names += [name for name in question.counters if name in COUNTED and COUNTED[name].part]
+    names += statement._facts(question, question.counters)
+    names += [f"d{i}" for i, dimension in enumerate(question.dimensions) if dimension.level is not Level.FACT]
+    return ["inside", *names, *statement._stamps_beside_facts(question)] if kind is _Kind.VISITS else names
+
+
+def _by_row(question: Question, kind: _Kind | None) -> bool:
+    """Whether a visit that crosses an end of the period counts as its row is: for nothing that depends on which of its
+    events are inside. Of one that crosses both nobody knows whether any is.
+
+    Between two midnights what a visit that is not long has inside lies in one bucket.
+    """
+    folds = _folds(question)
+    if not folds.settled or folds.over:
+        return False
     if kind is _Kind.BUCKETS:
-        ends = [statement._bucket(question, _time(question), V[at]) for at in ("first_at", "last_at")]
-        others.append(rows(V.first_at != V.last_at, ends[0] != ends[1], at="last_at"))
-        others.append(select(*of_events(E.visit_id.in_(_long(question, special))).c))
-    if "visitors" not in question.counters:
-        return _grouped(question, union_all(rows(), *others), question.counters).subquery("grouped")
-    alone: Expression = kept.alone
-    if not question.settled:
-        alone = and_(alone, kept.visitor_id.not_in(select(special.c.visitor_id)))
-    rest = [name for name in question.counters if name != "visitors"]
-    if not question.dimensions:
-        # One pass is the faster then; with groups two are.
-        either = union_all(rows().add_columns(alone.label("single")), *(other.add_columns(false()) for other in others))
-        visits = either.subquery("visit")
-        told_apart = func.count(distinct(case((not_(visits.c.single), visits.c.visitor_id))))
-        visitors = func.count().filter(visits.c.single) + told_apart
-        found = statement._by_visit(question, rest, by_first=False, rows=visits)
-        return found.add_columns(visitors.label("visitors")).subquery("grouped")
-    parts = [
-        _grouped(question, rows(alone), rest).add_columns(func.count().label("visitors")).subquery("a"),
-        _grouped(question, union_all(rows(not_(alone)), *others), question.counters).subquery("b"),
-    ]
-    names = [f"d{i}" for i in range(len(question.dimensions))]
-    both = union_all(*(select(*(part.c[name] for name in [*names, *question.counters])) for part in parts))
-    united = both.subquery("united")
-    keys = [united.c[name] for name in names]
-    return (
-        select(*keys, *(func.sum(united.c[name]).label(name) for name in question.counters))
-        .group_by(*keys)
-        .subquery("grouped")
-    )
+        return question.whole_days and not folds.long
+    counted = {"visitors", "visits"}.issuperset(name for name in question.counters if name in COUNTED)
+    return kind is _Kind.VISITS and counted and not question.by_time
+
+
+def _there(question: Question, at: str) -> list[Expression]:
+    """Whether a visit has a row in the bucket of its first event, and a second one in that of its last."""
+    start, end = _moments(question)
+    if at == "first_at":
+        return [V.first_at >= start]
+    first, last = (statement._bucket(question, _time(question), V[end]) for end in _ENDS)
+    return [V.last_at < end, or_(V.first_at < start, and_(V.first_at != V.last_at, first != last))]
 
 
 def _kind(question: Question) -> _Kind | None:
@@ -213,56 +194,114 @@ def _kind(question: Question) -> _Kind | None:
     return None if question.by_time and counters & COUNTED.keys() else _Kind.VISITS
 
 
+def _folds(question: Question) -> Folds:
+    assert question.folds is not None
+    return question.folds
+
+
 def _special(question: Question) -> CTE:
     """The visits, and their visitors, whose folded rows may lack an event or reach over an end of the period.
 
     In a question that is settled no row lacks an event.
     """
-    start, end = (periods.moment(at_ms) for at_ms in (question.period.start_ms, question.period.end_ms))
-    visits = select(V.id.label("visit_id"), V.visitor_id).where(V.site_id == question.site_id)
-    parts = [visits.where(V.first_at < at, V.last_at >= at) for at in (start, end)]
-    if not question.settled:
+    visits = select(V.id.label("visit_id"), V.visitor_id).where(V.site_id == question.site)
+    parts = [visits.where(V.first_at < at, V.last_at >= at) for at in _moments(question)]
+    if not _folds(question).settled:
         later = select(E.visit_id, E.visitor_id)
-        parts.append(later.where(statement._within(question.site_id, question.reach), _UNFOLDED))
+        parts.append(later.where(question.within("reach"), UNFOLDED))
     return union_all(*parts).cte("special")
 
 
 def _near(question: Question) -> list[Expression]:
     """When the special visits are those that cross an end of the period: the times around the ends that hold them."""
-    if not question.settled:
+    if not _folds(question).settled:
         return []
-    return [or_(*(and_(*statement._inside(span)) for span in question.edges))]
+    return [or_(*(and_(*question.inside(span)) for span in ("edge0", "edge1")))]
 
 
 def _long(question: Question, special: CTE) -> Select[Any]:
     """Visits inside the period that may have events in more than two buckets, and are not special."""
-    start, end = (periods.moment(at_ms) for at_ms in (question.period.start_ms, question.period.end_ms))
-    inside = select(V.id).where(V.site_id == question.site_id, V.first_at >= start, V.last_at < end)
+    start, end = _moments(question)
+    inside = select(V.id).where(V.site_id == question.site, V.first_at >= start, V.last_at < end)
     found = inside.where(V.long)
-    return found if question.settled else found.where(V.id.not_in(select(special.c.visit_id)))
+    return found if _folds(question).settled else found.where(V.id.not_in(select(special.c.visit_id)))
 
 
-def _ready(question: Question, kind: _Kind | None, special: CTE) -> list[Expression]:
-    """Folded rows of the site whose visits lie inside the period with all their events, and that filters accept."""
+def _ready(question: Question, kind: _Kind | None) -> list[Expression]:
+    """Folded rows of the site that can be taken, and that filters accept: of visits inside the period."""
     kept = (PAGE if kind is _Kind.PAGES else VISIT).c
-    start, end = question.period.start_ms, question.period.end_ms
-    found = [
-        kept.site_id == question.site_id,
-        kept.first_at >= periods.moment(start),
-        kept.last_at < periods.moment(end),
-    ]
+    start, end = _moments(question)
+    inside = [kept.last_at >= start, kept.first_at < end]
+    if not _by_row(question, kind):
+        inside = [kept.first_at >= start, kept.last_at < end]
+    found = [kept.site_id == question.site, *inside]
     if kind is _Kind.BUCKETS:
         found.append(not_(V.long))
-    if not question.settled:
-        found.append((V.id if kind is not _Kind.PAGES else kept.visit_id).not_in(select(special.c.visit_id)))
     ready = {Level.EVENT} if kind is _Kind.PAGES else {Level.STAMP}
     conditions = [filter for filter, levels in question.conjuncts if levels <= ready]
     return [*found, *(_of(kept, statement._condition(question, filter, statement._text)) for filter in conditions)]
 
 
-def _grouped(question: Question, rows: Any, counters: list[str]) -> Select[Any]:
-    by_first = question.by_time
-    return statement._by_visit(question, counters, by_first=by_first, rows=rows.subquery("visit"))
+def _plain(question: Question, kind: _Kind | None, special: CTE) -> tuple[Expression, Expression]:
+    """Which rows are of visitors of whom no visit is special, and say what they are to each other; which are not.
+
+    Whoever has a visit that crosses the period's start came before it.
+    """
+    kept = (PAGE if kind is _Kind.PAGES else VISIT).c
+    folds, start = _folds(question), _moments(question)[0]
+    tests = [(kept.since >= start, or_(kept.since < start, kept.since.is_(None)))]
+    if not folds.settled:
+        visitors = select(special.c.visitor_id)
+        tests.append((kept.visitor_id.not_in(visitors), kept.visitor_id.in_(visitors)))
+    elif folds.low_ms is not None and not _by_row(question, kind):
+        tests.append((kept.since < question.at("low"), kept.since >= question.at("low")))
+    if not _tells(question, kind):
+        tests.append((V.alone, not_(V.alone)))
+    return and_(*(yes for yes, _ in tests)), or_(*(no for _, no in tests))
+
+
+def _tells(question: Question, kind: _Kind | None) -> bool:
+    """Whether a row tells that it is its visitor's first in its group: filters take all rows of a group or none."""
+    columns = {dimension.column for dimension in question.dimensions}
+    filtered = {of(leaf.dimension).column for leaf in filters.leaves(question.query.filters)}
+    if kind is _Kind.PAGES:
+        return True
+    if kind is _Kind.BUCKETS:
+        return len(columns) == 1 and not filtered
+    return len(columns) <= 1 and columns <= SEEN.keys() and filtered <= columns
+
+
+def _first(question: Question, kind: _Kind | None, at: str) -> Expression:
+    """Whether no earlier row of the visitor is in the row's group, when it is plain; its bucket is that of `at`.
+
+    Of visits that are not long, none that began before this one lies in the bucket of this one's end, or start, unless
+    the last of them to end reaches it: they lie in two buckets at most, next to each other, and none began later.
+    """
+    if not _tells(question, kind):
+        return true()
+    if kind is _Kind.PAGES:
+        return not_(PAGE.c.again)
+    if not question.dimensions:
+        return V.before.is_(None)
+    if kind is _Kind.BUCKETS:
+        before, own = (statement._bucket(question, _time(question), moment) for moment in (V.before, V[at]))
+        return case((V.before.is_(None), true()), else_=before < own)
+    return V.seen.op("&")(SEEN[question.dimensions[0].column]) == 0
+
+
+def _grouped(question: Question, rows: Any, counters: list[str], *, visitors: bool = False) -> Select[Any]:
+    """Groups of such rows; `visitors` adds the number of those that are a visitor's first."""
+    visits = rows.subquery("visit")
+    found = statement._by_visit(question, counters, by_first=question.by_time, rows=visits)
+    return found.add_columns(func.count().filter(visits.c.first).label("visitors")) if visitors else found
+
+
+def _moments(question: Question) -> tuple[Expression, Expression]:
+    return question.at("period_start"), question.at("period_end")
+
+
+def _visit_id(kept: Any) -> Expression:
+    return V.id if kept is V else kept.visit_id  # type: ignore[no-any-return]
 
 
 def _held(question: Question, kept: Any, name: str, at: str) -> Expression:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -16,11 +17,12 @@ from sqlalchemy.sql import ClauseElement
 
 from haru.events.histogram import Histogram
 from haru.events.stop import Stop, Stopped
-from haru.events.store import Folding, Store
-from haru.stats import dimensions, filters, folded, metrics, periods, statement, waiting, wholes
+from haru.events.store import FOLDED, Folding, Refolded, Store
+from haru.stats import dimensions, filters, folded, folds, metrics, periods, statement, waiting, wholes
 from haru.stats.cache import MOST_ENTRIES, Cache
 from haru.stats.dimensions import GOAL, Dimension, Level, of
 from haru.stats.filters import Leaf
+from haru.stats.folds import Folds
 from haru.stats.goals import Goal
 from haru.stats.metrics import METRICS, Payments
 from haru.stats.periods import Comparison, DateRange, Period
@@ -30,6 +32,7 @@ from haru.stats.waiting import Flight
 from haru.stats.wholes import WHOLES
 
 MOST_AT_ONCE = 4  # queries that run at the same time; others wait for their turn
+MOST_STATEMENTS = 200  # kept, for questions of the same shape
 HOT_MS = 5 * 60_000  # questions asked within this time are answered again before someone waits for them
 
 Value = str | int  # of a dimension
@@ -100,6 +103,8 @@ class Reports:
         self.query_seconds = Histogram((0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0))
         self._hot: OrderedDict[tuple[StatsSite, Query], int] = OrderedDict()  # when each was asked last, ms
         self._hot_lock = threading.Lock()
+        self._statements: OrderedDict[Hashable, ClauseElement] = OrderedDict()
+        self._statements_lock = threading.Lock()
 
     def answer(self, site: StatsSite, query: Query, now_ms: int, *, fresh: bool = False) -> Answer:
         """The answer, at most a minute old; `fresh`: with every event that is in the store.
@@ -161,7 +166,7 @@ class Reports:
         unit = periods.interval(query.date_range, period, zone)
         question = self._question(site, query, period, unit, now_ms)
         found: dict[str, ClauseElement] = {"rows": self._statement(question)}
-        if question.by_folded:
+        if question.folds is not None:
             found["unfolded"] = statement.build(question)
         for name in _counters(query):
             if name in WHOLES:
@@ -172,7 +177,7 @@ class Reports:
                 found[name] = statement.revenue(question)
         return {name: self._store.sql(asked) for name, asked in found.items()}
 
-    def _fetch(self, asked: ClauseElement) -> list[Any]:
+    def _fetch(self, asked: ClauseElement, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         waiter = waiting.current.get()
         stop = waiter.stop if isinstance(waiter, Flight) else Stop(self._seconds)
         with self._turns:
@@ -180,7 +185,7 @@ class Reports:
                 self.running += 1
             begun = time.perf_counter()
             try:
-                return self._store.fetch(asked, stop=stop)
+                return self._store.fetch(asked, parameters, stop)
             except Stopped:
                 left = isinstance(waiter, Flight) and waiter.abandoned
                 with self._counting:
@@ -219,7 +224,7 @@ class Reports:
         labels = _labels(zone, question) if query.include.time_labels else None
         first = periods.wall(zone, period.start_ms)
         beside = _Beside(self._wholes(site, query, span, now_ms), self._revenue(question, first))
-        found = self._fetch(self._statement(question, paged=paged))
+        found = self._rows(question, paged=paged)
         rows = [_row(question, values, beside, first) for values in found]
         total = None
         if query.include.total_rows:
@@ -228,8 +233,32 @@ class Reports:
             rows = _sorted(query, rows)[query.offset : query.offset + query.limit]
         return Answer(rows, (period.start_ms, period.end_ms), span.unit, now_ms, 0.0, labels, total)
 
+    def _rows(self, question: Question, *, paged: bool = True) -> list[Any]:
+        """What the statement finds: in events alone when others were folded since the question was made."""
+        if question.folds is not None:
+            given = {**question.parameters, FOLDED: question.folds.last_id}
+            with contextlib.suppress(Refolded):
+                return self._fetch(self._known_statement(question, paged), given)
+            question = replace(question, folds=None)
+        return self._fetch(self._known_statement(question, paged), question.parameters)
+
+    def _known_statement(self, question: Question, paged: bool) -> ClauseElement:
+        """The statement of the question's shape, which takes as long to make as a store of few events to answer."""
+        shape = question.shape
+        if shape is None:
+            return self._statement(question, paged=paged)
+        with self._statements_lock:
+            known = self._statements.get((shape, paged))
+        if known is None:
+            known = self._statement(question, paged=paged)
+            with self._statements_lock:
+                self._statements[shape, paged] = known
+                while len(self._statements) > MOST_STATEMENTS:
+                    self._statements.popitem(last=False)
+        return known
+
     def _statement(self, question: Question, *, paged: bool = True) -> ClauseElement:
-        groups = folded.groups if question.by_folded else None
+        groups = None if question.folds is None else folded.groups
         return statement.build(question, paged=paged, groups=groups)
 
     def _question(self, site: StatsSite, query: Query, period: Period, unit: str, now_ms: int) -> Question:
@@ -245,20 +274,19 @@ class Reports:
             return question
         if not statement.needs_facts(query) and self._folding.folded() < folded.MANY:
             return question
-        edges = tuple(self._edge(site, at_ms, now_ms) for at_ms in (period.start_ms, period.end_ms))
-        # As far as facts reach, though they be not asked for: so all questions about the period share the answer.
-        settled = self._settled(site, self._reach(site, period, now_ms), now_ms)
-        question = replace(question, edges=edges, settled=settled)
-        return replace(question, by_folded=folded.suits(question))
+        known = self._folds(self._folding, site, period, now_ms)
+        return replace(question, folds=known) if folded.suits(question, known) else question
 
-    def _settled(self, site: StatsSite, reach: Period, now_ms: int) -> bool:
-        """Whether every event of the site in these times is folded. Events that come later are not in the answer."""
+    def _folds(self, folding: Folding, site: StatsSite, period: Period, now_ms: int) -> Folds:
+        """What all questions about the period share. Events that come later are not in the answer."""
 
-        def compute() -> bool:
-            return not self._fetch(folded.unfolded(site.id, reach))
+        def compute() -> Folds:
+            (found,) = self._fetch(folds.LOOK, folds.parameters(site.id, period))
+            return folds.known(period, found)
 
-        settled: bool = self.cache.get(("settled", site.id, reach), site.id, now_ms, compute, fresh=True).value
-        return settled
+        key = "folds", site.id, period, folding.folded()
+        found: Folds = self.cache.get(key, site.id, now_ms, compute, fresh=True).value
+        return found
 
     def _paths(self, site: StatsSite, query: Query, reach: Period) -> dict[Goal, frozenset[str]]:
         """The paths that reach each goal whose page is a pattern, where goals are asked for."""
@@ -274,6 +302,8 @@ class Reports:
 
     def _reach(self, site: StatsSite, period: Period, now_ms: int) -> Period:
         """From the first to the last event of the visits that cross an end of the period, or just the period."""
+        if self._folding is not None:
+            return self._folds(self._folding, site, period, now_ms).reach
         before = self._edge(site, period.start_ms, now_ms).start_ms
         after = self._edge(site, period.end_ms, now_ms).end_ms
         if period.start_ms <= before and after <= period.end_ms:
@@ -284,8 +314,7 @@ class Reports:
         """From the first to the last event of the visits that cross an instant; an empty time there when none does."""
 
         def compute() -> Period:
-            ask = statement.edge if self._folding is None else folded.edge
-            ((first, last),) = self._fetch(ask(site.id, at_ms))
+            ((first, last),) = self._fetch(statement.edge(site.id, at_ms))
             if first is None:
                 return Period(at_ms, at_ms)
             return Period(periods.milliseconds(first), periods.milliseconds(last) + 1)
@@ -319,7 +348,7 @@ class Reports:
     def _count(self, question: Question) -> int:
         """How many rows there are when the page lies behind the last."""
         first = replace(question, query=replace(question.query, limit=1, offset=0))
-        found = self._fetch(self._statement(first))
+        found = self._rows(first)
         return int(found[0][-1]) if found else 0
 
 

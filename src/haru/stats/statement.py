@@ -8,22 +8,23 @@ of a visit: the pass reaches as far outside the period as the visits do that cro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     FromClause,
     Select,
     and_,
+    bindparam,
     case,
     cast,
     false,
     func,
-    literal,
     literal_column,
     not_,
     or_,
@@ -36,10 +37,11 @@ from haru.events.event import PAGEVIEW
 from haru.events.visits import VISIT_GAP_MS
 from haru.stats import filters, periods
 from haru.stats.dimensions import CURRENCY, GOAL, Dimension, Level, of
-from haru.stats.engine import AnyOf, Bucket, ByCodePoint
+from haru.stats.engine import AnyOf, Bucket, ByCodePoint, Local
 from haru.stats.engine_payload import Property
 from haru.stats.facts import COUNTED, COUNTED_VISITS, EVENT, FACTS, E
 from haru.stats.filters import Done, Filter, Leaf, Values
+from haru.stats.folds import Folds
 from haru.stats.goals import Goal
 from haru.stats.metrics import METRICS
 from haru.stats.periods import Period, Stretch
@@ -47,6 +49,8 @@ from haru.stats.query import Query
 from haru.stats.reached import Paths, reached, reaches, reaching
 
 Expression = ColumnElement[Any]
+
+_DAY_MS = 24 * 60 * 60 * 1000
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,7 @@ class Question:
     values: Values = field(default_factory=dict)  # for each leaf that is decided by value
     goals: tuple[Goal, ...] = ()  # of the site
     paths: Paths = field(default_factory=dict)  # for each goal that is decided by path
-    by_folded: bool = False  # whether folded rows are asked, see `haru.stats.folded`; then two more are known:
-    edges: tuple[Period, ...] = ()  # the times in which the visits lie that cross an end of the period
-    settled: bool = False  # whether every event in reach is folded
+    folds: Folds | None = None  # when folded rows are asked
     counted: tuple[str, ...] = ()  # what is counted, when it is something else than the metrics ask for
 
     @cached_property
@@ -96,6 +98,65 @@ class Question:
         """Whether the order is one of counted numbers. Quotients are sorted after rounding, in Python."""
         names = [name for name, _ in order(self.query)]
         return all(name in COUNTED if name in METRICS else of(name).named is None for name in names)
+
+    @cached_property
+    def moments(self) -> dict[str, datetime]:
+        """Those that its statement depends on, by the names of their parameters."""
+        spans = {"period": self.period, "reach": self.reach}
+        if self.folds is not None:
+            spans |= {"edge0": self.folds.edges[0], "edge1": self.folds.edges[1]}
+        found = {f"{name}_start": span.start_ms for name, span in spans.items()}
+        found |= {f"{name}_end": span.end_ms for name, span in spans.items()}
+        found |= {f"shift{place}": stretch.end_ms for place, stretch in enumerate(self.stretches[:-1])}
+        if self.folds is not None and self.folds.low_ms is not None:
+            found["low"] = self.folds.low_ms
+        return {name: periods.moment(at_ms) for name, at_ms in found.items()}
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of its statement that have names."""
+        return {"site": self.site_id, **self.moments}
+
+    @property
+    def shape(self) -> Hashable:
+        """What questions have in common whose statements differ in these parameters only; None when others differ."""
+        names = {*self.query.dimensions, *(leaf.dimension for leaf in filters.leaves(self.query.filters))}
+        if self.values or GOAL in names:
+            return None
+        folds = self.folds
+        if folds is not None:
+            crossed = tuple(edge.start_ms < edge.end_ms for edge in folds.edges)
+            kept = folds.settled, folds.long, folds.over, folds.low_ms is None, crossed
+        offsets = tuple(stretch.offset_ms for stretch in self.stretches)
+        query = replace(self.query, date_range="")
+        reaches = self.reach == self.period
+        return query, self.counted, self.unit, reaches, offsets, self.whole_days, None if folds is None else kept
+
+    @property
+    def whole_days(self) -> bool:
+        """Whether the period begins and ends at midnight; known when its buckets are asked for."""
+        if not self.stretches:
+            return False
+        first, last = self.stretches[0], self.stretches[-1]
+        ends = self.period.start_ms + first.offset_ms, self.period.end_ms + last.offset_ms
+        return all(end % _DAY_MS == 0 for end in ends)
+
+    @property
+    def site(self) -> Expression:
+        """The site's id as a parameter."""
+        return bindparam("site", self.site_id, BigInteger())
+
+    def at(self, name: str) -> Expression:
+        """One of the moments as a parameter."""
+        return bindparam(name, self.moments[name], E.occurred_at.type)
+
+    def inside(self, span: str = "period") -> list[Expression]:
+        """Whether an event happened in the period, or in another time of the question."""
+        return [E.occurred_at >= self.at(f"{span}_start"), E.occurred_at < self.at(f"{span}_end")]
+
+    def within(self, span: str = "period") -> Expression:
+        """Whether an event is one of the site in this time."""
+        return and_(E.site_id == self.site, *self.inside(span))
 
     @cached_property
     def reached(self) -> FromClause | None:
@@ -230,7 +291,7 @@ def _by_event(question: Question, counted: list[str]) -> Select[Any]:
     keys = [_of_event(question, dimension).label(f"d{i}") for i, dimension in enumerate(question.dimensions)]
     counts = [(name, COUNTED[name].of_events) for name in counted]
     statement = select(*keys, *(of_events().label(name) for name, of_events in counts if of_events is not None)).where(
-        _within(question.site_id, question.period),
+        question.within(),
         *(_condition(question, filter, _text) for filter, _ in question.conjuncts),
     )
     return _with_goals(question, statement, EVENT).group_by(*_named(keys))
@@ -323,7 +384,7 @@ def _one_pass(question: Question, counters: list[str], only: Iterable[Expression
     stamps = [filter for filter, levels in question.conjuncts if levels <= {Level.STAMP}]
     events = [filter for filter, levels in question.conjuncts if Level.EVENT in levels]
     selected = [_condition(question, filter, _text) for filter in events]
-    inside = _inside(question.period) if question.reach != question.period else []
+    inside = question.inside() if question.reach != question.period else []
     columns: list[Expression] = [_count(*inside, *selected).label("inside")]
     if "visitors" in counters:
         columns.append(AnyOf(E.visitor_id).label("visitor_id"))
@@ -345,11 +406,11 @@ def _one_pass(question: Question, counters: list[str], only: Iterable[Expression
     columns += [AnyOf(text).label(name) for name, text in _stamps_beside_facts(question).items()]
     if any(_has_done(filter) for filter, levels in question.conjuncts if Level.FACT in levels):
         columns.append(E.visit_id)
-    where = [_within(question.site_id, question.reach), *(_condition(question, filter, _text) for filter in stamps)]
+    where = [question.within("reach"), *(_condition(question, filter, _text) for filter in stamps)]
     where += only
     if selected:
         # Most filters choose few visits: the facts of the others need not be worked out.
-        holding = select(E.visit_id).where(_within(question.site_id, question.period), *selected)
+        holding = select(E.visit_id).where(question.within(), *selected)
         where.append(E.visit_id.in_(holding))
     return select(*columns).where(*where).group_by(E.visit_id).subquery("visit")
 
@@ -372,11 +433,11 @@ def _joined(question: Question, counters: list[str], *, by_first: bool, only: It
     `only` some visits.
     """
     facts = _facts(question, counters)
-    inside = and_(*_inside(question.period))
+    inside = and_(*question.inside())
     first = [func.min(E.occurred_at).filter(inside).label("first_inside")] if by_first else []
     visit = (
         select(E.visit_id, *(FACTS[name].of_events().label(name) for name in facts), *first)
-        .where(_within(question.site_id, question.reach))
+        .where(question.within("reach"))
         .group_by(E.visit_id)
         .subquery("whole")
     )
@@ -400,7 +461,7 @@ def _joined(question: Question, counters: list[str], *, by_first: bool, only: It
     # Nothing of the whole visit may be asked for: then there is nothing to join.
     source = EVENT.join(visit, visit.c.visit_id == E.visit_id) if facts or first else EVENT
     statement = _with_goals(question, select(*keys, *columns), source).where(
-        _within(question.site_id, question.period),
+        question.within(),
         *(_condition(question, filter, text) for filter, _ in question.conjuncts),
     )
     return statement.where(*only).group_by(E.visit_id, *_named(keys)).subquery("visit")
@@ -416,11 +477,8 @@ def _count(*conditions: Expression) -> Expression:
 
 
 def _within(site_id: int, period: Period) -> Expression:
-    return and_(E.site_id == site_id, *_inside(period))
-
-
-def _inside(period: Period) -> list[Expression]:
-    return [E.occurred_at >= periods.moment(period.start_ms), E.occurred_at < periods.moment(period.end_ms)]
+    start, end = periods.moment(period.start_ms), periods.moment(period.end_ms)
+    return and_(E.site_id == site_id, E.occurred_at >= start, E.occurred_at < end)
 
 
 def _text(dimension: Dimension) -> Expression:
@@ -456,12 +514,9 @@ def _key_of(question: Question, dimension: Dimension) -> Expression:
 
 def _bucket(question: Question, dimension: Dimension, at: Expression) -> Expression:
     """The bucket of a moment: its wall-clock time by the zone's offset just then, cut to the unit."""
-    *earlier, last = question.stretches
-    shift: Expression = literal(timedelta(milliseconds=last.offset_ms))
-    if earlier:
-        ends = [(at < periods.moment(s.end_ms), literal(timedelta(milliseconds=s.offset_ms))) for s in earlier]
-        shift = case(*ends, else_=shift)
-    return Bucket(dimension.column or question.unit, at + shift)
+    *earlier, last = (timedelta(milliseconds=stretch.offset_ms) for stretch in question.stretches)
+    offsets = [(question.at(f"shift{place}"), offset) for place, offset in enumerate(earlier)]
+    return Bucket(dimension.column or question.unit, Local(at, offsets, last))
 
 
 def _condition(
@@ -474,7 +529,7 @@ def _condition(
 
     def decided(part: Leaf | Done) -> Expression:
         if isinstance(part, Done):
-            inner = _within(question.site_id, question.period), _condition(question, part.filter, _text)
+            inner = question.within(), _condition(question, part.filter, _text)
             # Its events are others than those of the rows, whatever these come from.
             doing = visit_id.in_(select(E.visit_id).where(*inner).correlate(None))
             return not_(doing) if part.negated else doing
