@@ -32,7 +32,7 @@ from haru.stats.waiting import Flight
 from haru.stats.wholes import WHOLES
 
 MOST_AT_ONCE = 4  # queries that run at the same time; others wait for their turn
-MOST_STATEMENTS = 200  # kept, for questions of the same shape
+MOST_STATEMENTS = 60  # kept, for questions of the same shape; each takes about 90 kB
 HOT_MS = 5 * 60_000  # questions asked within this time are answered again before someone waits for them
 
 Value = str | int  # of a dimension
