@@ -12,8 +12,8 @@ from haru.stats.filters import And, Done, Filter, Leaf, Not
 from haru.stats.goals import Goal
 from haru.stats.metrics import METRICS
 from haru.stats.query import Query
+from haru.stats.question import order
 from haru.stats.report import Reports, StatsSite
-from haru.stats.statement import order
 from haru.stats.wholes import WHOLES
 
 WORDS = {

@@ -36,7 +36,7 @@ from haru.stats.dimensions import Dimension, Level, of
 from haru.stats.facts import COUNTED, EVENT, E
 from haru.stats.filters import And, Filter, Leaf, Not, Or
 from haru.stats.folds import PAGE, UNFOLDED, VISIT, Folds, V
-from haru.stats.statement import Question
+from haru.stats.question import Question, needs_facts
 
 Expression = ColumnElement[Any]
 
@@ -87,7 +87,7 @@ def suits(question: Question, folds: Folds) -> bool:
     One about facts of visits always does.
     """
     period = question.period
-    return folds.settled or statement.needs_facts(question.query) or period.end_ms - period.start_ms >= _FEW_MS
+    return folds.settled or needs_facts(question.query) or period.end_ms - period.start_ms >= _FEW_MS
 
 
 def groups(question: Question) -> FromClause:

@@ -27,7 +27,7 @@ from haru.stats.goals import Goal
 from haru.stats.metrics import METRICS, Payments
 from haru.stats.periods import Comparison, DateRange, Period
 from haru.stats.query import Query, QueryError, check_goals
-from haru.stats.statement import Question
+from haru.stats.question import Question, needs_facts, order
 from haru.stats.waiting import Flight
 from haru.stats.wholes import WHOLES
 
@@ -262,7 +262,7 @@ class Reports:
         return statement.build(question, paged=paged, groups=groups)
 
     def _question(self, site: StatsSite, query: Query, period: Period, unit: str, now_ms: int) -> Question:
-        reach = self._reach(site, period, now_ms) if statement.needs_facts(query) else period
+        reach = self._reach(site, period, now_ms) if needs_facts(query) else period
         stretches = periods.stretches(ZoneInfo(site.timezone), period) if _by_time(query) else ()
         values: dict[Leaf, frozenset[str]] = {}
         for leaf in filters.leaves(query.filters):
@@ -272,7 +272,7 @@ class Reports:
         question = Question(site.id, query, period, reach, unit, stretches, values, site.goals, paths)
         if self._folding is None or not folded.holds(question):
             return question
-        if not statement.needs_facts(query) and self._folding.folded() < folded.MANY:
+        if not needs_facts(query) and self._folding.folded() < folded.MANY:
             return question
         known = self._folds(self._folding, site, period, now_ms)
         return replace(question, folds=known) if folded.suits(question, known) else question
@@ -390,7 +390,7 @@ def _shown(question: Question, dimension: Dimension, value: Any, first: datetime
 
 def _sorted(query: Query, rows: list[Row]) -> list[Row]:
     """By the values as they are shown; text by code point, a city as text as the store has it."""
-    for name, direction in reversed(statement.order(query)):
+    for name, direction in reversed(order(query)):
         if name in METRICS:
             index = query.metrics.index(name)
             rows = sorted(rows, key=lambda row: metrics.rank(row.metrics[index]), reverse=direction == "desc")

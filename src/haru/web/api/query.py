@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 from haru.accounts.models import Scope
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
-from haru.stats import explain, filters, metrics, periods, statement
+from haru.stats import explain, filters, metrics, periods
 from haru.stats.query import Query, QueryError, parse
+from haru.stats.question import order
 from haru.stats.report import Answer, Row
 from haru.web import plane
 from haru.web.api.door import Call, Faulty, Method, route
@@ -104,7 +105,7 @@ def _understood(domain: str, zone: ZoneInfo, asked: Query, answer: Answer) -> di
         "date_range": ends(zone, answer.period),
         "filters": [filters.written(tree) for tree in asked.filters],
         "dimensions": list(asked.dimensions),
-        "order_by": [list(key) for key in statement.order(asked)],
+        "order_by": [list(key) for key in order(asked)],
         "include": include,
         "pagination": {"limit": asked.limit, "offset": asked.offset},
     }
