@@ -228,6 +228,99 @@ def test_what_folded_visits_do_not_hold_is_asked_of_the_events(query: dict[str, 
     assert not any("alone" in asked for asked in store.asked)
 
 
+# One visitor each: what a rule about the ends of a period, or about what a filter leaves of a visitor, is there for.
+DAY_BY_DAY = ["2026-05-20", "2026-05-20"]
+AGAIN = [
+    *journey(100, NOON, (0, "/"), visitor_id=1),
+    *journey(200, MIDNIGHT + DAY - 5 * MINUTE, (0, "/"), (10, "/b"), visitor_id=1),
+]
+ENDS: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
+    "inside, and again over the end": (
+        AGAIN,
+        {"metrics": ["visitors", "pageviews"], "date_range": DAY_BY_DAY},
+    ),
+    "the same by source": (
+        AGAIN,
+        {"metrics": ["visitors", "pageviews"], "dimensions": ["visit:source"], "date_range": DAY_BY_DAY},
+    ),
+    "the same by page": (
+        AGAIN,
+        {"metrics": ["visitors"], "dimensions": ["event:page"], "date_range": DAY_BY_DAY},
+    ),
+    "a period that begins before midnight": (
+        journey(100, MIDNIGHT - 40 * MINUTE, (0, "/"), (20, "/"), (45, "/b")),
+        {
+            "metrics": ["visitors", "visits"],
+            "dimensions": ["time:day"],
+            "date_range": ["2026-05-19T23:30:00+00:00", "2026-05-20T23:59:59+00:00"],
+        },
+    ),
+    "a period that ends after midnight": (
+        journey(100, MIDNIGHT - 10 * MINUTE, (0, "/"), (20, "/"), (45, "/b")),
+        {
+            "metrics": ["visitors", "visits"],
+            "dimensions": ["time:day"],
+            "date_range": ["2026-05-19T00:00:00+00:00", "2026-05-20T00:19:59+00:00"],
+        },
+    ),
+    "a long visit over the end": (
+        journey(100, MIDNIGHT - 2 * DAY, *((25 * n, "/") for n in range(200))),
+        {
+            "metrics": ["visitors", "visits"],
+            "dimensions": ["time:day"],
+            "date_range": ["2026-05-17", "2026-05-19"],
+        },
+    ),
+    "over the start, in one month": (
+        journey(100, MIDNIGHT - 5 * MINUTE, (0, "/"), (10, "/b")),
+        {
+            "metrics": ["visitors", "visits"],
+            "dimensions": ["time:month"],
+            "date_range": ["2026-05-20", "2026-05-21"],
+        },
+    ),
+    "first from elsewhere": (
+        [
+            *journey(100, NOON, (0, "/"), country="DE", visitor_id=1),
+            *journey(200, NOON + HOUR, (0, "/"), source="X", country="DE", visitor_id=1),
+        ],
+        {
+            "metrics": ["visitors"],
+            "dimensions": ["visit:country"],
+            "filters": [["is", "visit:source", ["X"]]],
+            "date_range": DAY_BY_DAY,
+        },
+    ),
+    "first from elsewhere, by day": (
+        [*journey(100, NOON, (0, "/"), visitor_id=1), *journey(200, NOON + HOUR, (0, "/"), source="X", visitor_id=1)],
+        {
+            "metrics": ["visitors"],
+            "dimensions": ["time:day"],
+            "filters": [["is", "visit:source", ["X"]]],
+            "date_range": DAY_BY_DAY,
+        },
+    ),
+    "over both ends": (
+        journey(100, MIDNIGHT - 20 * MINUTE, (0, "/"), (25, "/b")),
+        {
+            "metrics": ["visitors", "visits"],
+            "dimensions": ["visit:source"],
+            "date_range": ["2026-05-19T23:50:00+00:00", "2026-05-20T00:00:00+00:00"],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_one_visitor_at_the_ends_of_a_period(name: str) -> None:
+    events, query = ENDS[name]
+    store = watched(events)
+    assert store.fold() == 0
+    answer = Reports(store).answer(StatsSite(1, "UTC"), parse(query), NOON + 9 * DAY)
+    assert_same(answer, reference.answer(events, query, "UTC", NOON + 9 * DAY), query)
+    assert any("FROM visit" in asked or "FROM page" in asked for asked in store.asked)
+
+
 STAMPS = ["visit:source", "visit:channel", "visit:country", "visit:country_name", "visit:city"]
 PAGES = ["visit:entry_page", "visit:exit_page", "visit:exit_page_hostname"]
 TIMES = ["time:day", "time:week", "time:month"]
