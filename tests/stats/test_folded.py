@@ -368,5 +368,6 @@ def test_random_questions_of_folded_rows_have_the_answers_of_the_second_implemen
         with mock.patch.object(folded, "_FEW_MS", 0):
             answer = reports.answer(StatsSite(1, timezone), parse(query), now)
         assert_same(answer, reference.answer(events, query, timezone, now), query)
-        # The answer may be known, of a question that was asked before.
-        assert not store.asked or any("FROM visit" in asked or "FROM page" in asked for asked in store.asked)
+        # The answer may be known, of a question that was asked before: then at most the first event is asked for.
+        rows_asked = [asked for asked in store.asked if not asked.startswith("SELECT min(event.occurred_at)")]
+        assert not rows_asked or any("FROM visit" in asked or "FROM page" in asked for asked in rows_asked)
