@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,8 +129,8 @@ def marked(events: list[dict[str, Any]]) -> dict[int, tuple[Any, ...]]:
         return (views[-1][column] if views else "") if name.startswith("exit") else visit[0][name]
 
     found: dict[int, tuple[Any, ...]] = {}
-    for visitor in {event["visitor_id"] for event in events}:
-        own = [visit for visit in by_visit.values() if visit[0]["visitor_id"] == visitor]
+    for visitor in {(event["site_id"], event["visitor_id"]) for event in events}:
+        own = [visit for visit in by_visit.values() if (visit[0]["site_id"], visit[0]["visitor_id"]) == visitor]
         own.sort(key=lambda visit: (visit[0]["occurred_at"], visit[0]["visit_id"]))
         odd = len(own) > MOST_VISITS or any(
             visit[-1]["occurred_at"] - visit[0]["occurred_at"] >= 12 * HOUR
@@ -155,19 +156,22 @@ def seen_again(events: list[dict[str, Any]]) -> set[tuple[int, str]]:
         (event["visit_id"], event["path"])
         for event in events
         for other in events
-        if (event["visitor_id"], event["path"]) == (other["visitor_id"], other["path"])
+        if all(event[name] == other[name] for name in ("site_id", "visitor_id", "path"))
         and begun[other["visit_id"]] < begun[event["visit_id"]]
     }
 
 
 @st.composite
 def arriving(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Events of few visitors with visits that overlap, go on late, are long, are many or have odd values."""
+    """Events of few visitors of two sites, who share their ids, with visits that overlap, go on late, are long, are many
+    or have odd values.
+    """
     visits = draw(st.integers(1, 8))
     sources = draw(st.lists(st.sampled_from(["", "Google", "X"]), min_size=visits, max_size=visits))
     if draw(st.integers(0, 5)) == 0:
         sources[0] = "Direct / None"
     whose = draw(st.lists(st.integers(1, 2), min_size=visits, max_size=visits))
+    sites = draw(st.lists(st.integers(1, 2), min_size=visits, max_size=visits))
     opened: list[int] = []
     events = []
     for id in range(1, draw(st.integers(visits, 24)) + 1):
@@ -182,6 +186,7 @@ def arriving(draw: st.DrawFn) -> list[dict[str, Any]]:
                 id,
                 at + far,
                 opened[place],
+                site_id=sites[place],
                 visitor_id=whose[place],
                 source=sources[place],
                 path=draw(st.sampled_from(["/", "/a", "/b"])),
@@ -204,6 +209,25 @@ def test_marks_are_those_of_a_slow_count_however_visits_are_folded(
     assert {(visit, path) for visit, path, *_, again in pages(store) if again} == seen_again(events)
     since = store.fetch(select(column("visit_id"), column("since")).select_from(table("page")).distinct())
     assert {visit: _ms(at) for visit, at in since} == {visit: since for visit, (since, *_) in marks(store).items()}
+
+
+def test_a_store_whose_marks_took_two_sites_for_one_folds_all_visits_again(tmp_path: Path) -> None:
+    path = tmp_path / "events.duckdb"
+    store = DuckStore(path)
+    for statement in (
+        "DELETE FROM version WHERE number > 4",
+        "UPDATE folded SET last_id = 400",
+        "DELETE FROM visit",
+    ):
+        with store._cursor() as cursor:
+            cursor.execute(statement)
+    store.load(next(filled(EVENTS).scan(None, 0, NOON * 2)), Progress(400))
+    store.close()
+    again = DuckStore(path)
+    assert again.folded() == 0
+    assert again.fold() == 0
+    assert [row[0] for row in visits(again)] == [100, 200, 300]
+    again.close()
 
 
 def test_of_a_visitor_with_very_many_visits_marks_say_nothing() -> None:

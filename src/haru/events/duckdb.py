@@ -65,6 +65,8 @@ MIGRATIONS = (
     Migration(2, "folded visits", TABLES),
     Migration(3, "folded pages of visits", PAGE_TABLES),
     Migration(4, "marks of folded visits", MARKED_TABLES),
+    # The marks of before took visitors of two sites that have the same id for one.
+    Migration(5, "marks of visitors by site", MARKED_TABLES),
 )
 _SCANNED = 5_000  # rows of a scan that are in memory at once
 _ORIGIN = Origin.__struct_fields__

@@ -8,7 +8,7 @@ folded. A question takes what is folded and looks at the events of the few visit
 
 Beside what its events tell, a row holds marks: what it is among the visits of its visitor, in the order of their first
 events. With them visitors are counted by adding up, and need not be told from each other: of the rows of one visitor
-the first counts.
+the first counts. A visitor's id is of a site: another site may have the same one.
 """
 
 from __future__ import annotations
@@ -115,10 +115,11 @@ def _temporary(name: str, select: str) -> str:
     return f"CREATE OR REPLACE TEMP TABLE {name} AS {select}"
 
 
-_COMPARED = ", ".join(("id", "visitor_id", "first_at", "last_at", "long", *SEEN))
+_COMPARED = ", ".join(("id", "site_id", "visitor_id", "first_at", "last_at", "long", *SEEN))
 _IN_COMMON = " | ".join(f"CASE WHEN earlier.{name} = visit.{name} THEN {bit} ELSE 0 END" for name, bit in SEEN.items())
 _NAMES = ", ".join(f"'{name}'" for name in sorted(UNKNOWN))
 _ODD = " OR ".join(f"{name} IN ({_NAMES})" for name in SEEN if name != "city")
+_PLACED = "visit_id, path, site_id, visitor_id, first_at"
 _PLACE = "epoch_ms(first_at)::HUGEINT * 9223372036854775808 + visit_id"
 _NEW_MARKS = {
     "since": "visitor.since",
@@ -126,7 +127,7 @@ _NEW_MARKS = {
     "seen": "coalesce(compared.seen, 0)",
     "alone": "visitor.visits = 1",
 }
-_MARKED = "JOIN visitor USING (visitor_id) LEFT JOIN compared USING (id)"
+_MARKED = "JOIN visitor USING (site_id, visitor_id) LEFT JOIN compared USING (id)"
 
 # Folds the events with ids in ($1, $2], whose visits all have an id of $3 or more: the visits that have one are made
 # anew from all of their events. An event's id is never below its visit's, so $3 bounds what is read of events and of
@@ -146,7 +147,7 @@ FOLD = (
     ),
     "DELETE FROM visit WHERE id >= $3 AND id IN (SELECT id FROM fresh)",
     "DELETE FROM page WHERE visit_id >= $3 AND visit_id IN (SELECT id FROM fresh)",
-    _temporary("returned", "SELECT id FROM visit WHERE visitor_id IN (SELECT visitor_id FROM fresh)"),
+    _temporary("returned", "SELECT visit.id FROM visit SEMI JOIN fresh USING (site_id, visitor_id)"),
     _temporary(
         "known",
         f"SELECT {_COMPARED}, {', '.join(VISIT_MARKS)} FROM visit "
@@ -155,15 +156,17 @@ FOLD = (
     _temporary("together", f"SELECT {_COMPARED} FROM fresh UNION ALL SELECT {_COMPARED} FROM known"),
     _temporary(
         "visitor",
-        f"SELECT visitor_id, count(*) AS visits, CASE WHEN visits <= {MOST_VISITS} AND NOT bool_or(long OR {_ODD}) "
-        "THEN min(first_at) END AS since FROM together GROUP BY visitor_id",
+        "SELECT site_id, visitor_id, count(*) AS visits, "
+        f"CASE WHEN visits <= {MOST_VISITS} AND NOT bool_or(long OR {_ODD}) THEN min(first_at) END AS since "
+        "FROM together GROUP BY site_id, visitor_id",
     ),
     _temporary(
         "compared",
-        "WITH several AS (SELECT together.* FROM together JOIN visitor USING (visitor_id) "
+        "WITH several AS (SELECT together.* FROM together JOIN visitor USING (site_id, visitor_id) "
         "WHERE visits > 1 AND since IS NOT NULL) "
         f"SELECT visit.id, max(earlier.last_at) AS before, bit_or({_IN_COMMON}) AS seen "
-        "FROM several AS visit JOIN several AS earlier ON earlier.visitor_id = visit.visitor_id "
+        "FROM several AS visit JOIN several AS earlier "
+        "ON earlier.site_id = visit.site_id AND earlier.visitor_id = visit.visitor_id "
         "AND (earlier.first_at < visit.first_at OR (earlier.first_at = visit.first_at AND earlier.id < visit.id)) "
         "GROUP BY visit.id",
     ),
@@ -181,23 +184,23 @@ FOLD = (
     f"{', '.join(_NEW_MARKS[name] for name in VISIT_MARKS)} FROM fresh {_MARKED} ORDER BY site_id, first_at",
     _temporary(
         "known_page",
-        "SELECT visit_id, path, visitor_id, first_at, again FROM page "
-        "WHERE visit_id >= (SELECT min(id) FROM known) AND visit_id IN (SELECT id FROM known) "
-        "AND (visitor_id, path) IN (SELECT (visitor_id, path) FROM fresh_page)",
+        "SELECT visit_id, path, site_id, visitor_id, first_at, again "
+        "FROM page SEMI JOIN fresh_page USING (site_id, visitor_id, path) "
+        "WHERE page.visit_id >= (SELECT min(id) FROM known) AND page.visit_id IN (SELECT id FROM known)",
     ),
     _temporary(
         "first_page",
-        f"SELECT visitor_id, path, min({_PLACE}) AS place FROM (SELECT visit_id, path, visitor_id, first_at "
-        "FROM fresh_page UNION ALL SELECT visit_id, path, visitor_id, first_at FROM known_page) "
-        "GROUP BY visitor_id, path",
+        f"SELECT site_id, visitor_id, path, min({_PLACE}) AS place FROM (SELECT {_PLACED} FROM fresh_page "
+        f"UNION ALL SELECT {_PLACED} FROM known_page) GROUP BY site_id, visitor_id, path",
     ),
-    "UPDATE page SET again = true FROM known_page JOIN first_page USING (visitor_id, path) WHERE NOT known_page.again "
+    "UPDATE page SET again = true FROM known_page JOIN first_page USING (site_id, visitor_id, path) "
+    "WHERE NOT known_page.again "
     "AND place <> epoch_ms(known_page.first_at)::HUGEINT * 9223372036854775808 + known_page.visit_id "
     "AND page.visit_id >= (SELECT min(visit_id) FROM known_page WHERE NOT again) "
     "AND page.visit_id = known_page.visit_id AND page.path = known_page.path",
     f"INSERT INTO page SELECT {', '.join(f'fresh_page.{name}' for name in PAGE_COLUMNS)}, visitor.since, "
-    f"{_PLACE} <> place FROM fresh_page JOIN visitor USING (visitor_id) JOIN first_page USING (visitor_id, path) "
-    "ORDER BY site_id, first_at",
+    f"{_PLACE} <> place FROM fresh_page JOIN visitor USING (site_id, visitor_id) "
+    "JOIN first_page USING (site_id, visitor_id, path) ORDER BY site_id, first_at",
     "UPDATE folded SET last_id = $2 WHERE last_id = $1",
     *(
         f"DROP TABLE {name}"
