@@ -10,7 +10,7 @@ import time
 
 import msgspec
 
-from haru.collect import useragent
+from haru.collect import referrer, useragent
 from haru.collect.endpoint import Endpoint
 from haru.collect.geo import Geo
 from haru.collect.mirror import Mirror
@@ -59,6 +59,7 @@ class Collector:
         limit = RateLimit(settings.rate_limit, SenderTable(senders))
         self.endpoint = Endpoint(settings, self.mirror, self.pipeline, limit, self.writer)
         useragent.warm()
+        referrer.warm()
 
     async def housekeep(self) -> None:
         """For ever: follow the mirror and destroy salts on time."""

@@ -8,17 +8,32 @@ from __future__ import annotations
 
 import re
 import tomllib
+from contextlib import suppress
 from functools import cache, lru_cache
 from importlib import resources
 from urllib.parse import parse_qs, urlsplit
 
+import idna
 import msgspec
 
 MOST_TEXT = 200  # characters kept of a source and of each tag
 MOST_REFERRER = 500
 
-CLICK_IDS = ("gclid", "gbraid", "wbraid", "msclkid", "fbclid", "twclid")
-_ADVERTISING_CLICKS = {"gclid", "gbraid", "wbraid", "msclkid"}  # of these four only advertisements carry one
+# The parameters by which networks mark a click, and the source that each one names. All but Facebook's, which hangs on
+# every link of its pages, are of advertisements.
+CLICK_IDS = {
+    "gclid": "Google",
+    "gbraid": "Google",
+    "wbraid": "Google",
+    "dclid": "Google",
+    "msclkid": "Bing",
+    "yclid": "Yandex",
+    "ttclid": "TikTok",
+    "twclid": "X",
+    "li_fat_id": "LinkedIn",
+    "fbclid": "Facebook",
+}
+_UNPAID_CLICKS = {"", "fbclid"}
 
 _TAGS = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -30,7 +45,7 @@ class Referral(msgspec.Struct, frozen=True, gc=False):
 
     source: str = ""
     channel: str = ""
-    referrer: str = ""  # host + path
+    referrer: str = ""  # host + path, without www.
     utm_source: str = ""
     utm_medium: str = ""
     utm_campaign: str = ""
@@ -39,31 +54,29 @@ class Referral(msgspec.Struct, frozen=True, gc=False):
     click_id: str = ""  # the name of the parameter
 
 
-class Named(msgspec.Struct, frozen=True):
+class Source(msgspec.Struct, frozen=True):
     """A source that people know by name."""
 
     name: str
-    kind: str
-    hosts: list[str] = []
-    tags: list[str] = []
-    pattern: str = ""
+    kind: str = ""
 
 
-class _Names(msgspec.Struct):
-    hosts: dict[str, Named]
-    tags: dict[str, Named]
-    patterns: list[tuple[re.Pattern[str], Named]]
+class _Sources(msgspec.Struct):
+    hosts: dict[str, Source]  # by the forms of sources.toml: a.example, =a.example, a.*
+    tags: dict[str, Source]
 
 
 @cache
-def _names() -> _Names:
+def _sources() -> _Sources:
     text = (resources.files("haru.collect") / "sources.toml").read_text("utf-8")
-    rows = [msgspec.convert(row, Named) for row in tomllib.loads(text)["source"]]
-    return _Names(
-        hosts={host: row for row in rows for host in row.hosts},
-        tags={tag: row for row in rows for tag in [*row.tags, row.name.lower(), *row.hosts]},
-        patterns=[(re.compile(row.pattern), row) for row in rows if row.pattern],
-    )
+    found = _Sources(hosts={}, tags={})
+    for kind, named in tomllib.loads(text).items():
+        for name, words in named.items():
+            source = Source(name, kind)
+            found.tags[name.lower()] = source
+            for word in words:
+                (found.hosts if "." in word else found.tags)[word] = source
+    return found
 
 
 @cache
@@ -80,16 +93,12 @@ def classify(page_host: str, page_query: str, referrer: str) -> Referral:
     """
     tags = _tags(page_query)
     host, stored = _referrer(page_host, referrer)
-    tagged = tags.get("utm_source") or tags.get("source") or tags.get("ref") or ""
-    named = _by_tag(tagged) if tagged else _by_host(host)
-    source = named.name if named else (tagged or _without_www(host))
-    medium = tags.get("utm_medium", "")
     click_id = tags.get("click_id", "")
+    source = _source(page_host, tags.get("utm_source") or tags.get("source") or tags.get("ref") or "", host, click_id)
+    medium = tags.get("utm_medium", "")
     return Referral(
-        source=source,
-        channel=channel(
-            source, named.kind if named else "", medium, tags.get("utm_campaign", ""), click_id, bool(host)
-        ),
+        source=source.name,
+        channel=channel(source.name, source.kind, medium, tags.get("utm_campaign", ""), click_id, bool(host)),
         referrer=stored,
         utm_source=tags.get("utm_source", ""),
         utm_medium=medium,
@@ -98,6 +107,11 @@ def classify(page_host: str, page_query: str, referrer: str) -> Referral:
         utm_term=tags.get("utm_term", ""),
         click_id=click_id,
     )
+
+
+def warm() -> None:
+    """Read the sources now rather than at the first request."""
+    _sources()
 
 
 @lru_cache(maxsize=16_384)
@@ -112,6 +126,7 @@ def is_spam(referrer: str) -> bool:
 _PAID = re.compile(r"^(.*cp.*|ppc|retargeting|paid.*)$")
 _SHOP_CAMPAIGN = re.compile(r"^(.*(([^a-df-z]|^)shop|shopping).*)$")
 _EMAILS = {"email", "e-mail", "e_mail", "e mail"}
+_PUSH = re.compile(r"push$|mobile|notification")
 _DISPLAY = {"display", "banner", "expandable", "interstitial", "cpm"}
 _ORGANIC_SOCIAL = {"social", "social-network", "social-media", "sm", "social network", "social media"}
 
@@ -122,7 +137,7 @@ def channel(source: str, kind: str, medium: str, campaign: str, click_id: str, r
     `kind` is the source's kind, `click_id` the name of the click id, `referred` whether there was a referrer.
     """
     source, medium, campaign = source.lower(), medium.lower(), campaign.lower()
-    paid = bool(_PAID.match(medium)) or (not medium and click_id in _ADVERTISING_CLICKS)
+    paid = bool(_PAID.match(medium)) or (not medium and click_id not in _UNPAID_CLICKS)
     shopping = kind == "shopping" or bool(_SHOP_CAMPAIGN.match(campaign))
     rules = (
         ("Cross-network", "cross-network" in campaign),
@@ -141,7 +156,7 @@ def channel(source: str, kind: str, medium: str, campaign: str, click_id: str, r
         ("Affiliates", medium == "affiliate"),
         ("Audio", medium == "audio"),
         ("SMS", source == "sms" or medium == "sms"),
-        ("Mobile Push Notifications", medium.endswith("push") or "mobile" in medium or "notification" in medium),
+        ("Mobile Push Notifications", source == "firebase" or bool(_PUSH.search(medium))),
         ("Referral", bool(source) or referred or medium in {"referral", "app", "link"}),
     )
     return next((name for name, fits in rules if fits), "")
@@ -161,11 +176,24 @@ def _tags(query: str) -> dict[str, str]:
     return tags
 
 
+def _source(page_host: str, tagged: str, host: str, click_id: str) -> Source:
+    """The first that says something of the tag, the host of the referrer and the click id."""
+    # A tag that is a whole URL is named as the referrer would be.
+    if _host_of(tagged):
+        host, tagged = _referrer(page_host, tagged)[0] or host, ""
+    if tagged:
+        folded = tagged.lower()
+        return _sources().tags.get(folded) or _by_host(_without_www(folded)) or Source(tagged)
+    if host:
+        return _by_host(host) or Source(host[:MOST_TEXT])
+    return _sources().tags[CLICK_IDS[click_id].lower()] if click_id else Source("")
+
+
 def _referrer(page_host: str, referrer: str) -> tuple[str, str]:
     """Host and stored form of a referrer; both "" when it is none: another scheme, the own site, this machine."""
     referrer = _UNSTORABLE.sub("\ufffd", referrer.strip())
     host = _host_of(referrer)
-    if not host or _LOCAL.match(host) or _without_www(host) == _without_www(page_host.lower().partition(":")[0]):
+    if not host or _LOCAL.match(host) or host == _plain(page_host.lower().partition(":")[0]):
         return "", ""
     path = urlsplit(referrer).path.rstrip("/")
     return host, (host + path)[:MOST_REFERRER]
@@ -173,13 +201,21 @@ def _referrer(page_host: str, referrer: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=16_384)
 def _host_of(referrer: str) -> str:
+    """The host of a URL in the form in which it is kept: without `www.`, its letters those that people read."""
     try:
         parts = urlsplit(referrer.strip())
         if parts.scheme not in {"http", "https", "android-app"}:
             return ""
-        return (parts.hostname or "").rstrip(".")
+        return _plain((parts.hostname or "").rstrip("."))
     except ValueError:
         return ""
+
+
+def _plain(host: str) -> str:
+    if ("xn--" in host or not host.isascii()) and len(host) <= 253:
+        with suppress(idna.IDNAError, UnicodeError):
+            host = idna.decode(host, uts46=True)
+    return _without_www(host)
 
 
 def _without_www(host: str) -> str:
@@ -187,26 +223,24 @@ def _without_www(host: str) -> str:
 
 
 def _suffixes(host: str) -> list[str]:
-    """The host and the hosts above it: a.b.c → a.b.c, b.c, c."""
-    parts = host.split(".")
+    """The host and the hosts above it: a.b.c → a.b.c, b.c, c. No list has a host of more than eight words."""
+    parts = host.split(".")[-8:]
     return [".".join(parts[start:]) for start in range(len(parts))]
 
 
-def _by_host(host: str) -> Named | None:
-    if not host:
-        return None
-    names = _names()
-    if host in names.hosts:
-        return names.hosts[host]
-    for pattern, row in names.patterns:
-        if pattern.match(host):
-            return row
-    return next((names.hosts[part] for part in _suffixes(host) if part in names.hosts), None)
+_COUNTRY = re.compile(r"(.+?)\.(?:com?\.[a-z]{2}|com|cat|[a-z]{2})")  # a name under the domain of a country, or .com
 
 
-def _by_tag(tag: str) -> Named | None:
-    folded = tag.lower()
-    return _names().tags.get(folded) or _names().tags.get(_without_www(folded))
+def _by_host(host: str) -> Source | None:
+    """The source of the longest part of the host that has one."""
+    hosts = _sources().hosts
+    for part in _suffixes(host):
+        country = _COUNTRY.fullmatch(part)
+        for form in (part, f"{country[1]}.*") if country else (part,):
+            source = (hosts.get(f"={form}") if part == host else None) or hosts.get(form)
+            if source is not None:
+                return source
+    return None
 
 
 def _clean(text: str) -> str:

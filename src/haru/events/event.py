@@ -19,7 +19,7 @@ class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     source: str = ""  # named source or bare host of the referrer, or the tagged source; "" is Direct / None
     channel: str = ""  # one of the channels of docs/metrics.md; "" is Direct
-    referrer: str = ""  # host + path, no query, no trailing slash
+    referrer: str = ""  # host + path, no www., no query, no trailing slash
     utm_source: str = ""
     utm_medium: str = ""
     utm_campaign: str = ""
