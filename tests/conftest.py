@@ -62,12 +62,18 @@ def _no_rate_limits_left() -> None:
 
 
 @pytest.fixture
-def _quick_passwords(settings) -> None:
+def quick_passwords(settings) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
-def make_user(db, _quick_passwords) -> Callable[[str], object]:
+def mail_server(db, settings) -> None:
+    """Mails are sent: they are found in `django.core.mail.outbox`."""
+    settings.MAILS_ARE_SENT = True
+
+
+@pytest.fixture
+def make_user(db, quick_passwords) -> Callable[[str], object]:
     """Makes an account with `PASSWORD` and a confirmed address."""
     from haru.accounts.registry import create_user
 

@@ -1,9 +1,57 @@
 from __future__ import annotations
 
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.account.fields import EmailField, PasswordField
+from allauth.account.forms import SignupForm
 from django import forms
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from haru.accounts.models import ApiKey, Scope
+from haru.accounts.models import ApiKey, Scope, User
+
+
+class RegistrationForm(SignupForm):  # type: ignore[misc]  # allauth is not typed
+    """Address and password of a new account."""
+
+    def save(self, request: HttpRequest) -> User:
+        """The account. Raises `ValidationError` when somebody else was quicker to register the address."""
+        try:
+            with transaction.atomic():
+                user: User = super().save(request)
+        except IntegrityError:
+            raise get_adapter().validation_error("email_taken") from None
+        return user
+
+
+class NewEmailForm(forms.Form):
+    """The address that is to be the account's; where no mail can prove whose it is, also the password."""
+
+    email = EmailField(label=_("New address"))
+    password = PasswordField(label=_("Your password"), autocomplete="current-password")
+
+    def __init__(self, user: User, data: Any = None) -> None:
+        super().__init__(data)
+        self._user = user
+        if settings.MAILS_ARE_SENT:
+            del self.fields["password"]
+
+    def clean_email(self) -> str:
+        """The address in the form in which it is kept."""
+        email = str(get_adapter().clean_email(self.cleaned_data["email"]))
+        if email == self._user.email:
+            raise forms.ValidationError(_now("This is your address already: write another one."))
+        return email
+
+    def clean_password(self) -> str:
+        """The password, if it is the account's."""
+        if not self._user.check_password(self.cleaned_data["password"]):
+            raise forms.ValidationError(_now("This is not your password."))
+        return str(self.cleaned_data["password"])
 
 
 class KeyForm(forms.Form):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 import string
+import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any, ClassVar
 
+import idna
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower
@@ -16,27 +19,45 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 _ALPHABET = string.ascii_letters + string.digits
+MAX_EMAIL = 254  # characters: RFC 5321 lets no longer one be sent to
+
+
+def canonical_email(text: str) -> str:
+    """The one form in which an address is kept and looked for, so that two accounts never share a mailbox.
+
+    Lower case, with the domain as DNS has it: `Mara@Bücher.example` → `mara@xn--bcher-kva.example`. A text that is no
+    address has no such form and comes back for `validate_email` to refuse.
+    """
+    local, at, domain = unicodedata.normalize("NFKC", text.strip()).lower().rpartition("@")
+    if len(domain) <= MAX_EMAIL:
+        with contextlib.suppress(idna.IDNAError):
+            domain = idna.encode(domain, uts46=True).decode("ascii")
+    return f"{local}{at}{domain}"
 
 
 class UserManager(BaseUserManager["User"]):
-    """Finds and makes users by email address, whatever its letter case."""
+    """Finds and makes users by email address, however it is written."""
 
     def create_user(self, email: str, password: str | None = None, **extra: Any) -> User:
         """Save a new user. The password is taken as it is: `accounts.registry.create_user` judges it first."""
-        user = self.model(email=email.strip().lower(), **extra)
+        user = self.model(email=canonical_email(email), **extra)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
     def get_by_natural_key(self, username: str | None) -> User:
         """The user who signs in with this address. Raises `User.DoesNotExist`."""
-        return self.get(email=(username or "").strip().lower())
+        return self.get(email=canonical_email(username or ""))
 
 
 class User(AbstractBaseUser):
-    """A person with an account. The email address, in lower case, is the login."""
+    """A person with an account. The email address, as `canonical_email` has it, is the login.
 
-    email = models.EmailField(_("email address"), max_length=254, unique=True)
+    allauth's table of addresses has one row for each account, this same address, and says whether it was confirmed.
+    """
+
+    email = models.EmailField(_("email address"), max_length=MAX_EMAIL, unique=True)
+    new_email = models.EmailField(_("address that waits for its link"), max_length=MAX_EMAIL, blank=True, default="")
     is_active = models.BooleanField(_("may sign in"), default=True)
     created_at = models.DateTimeField(_("registered"), default=timezone.now, editable=False)
 
@@ -49,7 +70,10 @@ class User(AbstractBaseUser):
     class Meta:
         verbose_name = _("user")
         verbose_name_plural = _("users")
-        constraints = [models.UniqueConstraint(Lower("email"), name="accounts_user_email_lower")]
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="accounts_user_email_lower"),
+            models.CheckConstraint(condition=~models.Q(email=""), name="accounts_user_has_an_address"),
+        ]
 
     def __str__(self) -> str:
         return self.email

@@ -6,10 +6,10 @@ from allauth.account.models import EmailAddress
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
+from django.core.validators import EmailValidator, validate_email
 from django.db import IntegrityError, transaction
 
-from haru.accounts.models import User
+from haru.accounts.models import MAX_EMAIL, User, canonical_email
 
 
 class AccountError(ValueError):
@@ -18,11 +18,10 @@ class AccountError(ValueError):
 
 def create_user(email: str, password: str) -> User:
     """A new user, whose address counts as confirmed: whoever runs the server vouches for it. Raises `AccountError`."""
-    email = email.strip().lower()
     try:
-        validate_email(email)
+        email = checked_email(email)
     except ValidationError:
-        raise AccountError(f'"{email}" is not an email address.') from None
+        raise AccountError(f'"{email.strip()}" is not an email address.') from None
     _judge(password, User(email=email))
     try:
         with transaction.atomic():
@@ -31,6 +30,15 @@ def create_user(email: str, password: str) -> User:
     except IntegrityError:
         raise AccountError(f"There is already an account for {email}.") from None
     return user
+
+
+def checked_email(text: str) -> str:
+    """The address in its canonical form. Raises Django's `ValidationError` for what is none."""
+    email = canonical_email(text)
+    validate_email(email)
+    if len(email) > MAX_EMAIL or not (email.isascii() and email.isprintable()):
+        raise ValidationError(EmailValidator.message, code="invalid")
+    return email
 
 
 def set_password(email: str, password: str) -> User:

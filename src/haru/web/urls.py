@@ -16,6 +16,9 @@ from haru.web.home import home
 
 urlpatterns = [
     path("", home, name="home"),
+    path("account/signup/", accounts.Register.as_view(), name="account_signup"),
+    path("account/email/", accounts.email, name="account_email"),
+    path("account/email/<str:key>/", accounts.confirm_new_email, name="confirm-new-email"),
     path("account/keys", accounts.keys, name="keys"),
     path("account/keys/<int:pk>/revoke", accounts.revoke_key, name="revoke-key"),
     path("account/", include("allauth.account.urls")),
