@@ -22,7 +22,7 @@ import httpx
 from haru.control import Client
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-START_SECONDS = 30
+START_SECONDS = 120
 ROOT = Path(__file__).parent.parent
 
 

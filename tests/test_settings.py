@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from haru.settings import BadSetting, Settings, environment_name, kept_secret, read, reference
+from haru.settings import (
+    BadSetting,
+    Settings,
+    doubts,
+    environment_name,
+    kept_secret,
+    read,
+    reference,
+    unknown_names,
+)
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,6 +75,30 @@ def test_a_file_with_an_unknown_name_or_bad_toml_is_refused(tmp_path: Path) -> N
     file.write_text("port = ")
     with pytest.raises(BadSetting, match="cannot be read as TOML"):
         read({}, file)
+
+
+def test_the_address_of_the_server_follows_its_port() -> None:
+    assert read({}).base_url == "http://localhost:4000"
+    assert read({"HARU_PORT": "5005"}).base_url == "http://localhost:5005"
+    assert read({"HARU_PORT": "5005", "HARU_BASE_URL": " "}).base_url == "http://localhost:5005"
+    assert read({"HARU_PORT": "5005", "HARU_BASE_URL": "https://a.example/"}).base_url == "https://a.example"
+
+
+def test_a_variable_that_is_no_setting_is_named_with_the_nearest_that_is() -> None:
+    names = ["HARU_PROT", "HARU_TRUSTED_PROXY", "HARU_QQQQQQQQQQ", "HARU_PORT", "HARU_CONFIG", "PATH"]
+    assert unknown_names(dict.fromkeys(names, "")) == [
+        "HARU_PROT is no setting: did you mean HARU_PORT?",
+        "HARU_QQQQQQQQQQ is no setting: `haru check --settings` lists them all.",
+        "HARU_TRUSTED_PROXY is no setting: did you mean HARU_TRUSTED_PROXIES?",
+    ]
+
+
+def test_an_https_address_without_a_trusted_proxy_is_doubted() -> None:
+    https = {"HARU_BASE_URL": "https://stats.example.com"}
+    (sentence,) = doubts(read(https), {})
+    assert "HARU_TRUSTED_PROXIES" in sentence
+    assert doubts(read({**https, "HARU_TRUSTED_PROXIES": "127.0.0.1"}), {}) == []
+    assert doubts(read({}), {}) == []
 
 
 def test_every_setting_explains_itself_and_its_default_is_good() -> None:

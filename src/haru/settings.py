@@ -12,6 +12,7 @@ import secrets
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -77,6 +78,8 @@ def _bytes(value: str) -> int:
 
 
 def _base_url(value: str) -> str:
+    if not value.strip():
+        return ""
     parts = urlsplit(value.strip())
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(
@@ -169,9 +172,10 @@ class Settings:
     host: str = setting("127.0.0.1", _text, "Address to listen on. Behind a reverse proxy leave it as it is.")
     port: int = setting("4000", _port, "Port to listen on.")
     base_url: str = setting(
-        "http://localhost:4000",
+        "",
         _base_url,
-        "Where people reach this server. Links in mail and the snippet use it, and pages answer to its host name only.",
+        "Where people reach this server. Links in mail and the snippet use it, and pages answer to its host name only. "
+        "Empty: http://localhost and the port.",
     )
     secret_key: str = setting(
         "",
@@ -250,10 +254,38 @@ class Settings:
         "auto", _one_of("auto", "json", "text"), "Log lines as json or text; auto: text on a terminal."
     )
 
+    def __post_init__(self) -> None:
+        """Fill in what follows from other settings."""
+        if not self.base_url:
+            object.__setattr__(self, "base_url", f"http://localhost:{self.port}")
+
 
 def environment_name(name: str) -> str:
     """`data_dir` → `HARU_DATA_DIR`."""
     return f"HARU_{name.upper()}"
+
+
+def unknown_names(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that looks like a setting and is none, with the one that was probably meant."""
+    known = {environment_name(row.name) for row in fields(Settings)} | {"HARU_CONFIG"}
+    sentences = []
+    for name in sorted(name for name in environment if name.startswith("HARU_") and name not in known):
+        nearest = get_close_matches(name, known, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else "`haru check --settings` lists them all."
+        sentences.append(f"{name} is no setting: {hint}")
+    return sentences
+
+
+def doubts(settings: Settings, environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each thing that can be used and is probably not meant so."""
+    sentences = unknown_names(environment)
+    if settings.base_url.startswith("https:") and not settings.trusted_proxies:
+        # Haru itself speaks HTTP only.
+        sentences.append(
+            f"{settings.base_url} needs a reverse proxy, and HARU_TRUSTED_PROXIES names none: all visitors would come "
+            "from the proxy's address and count as few. Name its address, such as 127.0.0.1."
+        )
+    return sentences
 
 
 def read(environment: Mapping[str, str], file: Path | None = None) -> Settings:

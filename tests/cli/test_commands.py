@@ -84,7 +84,7 @@ def test_from_nothing_to_a_site_with_a_key(server: Server) -> None:
         (["user", "add", "no address", "--password-stdin"], 1, "is not an email address"),
         (["import", "log", "/no/such/file", "--site", "example.com"], 1, "There is no site example.com"),
         (["import", "log"], 2, "Missing argument"),
-        (["nonsense"], 2, "No such command"),
+        (["nonsense"], 2, "There is no command"),
         (["serve", "--port", "http"], 2, "a valid integer"),
     ],
 )
@@ -153,13 +153,26 @@ def test_check_names_what_is_wrong(server: Server) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_check_warns_of_what_is_probably_not_meant_so(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", HARU_BASE_URL="https://stats.example.com", HARU_PROT="1")
+    done = server.haru("check")
+    assert "warn settings: HARU_PROT is no setting: did you mean HARU_PORT?" in done.stdout
+    assert "HARU_TRUSTED_PROXIES" in done.stdout
+    with server.start(ready="/health/live"):
+        assert "HARU_PROT is no setting" in server.log.read_text()
+        assert "HARU_TRUSTED_PROXIES" in server.log.read_text()
+
+
 def test_the_settings_of_the_docs_are_those_of_the_command(server: Server) -> None:
     assert server.haru("check", "--settings").stdout in (ROOT / "docs" / "settings.md").read_text()
 
 
-def test_serve_refuses_to_start_while_the_known_password_works(server: Server) -> None:
+def test_serve_refuses_to_start_while_the_known_password_works(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", HARU_BASE_URL="")
     with server:
         server.start("--dev")
+        assert f"Open http://localhost:{server.port} and sign in" in server.log.read_text()
+        assert ":4000" not in server.log.read_text()
         assert httpx.get(f"{server.url}/account/login/").status_code == 200
         assert server.stop() == 0
         begun = time.monotonic()
@@ -170,6 +183,9 @@ def test_serve_refuses_to_start_while_the_known_password_works(server: Server) -
     assert done.returncode == 1
     assert "dev@haru.local" in done.stderr
     assert [site["domain"] for site in json.loads(server.haru("site", "list", "--json").stdout)] == ["demo.haru.local"]
+    # Every printed address has the port.
+    assert f"served at http://localhost:{server.port}." in server.haru("check").stdout
+    assert f'src="http://localhost:{server.port}/js/haru.js"' in server.haru("site", "add", "a.example").stdout
 
 
 def test_the_development_server_listens_on_this_machine_only(tmp_path: Path) -> None:

@@ -25,9 +25,11 @@ from haru.cli import (
     sites,
     storage,
 )
+from haru.cli.group import Group
 
 app = typer.Typer(
     name="haru",
+    cls=Group,
     help="""Haru: self-hosted web analytics in one process.
 
     \b
@@ -82,11 +84,11 @@ check.add_to(app)
 demo.add_to(app)
 query.add_to(app)
 moving.add_to(app)
-app.add_typer(people.app, name="user")
-app.add_typer(sites.app, name="site")
-app.add_typer(keys.app, name="key")
-app.add_typer(importing.app, name="import")
-app.add_typer(exporting.app, name="export")
+app.add_typer(people.app, name="user", cls=Group)
+app.add_typer(sites.app, name="site", cls=Group)
+app.add_typer(keys.app, name="key", cls=Group)
+app.add_typer(importing.app, name="import", cls=Group)
+app.add_typer(exporting.app, name="export", cls=Group)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

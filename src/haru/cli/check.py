@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from haru.settings import Settings
 
 EARLIEST = 1_767_225_600  # 2026: a clock before it was never set
+OK, WARN, BAD = "ok", "warn", "BAD"
 
 Check = Callable[["Settings"], str]
 
 
 class Problem(Exception):
     """A check failed; the text is a sentence with the remedy."""
+
+
+class Doubt(Exception):
+    """Something works and is probably not meant so; the text says what and the remedy."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,6 +41,8 @@ def check(
 ) -> None:
     """Check settings, data folder, databases and built files; exit code 1 and the remedy when something is wrong.
 
+    What works and is probably not meant so is shown as warn.
+
     \b
     Examples:
       haru check
@@ -48,24 +55,34 @@ def check(
         return
     settings = plane.settings()
     wrong = 0
-    for name, good, sentence in _results(settings):
-        wrong += not good
-        typer.echo(f"{'ok  ' if good else 'BAD '} {name}: {sentence}")
+    for name, result, sentence in _results(settings):
+        wrong += result == BAD
+        typer.echo(f"{result:4} {name}: {sentence}")
     if wrong:
         raise typer.Exit(failure.FAILED)
 
 
-def _results(settings: Settings) -> Iterator[tuple[str, bool, str]]:
+def _results(settings: Settings) -> Iterator[tuple[str, str, str]]:
     for name, run in CHECKS.items():
         try:
-            yield name, True, run(settings)
+            yield name, OK, run(settings)
+        except Doubt as doubt:
+            yield name, WARN, str(doubt)
         except Problem as problem:
-            yield name, False, str(problem)
+            yield name, BAD, str(problem)
         except Exception as error:
             sentence = failure.sentence(error)
             if sentence is None:
                 raise
-            yield name, False, sentence
+            yield name, BAD, sentence
+
+
+def _settings(settings: Settings) -> str:
+    from haru.settings import doubts
+
+    if sentences := doubts(settings, os.environ):
+        raise Doubt(" ".join(sentences))
+    return f"served at {settings.base_url}."
 
 
 def _folder(settings: Settings) -> str:
@@ -129,7 +146,7 @@ def _built(_: Settings) -> str:
 
 
 CHECKS: dict[str, Check] = {
-    "settings": lambda settings: f"served at {settings.base_url}.",
+    "settings": _settings,
     "data folder": _folder,
     "clock": _clock,
     "accounts": _accounts,

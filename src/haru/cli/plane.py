@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+import typer
 
 if TYPE_CHECKING:
     from haru.control import Client
@@ -26,14 +29,18 @@ def now_ms() -> int:
 def settings() -> Settings:
     """The settings, and log lines as they say: from `warning` upwards only, as a command's output is for a person.
 
+    A variable that looks like a setting and is none is named on standard error.
+
     Raises `haru.settings.BadSetting`.
     """
     from dataclasses import replace
 
     from haru import logs
-    from haru.settings import current
+    from haru.settings import current, unknown_names
 
     found = current()
+    for sentence in unknown_names(os.environ):
+        typer.echo(f"haru: {sentence}", err=True)
     logs.configure(replace(found, log_level="error" if found.log_level == "error" else "warning"))
     return found
 

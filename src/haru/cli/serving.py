@@ -50,14 +50,15 @@ def serve(
         os.environ["HARU_HOST"] = host
     if port is not None:
         os.environ["HARU_PORT"] = str(port)
-        os.environ.setdefault("HARU_BASE_URL", f"http://localhost:{port}")
     if workers is not None:
         os.environ["HARU_WORKERS"] = str(workers)
     from haru import asgi, logs
-    from haru.settings import current
+    from haru.settings import current, doubts
 
     settings = current()
     logs.configure(settings)
+    for sentence in doubts(settings, os.environ):
+        structlog.get_logger().warning("setting_doubted", reason=sentence)
     checked = _accounts_answer()
     if checked:  # collecting needs no accounts: the server asks for them again until they answer
         if dev:
