@@ -7,6 +7,9 @@ FRONTEND := $(shell find frontend -type f -not -path 'frontend/node_modules/*' 2
             $(shell find src/haru/web/templates -type f) $(wildcard src/haru/web/*.py src/haru/web/templatetags/*.py)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# Shows what pip collects, a package a line.
+PROGRESS := awk "/^Collecting/ { print \"  \" \$$2; fflush() } /^Installing collected/ { print \"  Unpacking ...\"; fflush() }"
+
 .PHONY: help run demo test check bench bench-query fuzz soak parity build reset clean pins chromium
 
 help:  ## What can be made.
@@ -58,7 +61,7 @@ $(VENV)/bin/python:
 
 $(VENV)/run.stamp: requirements/run.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing Python packages ..."
-	@$(BIN)/pip install -q --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@bash -o pipefail -c '$(BIN)/pip install --require-hashes -r requirements/run.txt -r requirements/build.txt | $(PROGRESS)'
 	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 

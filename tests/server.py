@@ -66,7 +66,7 @@ class Server:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             cwd=self.data_dir.parent,
         )
         if check:
@@ -135,7 +135,7 @@ class Server:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=120)
 
     def collect(self, token: str, path: str = "/", **body: object) -> httpx.Response:
         return httpx.post(
