@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ from haru import demo
 from haru.collect.mirror import Site
 from haru.events.event import ENGAGEMENT, PAGEVIEW
 from haru.events.spool import Spool
+from haru.events.visits import VISIT_GAP_MS
+from haru.live.live import CURRENT_MS
 from haru.settings import Settings
 
 NOW = 1_767_268_800_000
@@ -39,6 +43,24 @@ def test_the_traffic_is_plausible() -> None:
     ):
         assert len(values) >= 5
     assert {event.origin.device for event in views} >= {"Desktop", "Mobile"}
+
+
+def test_some_visitors_come_twice_on_a_day_and_some_are_online() -> None:
+    events = demo.traffic(Settings(), SITE, NOW, days=6, visits_per_day=200)
+    moments = defaultdict[int, list[int]](list)
+    for event in events:
+        if event.name != ENGAGEMENT:
+            moments[event.visitor_id].append(event.at)
+    visits = [1 + sum(later - at > VISIT_GAP_MS for at, later in pairwise(ats)) for ats in moments.values()]
+    assert 0.05 < sum(count > 1 for count in visits) / len(visits) < 0.25
+    assert 0.9 < sum(visits) / (6 * 200) < 1.1
+    # An id lives as long as its day, in which a visit may begin that ends in the next.
+    assert all(
+        later // DAY_MS == at // DAY_MS or later - at <= VISIT_GAP_MS
+        for ats in moments.values()
+        for at, later in pairwise(ats)
+    )
+    assert 3 <= len({event.visitor_id for event in events if event.at > NOW - CURRENT_MS}) <= 20
 
 
 def test_a_site_is_filled_once(tmp_path: Path) -> None:

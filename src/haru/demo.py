@@ -24,6 +24,7 @@ from haru.settings import Settings
 DOMAIN = "demo.haru.local"
 TIMEZONE = "Europe/Berlin"
 VISITS_PER_DAY = 250
+_DAY_MS = 24 * 60 * 60 * 1000
 MARK = b"demo traffic"  # kept in the spool beside the marks of imported logs: a site is filled once
 
 T = TypeVar("T")
@@ -193,6 +194,9 @@ _RUSH_SHARE = 3.5  # visits of the day of the rush, in ordinary days
 _BOUNCES = 0.46
 _GOES_ON = 0.62  # chance of a further page after the second
 _LONGEST_GAP_MS = 25 * 60 * 1000  # well inside the 30 minutes of a visit
+_RETURNS = 0.18  # chance of a further visit on the same day
+_AWAY_MS = (45 * 60 * 1000, 6 * 60 * 60 * 1000)  # how long whoever returns was away
+_ONLINE_SECONDS = (15, 50, 95, 160, 240)  # how long ago those came who are on the site right now
 
 
 def traffic(
@@ -208,7 +212,9 @@ def traffic(
     dice = random.Random(seed)  # noqa: S311 - nothing here is a secret
     writer = _Writer(settings, site, now_ms, dice)
     for moment, came in _arrivals(ZoneInfo(site.timezone), now_ms, days, visits_per_day, dice):
-        writer.visit(moment, came)
+        writer.visitor(moment, came)
+    for seconds in _ONLINE_SECONDS:
+        writer.visitor(now_ms - seconds * 1000, CAME.draw(dice))
     return sorted(writer.events, key=lambda event: event.at)
 
 
@@ -237,8 +243,8 @@ def fill(
 def _arrivals(
     zone: ZoneInfo, now_ms: int, days: int, visits_per_day: int, dice: random.Random
 ) -> Iterator[tuple[int, Came]]:
-    """When a visit begins (ms UTC) and how it comes in, day by day in the site's zone."""
-    start = now_ms - days * 24 * 60 * 60 * 1000
+    """When a visitor comes (ms UTC) and from where, day by day in the site's zone."""
+    start = now_ms - days * _DAY_MS
     first = datetime.fromtimestamp(start / 1000, zone).date()
     last = datetime.fromtimestamp(now_ms / 1000, zone).date()
     length = (last - first).days + 1
@@ -247,7 +253,7 @@ def _arrivals(
         day = first + timedelta(days=number)
         # Grows about a mean of one, so that the number asked for is the number per day over the whole period.
         growth = 1 + _GROWTH * (number / max(length - 1, 1) - 0.5)
-        usual = visits_per_day * _WEEKDAYS[day.weekday()] * growth
+        usual = visits_per_day * (1 - _RETURNS) * _WEEKDAYS[day.weekday()] * growth
         moments = [
             (_moment(day, _HOURS.draw(dice), zone, dice), CAME.draw(dice))
             for _ in range(round(usual * dice.uniform(0.9, 1.1)))
@@ -277,11 +283,22 @@ class _Writer:
         self._visitor = 0
         self._pipeline = Pipeline(lambda *_: (self._visitor, self._visitor), Geo(settings.geoip_db))
 
-    def visit(self, at: int, came: Came) -> None:
-        """One visit that begins at `at`."""
+    def visitor(self, at: int, came: Came) -> None:
+        """A visitor who comes at `at`, and some again on the same day, as long as an id lives."""
         dice = self._dice
         self._visitor = dice.getrandbits(64) - 2**63
         machine, home = MACHINES.draw(dice), HOMES.draw(dice)
+        day = at // _DAY_MS
+        while at // _DAY_MS == day:
+            left = self._visit(at, came, machine, home)
+            if dice.random() >= _RETURNS:
+                return
+            at = left + dice.randrange(*_AWAY_MS)
+            came = dice.choice((came, Came()))
+
+    def _visit(self, at: int, came: Came, machine: Machine, home: Home) -> int:
+        """One visit that begins at `at`; when it ends."""
+        dice = self._dice
         path = (came.entries or ENTRIES).draw(dice)
         query, referrer = came.query, came.referrer
         leaves = dice.random() < _BOUNCES
@@ -300,7 +317,7 @@ class _Writer:
                 scroll_depth=dice.choice((15, 25, 40, 50, 60, 75, 85, 100, 100)),
             )
             if leaves:
-                return
+                return at + stay
             at += stay + dice.randrange(200, 1500)
             referrer, query = url, ""
             path = NEXT.get(path, _ANYWHERE).draw(dice)
