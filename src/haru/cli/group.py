@@ -5,7 +5,6 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
-from typer import Context
 from typer.core import TyperGroup
 
 # Whoever mistyped another command and takes what is offered must lose nothing.
@@ -15,7 +14,7 @@ DELETING = frozenset({"delete", "erase", "remove", "reset", "revoke"})
 class Group(TyperGroup):
     """A group that offers the nearest commands for one it does not have, but none that deletes."""
 
-    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Any, list[str]]:
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that the first word names, as `TyperGroup` has it."""
         word = args[0]
         if not (ctx.resilient_parsing or word.startswith("-") or self.get_command(ctx, word)):
