@@ -12,6 +12,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from functools import cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 MINUTE = 60_000
@@ -19,6 +20,7 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+CITIES = {0: "", 2950159: "Berlin", 2643743: "London", 6058560: "London"}
 COUNTRIES = {"DE": "Germany", "US": "United States", "AX": "Åland Islands"}
 EVENT_COLUMNS = {"event:page": "path", "event:hostname": "hostname", "event:name": "name"}
 VISIT_FACTS = {
@@ -219,9 +221,11 @@ def value(dimension, event, facts):
     elif dimension == "visit:city":
         found = event["city"] or ""
     elif dimension == "visit:city_name":
-        found = {0: "", 2950159: "Berlin"}.get(event["city"], str(event["city"]))
+        found = CITIES.get(event["city"], str(event["city"]))
     elif dimension == "visit:region_name":
-        found = {"DE-BE": "Berlin"}.get(event["region"], event["region"])
+        found = {"DE-BE": "Berlin", "AG-03": "Saint George", "VC-04": "Saint George"}.get(
+            event["region"], event["region"]
+        )
     elif dimension == "visit:country_name":
         found = COUNTRIES.get(event["country"], event["country"])
     else:
@@ -231,6 +235,21 @@ def value(dimension, event, facts):
     return {"visit:source": "Direct / None", "visit:referrer": "Direct / None", "visit:channel": "Direct"}.get(
         dimension, "(not set)"
     )
+
+
+class Place(NamedTuple):
+    """The name of a place in a row: of two places with one name each has its own."""
+
+    name: str
+    code: str
+
+
+def row_value(dimension, event, facts):
+    """The value by which events are put into rows."""
+    found = value(dimension, event, facts)
+    if dimension in ("visit:city_name", "visit:region_name"):
+        return Place(found, str(event[dimension.removeprefix("visit:").removesuffix("_name")]))
+    return found
 
 
 # Goals
@@ -443,7 +462,7 @@ def rows_of(query, events, zone, period, unit, goals=()):
             elif name == "event:goal":
                 values = [goal["name"] for goal in rows_for if reaches(goal, event)]
             else:
-                values = [value(name, event, facts[event["visit_id"]])]
+                values = [row_value(name, event, facts[event["visit_id"]])]
             found = [(*row, value) for row in found for value in values]
         return found
 
@@ -456,8 +475,7 @@ def rows_of(query, events, zone, period, unit, goals=()):
         return found
 
     without_goals = [tree for tree in trees if not looks_at(tree, of_conversions)]
-    plain = [name for name in dimensions if not of_conversions(name)]
-    by_group = grouped(without_goals, plain)
+    by_group = grouped(without_goals, [name for name in dimensions if not of_conversions(name)])
     views_of = ["event:page" if name == "visit:exit_page" else name for name in dimensions]
     by_page = grouped([tree for tree in trees if not looks_at(tree, lambda name: name == "visit:exit_page")], views_of)
 
@@ -503,8 +521,12 @@ def by_metric(index):
     return key
 
 
+def plain(row):
+    return tuple(part.name if isinstance(part, Place) else part for part in row)
+
+
 def by_text(index):
-    return lambda row: str(row[0][index])
+    return lambda row: str(plain(row[0])[index])
 
 
 def ordered(query, rows):
@@ -513,7 +535,8 @@ def ordered(query, rows):
     if not keys:
         keys = [(name, "asc") for name in dimensions if name.startswith("time")] + [(metrics[0], "desc")]
     keys += [(name, "asc") for name in dimensions if name not in [key[0] for key in keys]]
-    found = list(rows.items())
+    # Places of one name stand in the order of their codes.
+    found = sorted(rows.items(), key=lambda row: [part.code for part in row[0] if isinstance(part, Place)])
     for name, direction in reversed(keys):
         key = by_metric(metrics.index(name)) if name in metrics else by_text(dimensions.index(name))
         found.sort(key=key, reverse=direction == "desc")
@@ -548,6 +571,6 @@ def answer(events, query, timezone, now, goals=()):
                 for name, part in zip(query.get("dimensions", []), row, strict=True)
             )
             if None not in moved:
-                pairs[row] = (moved, before.get(moved, tuple(NOTHING.get(name, 0) for name in query["metrics"])))
-    result["rows"] = [(row, metrics, pairs.get(row)) for row, metrics in found[offset : offset + limit]]
+                pairs[row] = (plain(moved), before.get(moved, tuple(NOTHING.get(name, 0) for name in query["metrics"])))
+    result["rows"] = [(plain(row), metrics, pairs.get(row)) for row, metrics in found[offset : offset + limit]]
     return result

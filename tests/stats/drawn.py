@@ -60,8 +60,8 @@ FILTERED = {
     "visit:exit_page": ["/b", "/ünder"],
     "visit:exit_page_hostname": ["example.com", "(not set)"],
     "visit:country_name": ["Germany", "united states", "(not set)", "XX", "er"],
-    "visit:region_name": ["Berlin", "DE-BE", "(not set)"],
-    "visit:city_name": ["Berlin", "(not set)", "5", "er"],
+    "visit:region_name": ["Berlin", "DE-BE", "(not set)", "Saint George"],
+    "visit:city_name": ["Berlin", "(not set)", "5", "er", "London"],
     **{f"event:props:{key}": ["(none)", "pro", "7", "größe", 'a"b\\', "none", "o", "missing"] for key in KEYS},
 }
 OF_EVENTS = [name for name in FILTERED if name.startswith("event:")]
@@ -97,8 +97,8 @@ def visits(draw: st.DrawFn, number: int, centre: int) -> list[dict[str, Any]]:
         "source": draw(st.sampled_from(SOURCES)),
         "channel": draw(st.sampled_from(["", "Email"])),
         "country": draw(st.sampled_from(["", "DE", "US", "XX", "AX"])),
-        "region": draw(st.sampled_from(["", "DE-BE"])),
-        "city": draw(st.sampled_from([0, 2950159, 5])),
+        "region": draw(st.sampled_from(["", "DE-BE", "AG-03", "VC-04"])),
+        "city": draw(st.sampled_from([0, 2950159, 5, 2643743, 6058560])),
     }
     opener = number * 100
     events = []

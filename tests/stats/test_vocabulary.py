@@ -394,3 +394,44 @@ def test_regions_and_cities_have_names_and_those_without_one_their_codes() -> No
         filters=[["is", "visit:city_name", ["5", "Berlin"]]],
     )
     assert rows(answer) == [("Berlin", "Berlin", 1), ("XX-1", "5", 1)]
+
+
+LONDON_GB, LONDON_CA = 2643743, 6058560
+
+
+def test_cities_of_one_name_are_found_by_it_and_have_a_row_each() -> None:
+    goals = [Goal("Home", page="/")]
+    events = [
+        *journey(100, NOON, (0, "/"), city=LONDON_GB, country="GB", revenue_currency="EUR", revenue_amount="5"),
+        *journey(200, NOON, (0, "/"), city=LONDON_GB, country="GB"),
+        *journey(300, NOON, (0, "/"), city=LONDON_CA, country="CA"),
+        *journey(400, NOON, (0, "/"), city=2950159, country="DE"),
+        *journey(500, NOON - DAY, (0, "/"), city=LONDON_CA, country="CA"),
+    ]
+    found = ask(events, NOON, filters=[["is", "visit:city_name", ["London"]]])
+    assert rows(found) == [(3,)]
+    both = ask(events, NOON, dimensions=["visit:city_name"], include={"total_rows": True})
+    assert rows(both) == [("London", 2), ("Berlin", 1), ("London", 1)]
+    assert both.total_rows == 3
+    told_apart = ask(events, NOON, dimensions=["visit:city_name", "visit:country"])
+    assert rows(told_apart)[0] == ("London", "GB", 2)
+    asked = {"metrics": ["group_conversion_rate", "total_revenue"], "dimensions": ["visit:city_name"]}
+    shares = ask(events, NOON, goals=goals, filters=[["is", "event:goal", ["Home"]]], **asked)
+    euros = [{"currency": "EUR", "value": 5.0}]
+    assert rows(shares) == [("Berlin", 100.0, []), ("London", 100.0, euros), ("London", 100.0, [])]
+    compared = ask(events, NOON, dimensions=["visit:city_name"], include={"comparisons": {"mode": "previous_period"}})
+    before = [(row.dimensions[0], row.metrics[0], row.comparison.metrics[0]) for row in compared.rows if row.comparison]
+    assert before == [("London", 2, 0), ("Berlin", 1, 0), ("London", 1, 1)]
+
+
+def test_regions_of_one_name_are_found_by_it_and_have_a_row_each() -> None:
+    events = [
+        *journey(100, NOON, (0, "/"), region="AG-03"),
+        *journey(200, NOON, (0, "/"), region="VC-04"),
+        *journey(300, NOON, (0, "/"), region="VC-04"),
+    ]
+    assert rows(ask(events, NOON, filters=[["is", "visit:region_name", ["Saint George"]]])) == [(3,)]
+    by_name = ask(events, NOON, dimensions=["visit:region_name"])
+    assert rows(by_name) == [("Saint George", 2), ("Saint George", 1)]
+    last = ask(events, NOON, dimensions=["visit:region_name"], pagination={"limit": 1, "offset": 1})
+    assert rows(last) == [("Saint George", 1)]

