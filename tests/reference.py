@@ -475,7 +475,7 @@ def rows_of(query, events, zone, period, unit, goals=()):
         return found
 
     without_goals = [tree for tree in trees if not looks_at(tree, of_conversions)]
-    by_group = grouped(without_goals, [name for name in dimensions if not of_conversions(name)])
+    by_group = grouped(without_goals, [name for name in dimensions if name != "event:goal"])
     views_of = ["event:page" if name == "visit:exit_page" else name for name in dimensions]
     by_page = grouped([tree for tree in trees if not looks_at(tree, lambda name: name == "visit:exit_page")], views_of)
 
@@ -500,7 +500,7 @@ def rows_of(query, events, zone, period, unit, goals=()):
             exited = [visit for visit in visits if (visit["last"]["path"] or "(not set)") == page]
             visits = [visit for visit in visits if (visit["first"]["path"] or "(not set)") == page]
         judged = [v for v in visits if all(leaf_holds(leaf, v["first"]["path"] or "(not set)") for leaf in pages)]
-        group = tuple(part for part, name in zip(row, dimensions, strict=True) if not of_conversions(name))
+        group = tuple(part for part, name in zip(row, dimensions, strict=True) if name != "event:goal")
         wholes = {
             "everyone": visitors_of(chosen),
             "candidates": visitors_of(chosen_by(without_goals)),

@@ -191,7 +191,7 @@ def test_filters_on_properties_do_not_narrow_who_might_have_converted() -> None:
         dimensions=["event:props:plan"],
         filters=filters[:1],
     )
-    assert rows(by_plan) == [("(none)", 33.33, 33.33), ("pro", 33.33, 33.33)]
+    assert rows(by_plan) == [("(none)", 33.33, 50.0), ("pro", 33.33, 100.0)]
 
 
 def test_a_site_without_goals_has_no_rows_of_them() -> None:
@@ -435,3 +435,22 @@ def test_regions_of_one_name_are_found_by_it_and_have_a_row_each() -> None:
     assert rows(by_name) == [("Saint George", 2), ("Saint George", 1)]
     last = ask(events, NOON, dimensions=["visit:region_name"], pagination={"limit": 1, "offset": 1})
     assert rows(last) == [("Saint George", 1)]
+
+
+def test_a_conversion_rate_by_property_divides_by_the_visitors_who_have_the_value() -> None:
+    plan_a, plan_b = props(plan="a"), props(plan="b")
+    events = [
+        *journey(100, NOON, (0, "/"), (1, "/!signup"), props=plan_a),
+        *journey(200, NOON, (0, "/"), props=plan_a),
+        *journey(300, NOON, (0, "/"), (1, "/!signup"), props=plan_b),
+        *journey(400, NOON, (0, "/")),
+    ]
+    asked: dict[str, Any] = {"metrics": ["visitors", "group_conversion_rate"], "goals": GOALS}
+    by_plan, signed_up = ["event:props:plan"], ["is", "event:goal", ["Sign up"]]
+    found = ask(events, NOON, dimensions=by_plan, filters=[signed_up], **asked)
+    assert rows(found) == [("a", 1, 50.0), ("b", 1, 100.0)]
+    # A filter on a property chooses rows, and not what they are divided by.
+    chosen = ask(events, NOON, dimensions=by_plan, filters=[signed_up, ["is", "event:props:plan", ["a"]]], **asked)
+    assert rows(chosen) == [("a", 1, 50.0)]
+    by_goal = ask(events, NOON, dimensions=["event:goal", *by_plan], filters=[signed_up], **asked)
+    assert rows(by_goal) == [("Sign up", "a", 1, 50.0), ("Sign up", "b", 1, 100.0)]

@@ -34,7 +34,7 @@ WHOLES = {
     "candidates": Whole(
         "visitors of the row without the filters on goals and properties",
         "visitors",
-        lambda dimension: "" if _is_of_conversions(dimension) else dimension,
+        lambda dimension: "" if dimension == GOAL else dimension,
         _is_of_conversions,
     ),
     "page_views": Whole(
