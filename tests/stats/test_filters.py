@@ -5,7 +5,8 @@ import pytest
 from haru.stats import filters
 from haru.stats.filters import BadPattern, Leaf
 from haru.stats.query import parse
-from tests.stats.made import ask, journey, ms, rows
+from haru.stats.report import Reports, StatsSite
+from tests.stats.made import ENGINES, ask, filled, journey, ms, rows
 
 NOW = ms("2026-05-20 12:00")
 VISITS = [
@@ -74,3 +75,30 @@ def test_only_and_is_taken_apart() -> None:
     a, b, c = (Leaf("is", "event:page", (name,)) for name in "abc")
     trees = (filters.And((a, filters.And((b,)))), filters.Or((c,)))
     assert list(filters.conjuncts(trees)) == [a, b, filters.Or((c,))]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("operator", "clauses", "expected"),
+    [
+        ("contains", [*map(str, range(200)), "odd"], {"/odd '\\%s", "/7"}),
+        ("contains_not", [*map(str, range(200)), "odd"], {"/even"}),
+        ("matches", ["/"], {"/odd '\\%s", "/7", "/even"}),
+        ("matches_not", ["/(odd|7)"], {"/even"}),
+    ],
+)
+def test_very_many_values_go_to_the_store_as_one_list(monkeypatch, engine, operator, clauses, expected) -> None:
+    monkeypatch.setattr(filters, "MAX_IN", 1)
+    events = [*journey(1, NOW, (0, "/odd '\\%s"), (1, "/7")), *journey(2, NOW, (0, "/even"))]
+    reports = Reports(filled(events, engine))
+    query = parse(
+        {
+            "metrics": ["pageviews"],
+            "date_range": "day",
+            "dimensions": ["event:page"],
+            "filters": [[operator, "event:page", clauses]],
+        }
+    )
+    site = StatsSite(1, "UTC")
+    assert {row.dimensions[0] for row in reports.answer(site, query, NOW + 1).rows} == expected
+    assert reports.sql(site, query, NOW)["rows"]

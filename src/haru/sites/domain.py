@@ -6,6 +6,8 @@ import ipaddress
 
 import idna
 
+MAX_TEXT = 2_000  # characters: an address that was pasted whole is shorter
+
 
 class DomainError(ValueError):
     """The text names no domain; the message is a sentence that says what to write."""
@@ -16,6 +18,8 @@ def normalise(text: str) -> str:
 
     Lower case, IDNA (UTS 46), without scheme, user, port, path, final dot and `www.`.
     """
+    if len(text) > MAX_TEXT:
+        raise DomainError(f"That has more than {MAX_TEXT:,} characters: write the domain alone, such as example.com.")
     host = text.strip()
     if not host:
         raise DomainError("Write the domain of the site, such as example.com.")

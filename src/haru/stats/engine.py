@@ -10,9 +10,21 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, DateTime, FunctionFilter, String, case, func, literal
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    DateTime,
+    FunctionFilter,
+    String,
+    bindparam,
+    case,
+    func,
+    literal,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement, GenericFunction
+from sqlalchemy.types import UserDefinedType
 
 
 class AnyOf(GenericFunction[Any]):
@@ -166,3 +178,46 @@ def _milliseconds_here(element: Milliseconds, compiler: Any, **kw: Any) -> str:
 def _milliseconds_clickhouse(element: Milliseconds, compiler: Any, **kw: Any) -> str:
     start, end = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"(toUnixTimestamp64Milli({end}) - toUnixTimestamp64Milli({start}))"
+
+
+class Texts(UserDefinedType[list[str]]):
+    """A list of texts as one parameter."""
+
+    cache_ok = True
+
+    def literal_processor(self, dialect: Any) -> Callable[[list[str]], str]:
+        """Written out, for people; ClickHouse's values are always, by `haru.events.clickhouse_sql`."""
+        return lambda texts: f"ARRAY[{', '.join(quoted(text) for text in texts)}]"
+
+
+def quoted(text: str) -> str:
+    """A text as a literal of DuckDB and PostgreSQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+class Among(FunctionElement[bool]):
+    """Whether a text is one of very many, which go as one parameter: engines take minutes for one each."""
+
+    type = Boolean()
+    inherit_cache = False
+
+    def __init__(self, column: ColumnElement[str], texts: Sequence[str]) -> None:
+        super().__init__(column, bindparam(None, list(texts), Texts(), unique=True))
+
+
+@compiles(Among)
+def _among(element: Among, compiler: Any, **kw: Any) -> str:
+    column, texts = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({column} IN (SELECT unnest(CAST({texts} AS VARCHAR[]))))"
+
+
+@compiles(Among, "postgresql")
+def _among_here(element: Among, compiler: Any, **kw: Any) -> str:
+    column, texts = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({column} = ANY(CAST({texts} AS text[])))"
+
+
+@compiles(Among, "clickhousedb")
+def _among_clickhouse(element: Among, compiler: Any, **kw: Any) -> str:
+    column, texts = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({column} IN {texts})"

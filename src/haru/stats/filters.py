@@ -13,6 +13,10 @@ import re2
 from sqlalchemy import ColumnElement, and_, false, func, not_, or_, true
 
 from haru.stats.dimensions import GOAL, Dimension, Level, of
+from haru.stats.engine import Among
+
+MAX_SEARCHED = 100  # clauses that a store looks for in a text; engines take minutes for many
+MAX_IN = 1_000  # texts of a list that each are a parameter
 
 OPERATORS = {
     "is": "the value is one of the clauses",
@@ -49,7 +53,8 @@ class Leaf:
         if self.dimension == GOAL:
             return False
         by_name = of(self.dimension).named is not None
-        return by_name or self.operator.startswith("matches") or not self.case_sensitive
+        many = self.operator.startswith("contains") and len(self.clauses) > MAX_SEARCHED
+        return by_name or many or self.operator.startswith("matches") or not self.case_sensitive
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +95,13 @@ class BadPattern(ValueError):
     """A regular expression that RE2 does not take; the text says why."""
 
 
-@lru_cache(maxsize=1024)
+MAX_PATTERN_MEMORY = 1 << 20  # bytes that RE2 may take for one regular expression; it refuses what needs more
+
+
+@lru_cache(maxsize=100)
 def _pattern(text: str, case_sensitive: bool) -> Callable[[str], object]:
     options = re2.Options()
+    options.max_mem = MAX_PATTERN_MEMORY
     options.log_errors = False
     options.case_sensitive = case_sensitive
     try:
@@ -108,24 +117,29 @@ def check_pattern(text: str) -> None:
     _pattern(text, True)
 
 
-def accepts(leaf: Leaf, stored: str) -> bool:
-    """Whether the positive form of a leaf accepts a stored value."""
-    dimension = of(leaf.dimension)
-    if dimension.optional and not leaf.operator.startswith("is") and stored in {"", dimension.empty}:
-        return False
-    return holds(leaf, dimension.text(stored))
+def accepting(leaf: Leaf) -> Callable[[str], bool]:
+    """Whether the positive form of a leaf accepts a stored value, to be asked of many."""
+    dimension, hold = of(leaf.dimension), holding(leaf)
+    missing = {"", dimension.empty} if dimension.optional and not leaf.operator.startswith("is") else set()
+    return lambda stored: stored not in missing and hold(dimension.text(stored))
 
 
-def holds(leaf: Leaf, value: str) -> bool:
-    """Whether the positive form of a leaf holds for a value as it is shown."""
+def holding(leaf: Leaf) -> Callable[[str], bool]:
+    """Whether the positive form of a leaf holds for a value as it is shown, to be asked of many."""
     if leaf.operator.startswith("matches"):
-        return any(_pattern(clause, leaf.case_sensitive)(value) is not None for clause in leaf.clauses)
-    clauses: Iterable[str] = leaf.clauses
-    if not leaf.case_sensitive:
-        value, clauses = value.lower(), [clause.lower() for clause in clauses]
+        searches = [_pattern(clause, leaf.case_sensitive) for clause in leaf.clauses]
+        return lambda value: any(search(value) is not None for search in searches)
+    changed = str if leaf.case_sensitive else str.lower
+    clauses = [changed(clause) for clause in leaf.clauses]
     if leaf.operator.startswith("is"):
-        return value in clauses
-    return any(clause in value for clause in clauses)
+        known = frozenset(clauses)
+        return lambda value: changed(value) in known
+
+    def contains(value: str) -> bool:
+        text = changed(value)
+        return any(clause in text for clause in clauses)
+
+    return contains
 
 
 def leaves(filters: Iterable[Filter], *, done: bool = True) -> Iterator[Leaf]:
@@ -224,4 +238,4 @@ def _one_of(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[
     chosen = sorted(values)
     if len(chosen) < 2:
         return column == chosen[0] if chosen else false()
-    return column.in_(chosen)
+    return column.in_(chosen) if len(chosen) <= MAX_IN else Among(column, chosen)

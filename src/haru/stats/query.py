@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from haru.stats import dimensions, filters, periods
+from haru.stats import bounds, dimensions, filters, periods
 from haru.stats.dimensions import GOAL, PROPERTY, Level, of
 from haru.stats.filters import Filter, Leaf
 from haru.stats.goals import Goal
@@ -16,8 +16,6 @@ from haru.stats.metrics import METRICS, Asked
 from haru.stats.periods import Comparison, DateRange, Dates, Instants
 
 MOST_ROWS = 10_000
-DEEPEST = 16  # levels of filters inside filters
-MOST_LEAVES = 200
 
 KEYS = {
     "site_id": "the site's domain",
@@ -32,10 +30,10 @@ KEYS = {
 
 
 class QueryError(Exception):
-    """The query cannot be answered; `faults` holds a sentence for each fault."""
+    """The query cannot be answered; `faults` holds a sentence for each fault, see `bounds.shortened`."""
 
     def __init__(self, faults: Iterable[str]) -> None:
-        self.faults = list(faults)
+        self.faults = bounds.shortened(faults)
         super().__init__("; ".join(self.faults))
 
 
@@ -82,9 +80,11 @@ def check_goals(query: Query, goals: Sequence[Goal]) -> None:
 def _unknown_goals(leaf: Leaf, path: str, goals: Sequence[Goal]) -> Iterable[str]:
     if leaf.dimension != GOAL or leaf.operator != "is":
         return
+    unchanged = str if leaf.case_sensitive else str.lower
+    names = {unchanged(goal.name) for goal in goals}
+    known = ", ".join(_quoted(goal.name) for goal in goals[:20]) or "none"
     for index, clause in enumerate(leaf.clauses):
-        if not any(filters.holds(Leaf("is", GOAL, (clause,), leaf.case_sensitive), goal.name) for goal in goals):
-            known = ", ".join(_quoted(goal.name) for goal in goals[:20]) or "none"
+        if unchanged(clause) not in names:
             yield f"{path}/2/{index}: This site has no goal {_quoted(clause)}; it has {known}"
 
 
@@ -96,6 +96,9 @@ class _Parser:
         self.goals = goals
         self.given: list[Any] = []  # the metrics as they came
         self.leaves = 0
+        self.clause_count = 0
+        self.patterns = 0
+        self.dones = 0
         self.doing = False  # inside of what a visit has done
 
     def fault(self, path: str, sentence: str) -> None:
@@ -126,7 +129,7 @@ class _Parser:
     def known_keys(self, path: str, data: Mapping[Any, Any], known: Iterable[str]) -> None:
         for key in data:
             if key not in known:
-                self.fault(f"{path}/{key}", f"Unknown key; known are {', '.join(known)}")
+                self.fault(f"{path}/{_cut(str(key))}", f"Unknown key; known are {', '.join(known)}")
 
     def metrics(self, data: object) -> tuple[str, ...]:
         if not isinstance(data, list) or not data:
@@ -144,6 +147,10 @@ class _Parser:
         return names
 
     def names(self, kind: str, data: list[Any]) -> tuple[str, ...]:
+        most = bounds.MAX_METRICS if kind == "metric" else bounds.MAX_DIMENSIONS
+        if len(data) > most:
+            self.fault(f"#/{kind}s", f"Give at most {most} {kind}s")
+            return ()
         names: list[str] = []
         for index, given in enumerate(data):
             path = f"#/{kind}s/{index}"
@@ -217,13 +224,23 @@ class _Parser:
             self.fault("#/filters", 'Give a list of filters, such as [["is", "visit:source", ["Google"]]]')
             return ()
         trees = [self.filter(tree, f"#/filters/{index}", 1) for index, tree in enumerate(data)]
-        if self.leaves > MOST_LEAVES:
-            self.fault("#/filters", f"Give at most {MOST_LEAVES} comparisons")
+        for given, most, what in (
+            (self.leaves, bounds.MAX_LEAVES, "comparisons"),
+            (self.dones, bounds.MAX_DONE, "of has_done and has_not_done"),
+            (self.clause_count, bounds.MAX_CLAUSES, "clauses in all"),
+            (self.patterns, bounds.MAX_PATTERNS, "regular expressions in all"),
+        ):
+            if given > most:
+                self.fault("#/filters", f"Give at most {most:,} {what}")
         return tuple(tree for tree in trees if tree is not None)
 
     def filter(self, data: object, path: str, depth: int) -> Filter | None:
-        if depth > DEEPEST:
-            self.fault(path, f"Filters are nested more than {DEEPEST} levels deep")
+        if not (isinstance(data, list) and data and data[0] in (*filters.JOINERS, *filters.DONE)):
+            self.leaves += 1
+        if self.leaves > bounds.MAX_LEAVES:  # which is said once, when all was looked at
+            return None
+        if depth > bounds.MAX_DEPTH:
+            self.fault(path, f"Filters are nested more than {bounds.MAX_DEPTH} levels deep")
             return None
         if not isinstance(data, list) or not data:
             self.fault(path, f"Invalid filter {_quoted(data)}: give [operator, dimension, [clauses]]")
@@ -244,6 +261,7 @@ class _Parser:
         if len(data) != 2:
             self.fault(path, f'Give "{operator}" one filter: ["{operator}", filter]')
             return None
+        self.dones += 1
         self.doing = True
         inner = self.filter(data[1], f"{path}/1", depth + 1)
         self.doing = False
@@ -265,7 +283,6 @@ class _Parser:
         return filters.And(whole) if operator == "and" else filters.Or(whole)
 
     def leaf(self, data: list[Any], path: str, depth: int) -> Filter | None:
-        self.leaves += 1
         if len(data) not in {3, 4}:
             self.fault(path, f'Give "{data[0]}" a dimension and a list of clauses: ["{data[0]}", dimension, [clauses]]')
             return None
@@ -302,17 +319,19 @@ class _Parser:
         if not isinstance(data, list) or not data:
             self.fault(path, "Give a list of at least one clause")
             return ()
+        by_pattern = operator.startswith("matches")
+        self.clause_count += len(data)
+        self.patterns += len(data) if by_pattern else 0
+        if self.clause_count > bounds.MAX_CLAUSES or self.patterns > bounds.MAX_PATTERNS:
+            return ()  # which is said once, when all was looked at
         clauses = []
         for index, clause in enumerate(data):
             if isinstance(clause, bool) or not isinstance(clause, str | int):
                 self.fault(f"{path}/{index}", f"Invalid clause {_quoted(clause)}: give a text")
                 continue
-            text = _storable(str(clause))
-            if operator.startswith("matches"):
-                try:
-                    filters.check_pattern(text)
-                except filters.BadPattern as error:
-                    self.fault(f"{path}/{index}", f"Invalid regular expression {_quoted(clause)}: {error}")
+            text = _storable(_short(clause))
+            if fault := _bad_pattern(text) if by_pattern else _bad_text(text):
+                self.fault(f"{path}/{index}", fault)
             clauses.append(text)
         return tuple(clauses)
 
@@ -326,6 +345,9 @@ class _Parser:
     def order_by(self, data: object, asked: set[str]) -> tuple[tuple[str, str], ...]:
         if not isinstance(data, list):
             self.fault("#/order_by", 'Give a list such as [["visitors", "desc"]]')
+            return ()
+        if len(data) > bounds.MAX_ORDERS:
+            self.fault("#/order_by", f"Give at most {bounds.MAX_ORDERS} metrics and dimensions to sort by")
             return ()
         keys = []
         for index, key in enumerate(data):
@@ -400,9 +422,28 @@ def _storable(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text)
 
 
+def _bad_text(text: str) -> str:
+    """What is wrong with a clause; "" when nothing is."""
+    return f"The clause has more than {bounds.MAX_CLAUSE:,} characters" if len(text) > bounds.MAX_CLAUSE else ""
+
+
+def _bad_pattern(text: str) -> str:
+    """What is wrong with a regular expression; "" when nothing is."""
+    if len(text.encode()) > bounds.MAX_PATTERN_BYTES:
+        return f"The regular expression {_quoted(text)} has more than {bounds.MAX_PATTERN_BYTES} bytes"
+    try:
+        filters.check_pattern(text)
+    except filters.BadPattern as error:
+        return f"Invalid regular expression {_quoted(text)}: {error}"
+    return ""
+
+
 def _quoted(value: object) -> str:
-    text = value if isinstance(value, str) else _short(value)
-    return f'"{text if len(text) <= 100 else text[:99] + "…"}"'
+    return f'"{_cut(value if isinstance(value, str) else _short(value))}"'
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 100 else text[:99] + "…"
 
 
 def _short(value: object) -> str:

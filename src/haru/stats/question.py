@@ -137,7 +137,8 @@ class Question:
         if GOAL not in self.query.dimensions:
             return None
         asked = [leaf for leaf, _ in self.conjuncts if isinstance(leaf, Leaf) and leaf.dimension == GOAL]
-        return reached([goal for goal in self.goals if all(filters.holds(leaf, goal.name) for leaf in asked)])
+        accepted = [filters.holding(leaf) for leaf in asked]
+        return reached([goal for goal in self.goals if all(accepts(goal.name) for accepts in accepted)])
 
 
 def needs_facts(query: Query) -> bool:

@@ -299,7 +299,7 @@ class Reports:
     def _accepted(self, site: StatsSite, leaf: Leaf, reach: Period) -> frozenset[str]:
         found = self._fetch(statement.values(site.id, of(leaf.dimension), reach))
         # A visit without a pageview has no entry page, which no event shows.
-        return frozenset(value for value in {"", *(text for (text,) in found)} if filters.accepts(leaf, value))
+        return frozenset(filter(filters.accepting(leaf), {"", *(text for (text,) in found)}))
 
     def _reach(self, site: StatsSite, period: Period, now_ms: int) -> Period:
         """From the first to the last event of the visits that cross an end of the period, or just the period."""

@@ -397,8 +397,8 @@ def _condition(
             doing = visit_id.in_(select(E.visit_id).where(*inner).correlate(None))
             return not_(doing) if part.negated else doing
         if part.dimension == GOAL:
-            accepted = [goal for goal in question.goals if filters.holds(part, goal.name)]
-            return or_(false(), *(reaches(goal, question.paths) for goal in accepted))
+            accepted = filters.holding(part)
+            return or_(false(), *(reaches(goal, question.paths) for goal in question.goals if accepted(goal.name)))
         return filters.compared(part, column(of(part.dimension)), question.values)
 
     return filters.condition(filter, decided)

@@ -25,6 +25,7 @@ from haru.events.store import StoreUnavailable
 from haru.sites import access
 from haru.sites.domain import normalise
 from haru.sites.models import Site
+from haru.stats.bounds import shortened
 
 # One sentence for both, so that a key cannot be used to find out which sites exist.
 NO_ACCESS = (
@@ -55,7 +56,7 @@ class Faulty(Refused):
     """400 that names every fault, each with its path: `#/metrics/0: Invalid metric "x"`."""
 
     def __init__(self, faults: Iterable[str]) -> None:
-        super().__init__(HTTPStatus.BAD_REQUEST, "; ".join(faults))
+        super().__init__(HTTPStatus.BAD_REQUEST, "; ".join(shortened(faults)))
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,9 @@ class Call:
         """Those of the address; of one that is given twice the last."""
         return self.request.GET.dict()
 
-    @cached_property
-    def json(self) -> Any:
-        """The body. Raises `Refused`."""
-        return _json(_bytes(self.request))
+    def json(self, most: int) -> Any:
+        """The body, of at most so many bytes. Raises `Refused`."""
+        return _json(_bytes(self.request, most))
 
     @cached_property
     def fields(self) -> Mapping[str, Any]:
@@ -187,21 +187,21 @@ def _within_limit(key: ApiKey) -> None:
         raise Refused(HTTPStatus.TOO_MANY_REQUESTS, sentence, **{"Retry-After": str(wait)})
 
 
-def _bytes(request: HttpRequest) -> bytes:
+def _bytes(request: HttpRequest, most: int = MOST_BODY) -> bytes:
     length = request.headers.get("Content-Length", "")
-    if length.isdigit() and int(length) > MOST_BODY:
-        raise _too_large()
+    if length.isdigit() and int(length) > most:
+        raise _too_large(most)
     try:
         body = request.body
     except RequestDataTooBig:
-        raise _too_large() from None
-    if len(body) > MOST_BODY:
-        raise _too_large()
+        raise _too_large(most) from None
+    if len(body) > most:
+        raise _too_large(most)
     return body
 
 
-def _too_large() -> Refused:
-    sentence = f"The body is larger than {MOST_BODY // 1024} KiB."
+def _too_large(most: int) -> Refused:
+    sentence = f"The body is larger than {most // 1024} KiB."
     return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence)
 
 

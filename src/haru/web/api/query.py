@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from haru.accounts.models import Scope
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
-from haru.stats import explain, filters, metrics, periods
+from haru.stats import bounds, explain, filters, metrics, periods
 from haru.stats.query import Query, QueryError, parse
 from haru.stats.question import order
 from haru.stats.report import Answer, Row
@@ -36,7 +36,7 @@ def explanation(call: Call) -> dict[str, Any]:
 
 
 def _asked(call: Call) -> tuple[Site, Query]:
-    data = call.json
+    data = call.json(bounds.MAX_BYTES)
     asked = _parsed(data)
     return call.site(data["site_id"]), asked
 

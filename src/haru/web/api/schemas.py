@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from haru.collect.refusals import Refusal
-from haru.stats import periods
+from haru.stats import bounds, periods
 from haru.stats.dimensions import DIMENSIONS, PROPERTIES, Level
 from haru.stats.filters import DONE, JOINERS, OPERATORS
 from haru.stats.metrics import METRICS
@@ -90,6 +90,7 @@ _RANGE: Schema = {
 _FLAG: Schema = {"type": "boolean", "default": False}
 _BOTH_ENDS = _both(INSTANT)
 _CURSOR = nullable(TEXT)
+_CLAUSES = array({**TEXT, "maxLength": bounds.MAX_CLAUSE}, minItems=1, maxItems=bounds.MAX_CLAUSES)
 _ANSWERED: Schema = {
     "metrics": array(ref("Value"), description="In the order of the query's."),
     "dimensions": array({"type": ["string", "integer"]}, description="In the order of the query's."),
@@ -114,11 +115,11 @@ SCHEMAS: dict[str, Schema] = {
     "Filter": {
         "description": _told("Filter"),
         "anyOf": [
-            _pair({"enum": list(OPERATORS)}, ref("Property"), array(TEXT, minItems=1)),
+            _pair({"enum": list(OPERATORS)}, ref("Property"), _CLAUSES),
             _pair(
                 {"enum": list(OPERATORS)},
                 ref("Property"),
-                array(TEXT, minItems=1),
+                _CLAUSES,
                 record({}, {"case_sensitive": _FLAG}),
             ),
             _pair({"enum": [name for name in JOINERS if name != "not"]}, array(ref("Filter"), minItems=1)),
@@ -128,14 +129,28 @@ SCHEMAS: dict[str, Schema] = {
     "Query": record(
         {
             "site_id": {**TEXT, "description": "The site's domain."},
-            "metrics": array(ref("Metric"), minItems=1, uniqueItems=True, description="At least one, none twice."),
+            "metrics": array(
+                ref("Metric"),
+                minItems=1,
+                maxItems=bounds.MAX_METRICS,
+                uniqueItems=True,
+                description="At least one, none twice.",
+            ),
             "date_range": {"anyOf": [ref("Period"), _RANGE], "description": "A name, or the first and the last."},
         },
         {
-            "dimensions": array(ref("Dimension"), uniqueItems=True, description="At most one of time."),
-            "filters": array(ref("Filter"), description="All of them must hold."),
+            "dimensions": array(
+                ref("Dimension"), maxItems=bounds.MAX_DIMENSIONS, uniqueItems=True, description="At most one of time."
+            ),
+            "filters": array(
+                ref("Filter"),
+                description=f"All of them must hold. Together at most {bounds.MAX_LEAVES} comparisons with "
+                f"{bounds.MAX_CLAUSES:,} clauses, of these {bounds.MAX_PATTERNS} regular expressions of at most "
+                f"{bounds.MAX_PATTERN_BYTES} bytes, {bounds.MAX_DEPTH} levels deep.",
+            ),
             "order_by": array(
                 _pair({"anyOf": [ref("Metric"), ref("Dimension")]}, {"enum": ["asc", "desc"]}),
+                maxItems=bounds.MAX_ORDERS,
                 description="Metrics and dimensions of this query.",
             ),
             "include": record(
