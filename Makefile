@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Shows what pip collects, a package a line.
 PROGRESS := awk "/^Collecting/ { print \"  \" \$$2; fflush() } /^Installing collected/ { print \"  Unpacking ...\"; fflush() }"
 
-.PHONY: help run demo test check bench bench-query fuzz soak parity build reset clean pins chromium
+.PHONY: help run demo test test-long check bench bench-query fuzz soak parity build reset clean pins chromium
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,8 +21,11 @@ run: $(VENV)/run.stamp $(BUILD)/.stamp  ## Set up what is missing and serve http
 demo: $(VENV)/run.stamp  ## Fill a demo site with 90 days of made-up traffic.
 	@$(BIN)/haru demo
 
-test: $(VENV)/dev.stamp $(BUILD)/.stamp chromium  ## Run every test.
-	$(BIN)/pytest -n 2 --durations 25
+test: $(VENV)/dev.stamp $(BUILD)/.stamp chromium  ## Run every test, or those of make test TESTS=tests/stats.
+	$(BIN)/pytest -n 2 --durations 25 $(TESTS)
+
+test-long: $(VENV)/dev.stamp $(BUILD)/.stamp chromium  ## Run random comparisons, kills and power cuts for many rounds; TESTS as above.
+	TEST_LONG=1 $(BIN)/pytest -n 2 --durations 25 -m long $(TESTS)
 
 check: $(VENV)/dev.stamp  ## Lint, format, types, and the direction of imports.
 	$(BIN)/ruff check src tests bench tools

@@ -11,8 +11,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+MEMORY = Path("/dev/shm")
+ENOUGH = 3 << 30  # bytes; a run of all tests needs less than one gigabyte
+
+
+def _has_room(folder: Path) -> bool:
+    return folder.is_dir() and min(shutil.disk_usage(folder).free, psutil.virtual_memory().available) > ENOUGH
+
+
+# What tests write is thrown away: where there is memory for it, no sync waits for a disk.
+if "TMPDIR" not in os.environ and _has_room(MEMORY):
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 _folder = Path(tempfile.mkdtemp(prefix="haru-tests-"))
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
@@ -123,8 +136,12 @@ def sign_in() -> Callable[..., Client]:
 
 # They render the templates; one process runs them all, so that it can say which were not rendered.
 RENDERING = {"accounts", "sites", "web"}
-# It takes minutes, so it comes in parts, which are shared.
-LONG = "test_every_engine_answers_as_the_second_implementation"
+# They take minutes, so they come in parts, which are shared.
+LONG = (
+    "test_every_engine_answers_as_the_second_implementation",
+    "test_a_kill_at_each_moment_neither_loses_nor_doubles_an_event",
+    "test_power_cuts_neither_lose_nor_double_an_event",
+)
 
 
 class Files(LoadScopeScheduling):
@@ -165,3 +182,4 @@ def _turn(item: pytest.Item) -> int:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "last: looks back on the whole run, so it runs at the end")
+    config.addinivalue_line("markers", "long: has more rounds in `make test-long` (tests/rounds.py)")

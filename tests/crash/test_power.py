@@ -13,9 +13,8 @@ from tests.crash.disk import SECTOR, Disk
 from tests.crash.journal import Begin, File, Name, Synced, Truncate, Write
 from tests.crash.power import ALL_MOMENTS, cut, cuts, put_back
 from tests.crash.soak import stored
+from tests.rounds import long, rounds
 from tests.server import Server
-
-CUTS = 12
 
 
 def written(path: Path, *records: journal.Record) -> Disk:
@@ -67,9 +66,11 @@ def test_a_record_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
     assert images(written(path, File(2, "other", b"safe", False))) == {(("other", b"safe"),)}
 
 
+@long
 @pytest.mark.crash
-def test_power_cuts_neither_lose_nor_double_an_event(tmp_path: Path) -> None:
-    table = cuts(tmp_path, CUTS, seed=4)
+@pytest.mark.parametrize("seed", range(4, 4 + rounds(1, 4)))
+def test_power_cuts_neither_lose_nor_double_an_event(tmp_path: Path, seed: int) -> None:
+    table = cuts(tmp_path, len(ALL_MOMENTS), seed)
     assert set(table) == set(ALL_MOMENTS)
     assert {moment: (row.lost, row.doubled) for moment, row in table.items()} == dict.fromkeys(table, (0, 0))
     assert sum(len(row.answered) for row in table.values()) > 500

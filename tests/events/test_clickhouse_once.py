@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 from sqlalchemy import column, select, table
 
@@ -26,10 +26,9 @@ from haru.events.store import Progress, StoreHeld, StoreMoved, StoreUnavailable
 from tests import embedded
 from tests.events.made import MINUTE, NOON, event
 from tests.events.test_duckdb import rows
+from tests.rounds import examples
 
-SEARCH = settings(
-    max_examples=40, phases=(Phase.generate,), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
-)
+SEARCH = examples(10, 150, phases=(Phase.generate,), suppress_health_check=list(HealthCheck), derandomize=True)
 WAYS = ["before", "after", "late"]
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from haru.events import export, fileimport
@@ -28,6 +28,7 @@ from haru.stats.periods import Dates
 from haru.stats.query import Query, QueryError, parse
 from haru.stats.report import Reports, StatsSite
 from tests.events.made import MINUTE, NOON, event
+from tests.rounds import examples
 from tests.stats.made import ENGINES, filled, journey, stored
 
 ALL = (0, 2**45)
@@ -159,7 +160,7 @@ _EVENTS = st.lists(
 )
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(4, 50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=_EVENTS, format=st.sampled_from(list(export.FORMATS)))
 def test_whatever_is_stored_comes_back_to_the_same_numbers(
     tmp_path_factory: pytest.TempPathFactory, events: list[dict[str, Any]], format: str

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, column, select, table
 
@@ -15,6 +15,7 @@ from haru.events.folding import MOST_VISITS, SEEN, VISIT_MARKS
 from haru.events.store import FOLDED, Folding, Progress, Refolded
 from haru.stats.dimensions import DIMENSIONS
 from haru.stats.periods import milliseconds
+from tests.rounds import examples
 from tests.stats.made import HOUR, MINUTE, filled, journey, ms, stored
 
 NOON = ms("2026-05-20 12:00")
@@ -196,7 +197,7 @@ def arriving(draw: st.DrawFn) -> list[dict[str, Any]]:
     return events
 
 
-@settings(max_examples=60, deadline=None)
+@examples(20, 400)
 @given(arriving(), st.integers(1, 24), st.integers(1, 24))
 def test_marks_are_those_of_a_slow_count_however_visits_are_folded(
     events: list[dict[str, Any]], first: int, step: int

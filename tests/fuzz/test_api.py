@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from haru.web.api.openapi import document
+from tests.rounds import examples, long
 from tests.server import Server
 
 pytestmark = pytest.mark.crash
@@ -56,7 +57,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, s
 
 
 @schema.parametrize()
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(10, 60, suppress_health_check=list(HealthCheck))
 def test_the_api_keeps_to_its_description(case: schemathesis.Case, served: tuple[Server, str]) -> None:
     server, key = served
     if case.method in {"PUT", "DELETE"} and case.path == "/api/v1/sites/{domain}":
@@ -66,6 +67,7 @@ def test_the_api_keeps_to_its_description(case: schemathesis.Case, served: tuple
     case.validate_response(answer, checks=CHECKS)
 
 
+@long
 def test_every_operation_was_answered_and_refused(request: pytest.FixtureRequest) -> None:
     ran = {label for label, _ in answers}
     operations = {operation.ok().label: operation.ok() for operation in schema.get_all_operations()}

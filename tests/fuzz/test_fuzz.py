@@ -1,4 +1,4 @@
-"""Five thousand faulty requests, and what the description of the door promises."""
+"""Thousands of faulty requests, and what the description of the door promises."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -22,6 +22,7 @@ from haru.collect.endpoint import TOO_LARGE, Answer, Endpoint
 from haru.collect.openapi import document
 from haru.events.histogram import Histogram
 from tests.fuzz.fuzzer import faults_of, run
+from tests.rounds import examples, long, rounds
 from tests.server import FIREFOX, Server
 
 pytestmark = pytest.mark.crash
@@ -41,17 +42,19 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, s
         assert "Traceback" not in server.log.read_text()
 
 
+@long
 def test_no_faulty_request_breaks_anything(tmp_path: Path) -> None:
-    report, rows = run(tmp_path, 5_000, seed=1)
+    count = rounds(2_500, 25_000)
+    report, rows = run(tmp_path, count, seed=1)
     assert report.faults == []
-    assert sum(report.requests.values()) >= 5_000
+    assert sum(report.requests.values()) >= count
     assert {200, 204, 400, 401, 405, 413} <= set(report.answers)
     assert min(rows, report.dropped["invalid"], report.dropped["too_large"], report.dropped["bot"]) > 20
     assert report.memory[-1] - report.memory[2] < GROWTH
 
 
 @schema.parametrize()
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(100, 2_000, suppress_health_check=list(HealthCheck))
 def test_the_door_keeps_to_its_description(case: schemathesis.Case, served: tuple[Server, str]) -> None:
     server, token = served
     headers = {"Authorization": f"Bearer {token}", "User-Agent": FIREFOX}

@@ -6,7 +6,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from haru.events.duckdb import DuckStore
@@ -14,6 +14,7 @@ from haru.stats import folded
 from haru.stats.query import parse
 from haru.stats.report import Reports, StatsSite
 from tests import reference
+from tests.rounds import examples
 from tests.stats.drawn import FILTERED, leaves, ranges, sites
 from tests.stats.made import DAY, HOUR, MINUTE, assert_same, filled, journey, ms, rows, stored
 
@@ -349,7 +350,7 @@ def held(draw: st.DrawFn, now: int) -> dict[str, Any]:
     return {**query, "date_range": draw(ranges(now)), "include": {"total_rows": draw(st.booleans())}}
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(20, 300, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_random_questions_of_folded_rows_have_the_answers_of_the_second_implementation(data: st.DataObject) -> None:
     timezone, now, events, _ = data.draw(sites())

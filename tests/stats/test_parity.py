@@ -1,6 +1,6 @@
 """Every number is proven against a second, brute-force implementation: random events, random queries, odd zones.
 
-`make parity` asks more queries, others each time.
+`make test-long` asks more queries, `make parity` others each time.
 """
 
 from __future__ import annotations
@@ -9,17 +9,14 @@ import inspect
 
 import pytest
 
+from tests.rounds import long, rounds
 from tests.stats import made, parity, test_statement, test_vocabulary
 
-NUMBER = 2_000  # queries, each asked of every engine
 
-
-PARTS = 4  # which several processes share
-
-
-@pytest.mark.parametrize("part", range(PARTS))
+@long
+@pytest.mark.parametrize("part", range(rounds(4, 16)))
 def test_every_engine_answers_as_the_second_implementation(part: int) -> None:
-    parity.run(NUMBER // PARTS, part)
+    parity.run(rounds(40, 125), part)
 
 
 # Journeys told by hand, with the numbers that they must give.

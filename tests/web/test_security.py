@@ -106,7 +106,7 @@ def test_the_wrong_password_cannot_be_tried_for_ever(sign_in, owner):
     assert "_auth_user_id" not in browser.session
 
 
-def test_one_address_cannot_try_one_person_after_the_other(db, sign_in):
+def test_one_address_cannot_try_one_person_after_the_other(db, quick_passwords, sign_in):
     answers = [
         sign_in(REMOTE_ADDR="203.0.113.77").post("/account/login/", {"login": f"p{n}@example.com", "password": "wrong"})
         for n in range(31)
