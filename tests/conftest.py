@@ -43,7 +43,7 @@ assert django_settings.DATABASES
 # A process that pytest-xdist starts would load them before this file gives it a data folder of its own.
 del os.environ["DJANGO_SETTINGS_MODULE"]
 
-from django.core.cache import cache  # noqa: E402
+from django.core.cache import caches  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.signals import template_rendered  # noqa: E402
 
@@ -71,7 +71,8 @@ def data_dir() -> Path:
 @pytest.fixture(autouse=True)
 def _no_rate_limits_left() -> None:
     """Tries of signing in are counted in memory: each test begins with none."""
-    cache.clear()
+    for cache in caches.all(initialized_only=True):
+        cache.clear()
 
 
 @pytest.fixture

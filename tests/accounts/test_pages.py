@@ -108,7 +108,8 @@ def test_a_forgotten_password_is_replaced_by_mail(owner, sign_in):
     page = browser.get(link, follow=True)
     assert "New password" in text_of(page)
     done = browser.post(page.request["PATH_INFO"], {"password1": NEW, "password2": NEW}, follow=True)
-    assert "Your password is changed" in text_of(done)
+    assert "Password successfully changed" in text_of(done)
+    assert "_auth_user_id" in browser.session
     assert not signs_in(sign_in(), owner.email, PASSWORD)
     assert signs_in(sign_in(), owner.email, NEW)
     assert "used before or is too old" in text_of(sign_in().get(link, follow=True))

@@ -7,13 +7,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import ratelimit
 from django.conf import settings as django_settings
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from haru import settings
-from haru.accounts import addresses
+from haru.accounts import addresses, attempts
 from haru.accounts.models import User, canonical_email
 from haru.accounts.registry import checked_email
 from haru.collect.address import client_address
@@ -21,6 +23,13 @@ from haru.collect.address import client_address
 
 class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
     """Registration as the settings say, addresses as collect sees them, links that the Host header cannot bend."""
+
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "too_many_login_attempts": _(
+            "Too many failed login attempts: wait some minutes, or choose a new password by “Forgot your password?”."
+        ),
+    }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Whether anyone may register: HARU_REGISTRATION."""
@@ -38,10 +47,29 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not ty
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         """The person with this address, however it is written, and this password."""
-        if "email" in credentials:
-            credentials["email"] = canonical_email(credentials["email"])
+        credentials["email"] = canonical_email(credentials.get("email", ""))
         found: AbstractBaseUser | None = super().authenticate(request, **credentials)
         return found
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count the try. Raises `ValidationError` when there were too many, see `haru.accounts.attempts`."""
+        super().pre_authenticate(request, **credentials)
+        if not attempts.may_try(request, credentials["email"], self.get_client_ip(request)):
+            raise self.validation_error("too_many_login_attempts")
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count the wrong password against the account, wherever it came from."""
+        attempts.count(request, credentials["email"])
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        # allauth's key has the Host header in it, which is the client's own word, and not the network.
+        return attempts.key_of(credentials["email"], self.get_client_ip(request))
+
+    def post_login(self, request: HttpRequest, user: Any, **options: Any) -> HttpResponseBase:
+        """Where the person goes next; what they signed in from is remembered."""
+        response: HttpResponseBase = super().post_login(request, user, **options)
+        attempts.remember(user, self.get_client_ip(request), response)
+        return response
 
     def should_send_confirmation_mail(self, request: HttpRequest, email_address: Any, signup: bool) -> bool:
         """Nothing is to be confirmed where no mail is sent."""
@@ -52,7 +80,13 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not ty
         return bool(django_settings.MAILS_ARE_SENT)
 
     def send_password_reset_mail(self, user: Any, email: str, context: dict[str, Any]) -> None:
-        """Send the link to the account's own address, and never to a text that somebody else typed for it."""
+        """Send the link to the account's own address, and never to a text that somebody else typed for it.
+
+        After many in an hour none is sent and nothing else said: the links of those before work, and whoever asks to
+        fill somebody's mailbox is not told.
+        """
+        if not ratelimit.consume(self.request, action="reset_mail", key=user.email):
+            return
         super().send_password_reset_mail(user, user.email, context)
 
     def send_new_email_mail(self, user: User) -> None:

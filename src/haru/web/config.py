@@ -93,7 +93,9 @@ FORM_RENDERER = "haru.web.forms.Renderer"
 DATABASES = {"default": database.configuration(HARU.database_url, HARU.data_dir / "accounts.sqlite3")}
 
 # What is counted for rate limits holds addresses: it lives in this process's memory and nowhere else.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 10_000}}}
+# Networks that somebody signed in from are apart, where whoever guesses cannot push them out.
+_MEMORY = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 10_000}}
+CACHES = {"default": _MEMORY, "networks": {**_MEMORY, "LOCATION": "networks"}}
 
 # Sessions are rows of a random key and a signed payload: who is signed in, no address and no user agent.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
@@ -138,12 +140,16 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if IS_HTTPS else "http"
-# Requests/time/counted by. They are kept in CACHES, which is memory.
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
+# Requests/time/counted by. They are kept in CACHES, which is memory. `ip` is an IPv4 address or a /64 network; `key` is
+# the account with the network in `login_failed`, see `haru.accounts.attempts`, and else the account.
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
     "login_failed": "10/m/ip,5/5m/key",
     "signup": "20/m/ip",
-    "reset_password": "20/m/ip,5/m/key",
+    "login_guessed": "100/h/key",
+    "reset_password": "20/m/ip",
+    "reset_mail": "20/h/key",
     "reset_password_from_key": "20/m/ip",
     "change_password": "5/m/user",
     "manage_email": "10/m/user",
