@@ -239,7 +239,8 @@ class Settings:
         "",
         _text,
         "Mail server: smtp://user:password@host:587 (insists on STARTTLS except on this machine; ?starttls=no waives "
-        "it) or smtps://user:password@host. Empty: mails are printed on the console.",
+        "it) or smtps://user:password@host. Empty: no mail is sent, and `haru user password` replaces a "
+        "forgotten password; `haru serve --dev` prints mails on its console.",
     )
     email_from: str = setting("haru@localhost", _text, "Sender of the mails.")
     metrics_token: str = setting(

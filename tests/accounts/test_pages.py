@@ -89,7 +89,7 @@ def test_a_switched_off_account_is_told_so(owner, sign_in):
 
 
 @pytest.mark.parametrize("path", ["/account/login/", "/account/signup/", "/account/password/reset/"])
-def test_every_field_is_labelled_and_fills_itself(db, sign_in, path):
+def test_every_field_is_labelled_and_fills_itself(mail_server, sign_in, path):
     page = text_of(sign_in().get(path))
     fields = [field for field in re.findall(r"<input[^>]*>", page) if 'type="hidden"' not in field]
     assert fields
@@ -99,7 +99,7 @@ def test_every_field_is_labelled_and_fills_itself(db, sign_in, path):
         assert f'for="{re.search(r"id=.([^ ]*?).[ >]", field).group(1)}"' in page
 
 
-def test_a_forgotten_password_is_replaced_by_mail(owner, sign_in):
+def test_a_forgotten_password_is_replaced_by_mail(mail_server, owner, sign_in):
     browser = sign_in()
     answer = browser.post("/account/password/reset/", {"email": "owner@example.com"}, follow=True)
     assert "on its way" in text_of(answer)
@@ -115,12 +115,31 @@ def test_a_forgotten_password_is_replaced_by_mail(owner, sign_in):
     assert "used before or is too old" in text_of(sign_in().get(link, follow=True))
 
 
-def test_asking_for_an_unknown_address_sends_nothing_and_tells_nothing(owner, sign_in):
+def test_asking_for_an_unknown_address_sends_nothing_and_tells_nothing(mail_server, owner, sign_in):
     known = sign_in().post("/account/password/reset/", {"email": "owner@example.com"}, follow=True)
     sent = len(mail.outbox)
     unknown = sign_in().post("/account/password/reset/", {"email": "nobody@example.com"}, follow=True)
     assert text_of(known) == text_of(unknown)
     assert len(mail.outbox) == sent
+
+
+def test_without_mail_the_page_of_a_forgotten_password_says_what_to_do_and_sends_nothing(owner, sign_in):
+    browser = sign_in()
+    for answer in (
+        browser.get("/account/password/reset/"),
+        browser.post("/account/password/reset/", {"email": "owner@example.com"}),
+    ):
+        assert answer.status_code == 200
+        assert "This server sends no mail" in text_of(answer)
+        assert "haru user password you@example.com" in text_of(answer)
+        assert "<form" not in text_of(answer)
+    assert not mail.outbox
+
+
+def test_without_mail_nobody_is_told_of_a_mail_when_they_register(db, sign_in):
+    answer = sign_in().post("/account/signup/", {"email": "new@example.com", "password1": PASSWORD}, follow=True)
+    assert "mail" not in re.sub("<[^>]*>", "", text_of(answer)).replace("new@example.com", "")
+    assert not mail.outbox
 
 
 def test_a_password_is_changed_with_the_old_one(owner, sign_in):

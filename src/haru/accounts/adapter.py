@@ -77,7 +77,7 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not ty
 
     def can_mail(self) -> bool:
         """Whether a mail gets to somebody: to a mail server, or to the console of who develops."""
-        return bool(django_settings.MAILS_ARE_SENT)
+        return bool(django_settings.MAILS_ARE_SENT or django_settings.MAILS_ARE_PRINTED)
 
     def send_password_reset_mail(self, user: Any, email: str, context: dict[str, Any]) -> None:
         """Send the link to the account's own address, and never to a text that somebody else typed for it.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.email_verification import send_verification_email_for_user
 from allauth.account.models import EmailAddress
-from allauth.account.views import SignupView
+from allauth.account.views import PasswordResetView, SignupView
 from allauth.core import ratelimit
 from django.conf import settings
 from django.contrib import messages
@@ -40,6 +42,17 @@ class Register(SignupView):  # type: ignore[misc]  # allauth is not typed
         except ValidationError as error:
             form.add_error("email", error)
             answer = self.form_invalid(form)
+        return answer
+
+
+class ForgottenPassword(PasswordResetView):  # type: ignore[misc]  # allauth is not typed
+    """allauth's page; where no mail can be sent it says what else there is to do, and does nothing."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer the request."""
+        if not get_adapter(request).can_mail():
+            return render(request, "account/password_reset_no_mail.html")
+        answer: HttpResponse = super().dispatch(request, *args, **kwargs)
         return answer
 
 

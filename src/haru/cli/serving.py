@@ -99,9 +99,11 @@ def _develop(settings: Settings) -> Settings:
     from haru import development
     from haru.events.spool import Spool
     from haru.events.stores import spool_path
+    from haru.web import mail
 
     if settings.log_format == "auto":
         settings = replace(settings, log_format="text")
+    mail.print_on_console()
     spool = Spool(spool_path(settings))
     try:
         if development.prepare(settings, spool, plane.now_ms()):

@@ -23,9 +23,9 @@ def _faults() -> Iterator[CheckMessage]:
             hint="Put a reverse proxy with TLS in front and write the address with https://.",
             id="haru.W001",
         )
-    if not settings.IS_LOOPBACK and settings.EMAIL_BACKEND.endswith("console.EmailBackend"):
+    if not settings.IS_LOOPBACK and not settings.MAILS_ARE_SENT:
         yield Warning(
-            "HARU_EMAIL_URL is empty: mails, such as those for a forgotten password, are printed on the console.",
+            "HARU_EMAIL_URL is empty: no mail is sent, so nobody can replace a forgotten password without you.",
             hint="Name a mail server, such as smtp://user:password@mail.example.com:587.",
             id="haru.W002",
         )

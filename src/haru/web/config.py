@@ -160,6 +160,7 @@ ACCOUNT_RATE_LIMITS = {
 for _name, _value in mail.configuration(HARU.email_url).items():
     globals()[_name] = _value
 MAILS_ARE_SENT = bool(HARU.email_url)
+MAILS_ARE_PRINTED = False  # `haru serve --dev` prints them
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = HARU.email_from
 
 USE_TZ = True

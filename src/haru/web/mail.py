@@ -7,17 +7,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from haru.settings import BadSetting
 
-_FORM = "write smtp://user:password@host:587 or smtps://user:password@host:465, or leave it empty for the console"
+_FORM = "write smtp://user:password@host:587 or smtps://user:password@host:465, or leave it empty to send no mail"
 
 
 def configuration(url: str) -> dict[str, Any]:
-    """Django's EMAIL_* settings for `url`; an empty url prints mails on the console.
+    """Django's EMAIL_* settings for `url`; an empty url sends no mail anywhere: it may hold a link that signs in.
 
     `smtps` speaks TLS from the start. `smtp` insists on STARTTLS, unless the server is on this machine or the url ends
     in `?starttls=no`. Raises `BadSetting` for a url that cannot be used.
     """
     if not url:
-        return {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}
+        return {"EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
     parts = urlsplit(url)
     try:
         port = parts.port
@@ -37,6 +37,15 @@ def configuration(url: str) -> dict[str, Any]:
         "EMAIL_USE_TLS": starttls,
         "EMAIL_TIMEOUT": 10,
     }
+
+
+def print_on_console() -> None:
+    """Print mails where `haru serve --dev` runs, unless a mail server is named. For development only."""
+    from django.conf import settings
+
+    if not settings.MAILS_ARE_SENT:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+        settings.MAILS_ARE_PRINTED = True
 
 
 def _wants_starttls(host: str, query: str) -> bool:

@@ -17,6 +17,7 @@ from haru.web.home import home
 urlpatterns = [
     path("", home, name="home"),
     path("account/signup/", accounts.Register.as_view(), name="account_signup"),
+    path("account/password/reset/", accounts.ForgottenPassword.as_view(), name="account_reset_password"),
     path("account/email/", accounts.email, name="account_email"),
     path("account/email/<str:key>/", accounts.confirm_new_email, name="confirm-new-email"),
     path("account/keys", accounts.keys, name="keys"),
