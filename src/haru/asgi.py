@@ -223,12 +223,11 @@ def serve(
             listener = held.enter_context(_pages_listener(settings.data_dir))
             held.callback((settings.data_dir / forward.FILE).unlink, missing_ok=True)
         application = Application(settings, checked=checked, development=development)
-        config = server.config(application, application.door)
         if started is not None:
             started()
         log.info("serving", url=settings.base_url, host=settings.host, port=settings.port, workers=settings.workers)
         try:
-            server.run(server.Server(config, application.closing), listener)
+            server.run(server.Server(application, application.door, application.closing, settings), listener)
         except SystemExit:
             if application.failure is not None:
                 raise application.failure from None

@@ -7,7 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from haru.collect.protocol import CONNECTION
+from haru.collect.protocol import CONNECTION, Connection
 from haru.server import Headers, Receive, Scope, Send, respond
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 FILE = "pages.sock"
 PEER = b"x-haru-peer"  # who asked: believed on the Unix socket, taken off everywhere
 LIVE_SECONDS = 10.0  # who has not taken a message of a live stream for so long is let go
-READ_SECONDS = 60.0  # the same for a part (64 kB at most) of any other answer
-MOST_BODY = 8 << 20  # of a form or a query; collected events don't come this way
 
 # Between two hops of HTTP: not handed on (RFC 9110, section 7.6.1).
 _HOP = frozenset({b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", PEER})
@@ -29,12 +27,12 @@ class Forward:
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / FILE
         self._client: httpx.AsyncClient | None = None
+        self._streams: set[Connection] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         body = await _body(receive)
         if body is None:
-            await respond(send, 413, b"This is too large.\n", b"text/plain; charset=utf-8")
             return
         gone = asyncio.create_task(_disconnected(receive))
         answering = asyncio.create_task(self._answer(scope, body, send))
@@ -46,6 +44,11 @@ class Forward:
                 answering.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await answering
+
+    def end_streams(self) -> None:
+        """End the live streams: the process stops, and whoever does not read would hold it up."""
+        for connection in self._streams:
+            connection.abort()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -72,12 +75,13 @@ class Forward:
         live = response.headers.get("content-type", "").startswith("text/event-stream")
         if live and connection is not None:
             connection.narrow()
+            self._streams.add(connection)
         try:
             kept = [(name.lower(), value) for name, value in response.headers.raw if name.lower() not in _HOP]
             await send({"type": "http.response.start", "status": response.status_code, "headers": kept})
             async for part in response.aiter_raw():
                 # `send` waits while the asker does not read, and so nothing more is read from the server meanwhile.
-                async with asyncio.timeout(LIVE_SECONDS if live else READ_SECONDS):
+                async with asyncio.timeout(LIVE_SECONDS if live else None):
                     await send({"type": "http.response.body", "body": part, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except (TimeoutError, httpx.TransportError):
@@ -85,6 +89,7 @@ class Forward:
             if connection is not None:
                 connection.abort()
         finally:
+            self._streams.discard(connection)
             await response.aclose()
 
     def _connected(self) -> httpx.AsyncClient:
@@ -109,8 +114,6 @@ async def _body(receive: Receive) -> bytes | None:
         if message["type"] == "http.disconnect":
             return None
         body += message.get("body", b"")
-        if len(body) > MOST_BODY:
-            return None
         if not message.get("more_body", False):
             return bytes(body)
 

@@ -6,15 +6,18 @@ import gc
 import hashlib
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
+from haru.collect.connections import Limits
 from haru.collect.endpoint import Endpoint
-from haru.collect.protocol import protocol
+from haru.collect.protocol import CollectProtocol, protocol
+from haru.settings import Settings
 
 BACKLOG = 4096
 GRACE_SECONDS = 10  # for requests under way when the server is asked to stop
@@ -25,30 +28,47 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 
-def config(application: Any, door: Callable[[], Endpoint | None]) -> uvicorn.Config:
-    """uvicorn's settings; `door` is asked for the collect endpoint of each request."""
-    return uvicorn.Config(
-        application,
-        loop="uvloop",
-        http=protocol(door),  # type: ignore[arg-type]  # a factory does as well as a class
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        backlog=BACKLOG,
-    )
-
-
 class Server(uvicorn.Server):
-    """uvicorn, told to let the live streams go when it is asked to stop: they would hold it up for ever."""
+    """uvicorn with Haru's settings, limits and way to stop."""
 
-    def __init__(self, config: uvicorn.Config, closing: Callable[[], None]) -> None:
-        """`closing` is called as soon as the server is asked to stop."""
-        super().__init__(config)
+    def __init__(
+        self,
+        application: Any,
+        door: Callable[[], Endpoint | None],
+        closing: Callable[[], None],
+        settings: Settings,
+    ) -> None:
+        """`door` is asked for the collect endpoint of each request; `closing` is called when the server is asked to
+        stop, to let the live streams go: they would hold it up.
+        """
+        self._limits = Limits(settings)
         self._closing = closing
+        super().__init__(
+            uvicorn.Config(
+                application,
+                loop="uvloop",
+                http=protocol(door, self._limits),  # type: ignore[arg-type]  # a factory does as well as a class
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+                backlog=BACKLOG,
+            )
+        )
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second."""
+        if counter % 10 == 0:
+            self._limits.sweep(cast("set[CollectProtocol]", self.server_state.connections), time.monotonic())
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called when the server stops, for whatever reason."""
+        self._closing()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called for SIGINT and SIGTERM."""

@@ -220,6 +220,23 @@ class Settings:
         "Addresses or networks of your reverse proxies, with commas between. Only what they say in X-Forwarded-For, "
         "X-Forwarded-Proto and the country header is believed.",
     )
+    connections: int = setting(
+        "256",
+        _count,
+        "Connections that one address (of IPv6: one /64 network) may hold open at a time; more get 429. With workers "
+        "each counts its own. This machine and HARU_TRUSTED_PROXIES may hold any number. 0 switches it off.",
+    )
+    header_seconds: int = setting(
+        "10",
+        _at_least_one,
+        "Seconds from the first byte of a request to the end of its headers; after that it gets 408.",
+    )
+    idle_seconds: int = setting(
+        "60",
+        _at_least_one,
+        "Seconds that a connection may stay open while nothing comes of a request that is waited for, or nothing is "
+        "taken of an answer.",
+    )
     country_header: str = setting(
         "", _text, "Header in which your CDN names the visitor's country, such as CF-IPCountry. Empty: none is read."
     )

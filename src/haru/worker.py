@@ -64,6 +64,10 @@ class Worker:
             else:
                 await self._forward(scope, receive, send)
 
+    def closing(self) -> None:
+        """The process was asked to stop."""
+        self._forward.end_streams()
+
     async def _live(self, send: Send) -> None:
         assert self.collector is not None
         writer = self.collector.writer
@@ -139,8 +143,12 @@ def main() -> None:
     assignment = msgspec.json.decode(first, type=Assignment)
     os.set_inheritable(assignment.senders, False)
     application: Any = Worker(assignment, channel)
-    config = server.config(application, lambda: application.collector and application.collector.endpoint)
-    application.server = server.Server(config, lambda: None)
+    application.server = server.Server(
+        application,
+        lambda: application.collector and application.collector.endpoint,
+        application.closing,
+        settings,
+    )
     with server.listener(settings.host, settings.port, shared=True) as listener:
         server.run(application.server, listener)
 

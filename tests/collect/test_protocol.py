@@ -11,9 +11,11 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from haru.collect.connections import Limits
 from haru.collect.endpoint import COUNTED, Answer, Endpoint, Headers
 from haru.collect.payload import MOST_BYTES
 from haru.collect.protocol import CollectProtocol, protocol
+from haru.settings import Settings
 
 KEEP_ALIVE = 1  # seconds
 
@@ -49,7 +51,7 @@ async def serving(door: Door) -> AsyncIterator[tuple[asyncio.StreamReader, async
     """One connection to a server that has nothing but the protocol."""
     config = uvicorn.Config(_nothing, lifespan="off", log_config=None, timeout_keep_alive=KEEP_ALIVE)
     config.load()
-    made = protocol(lambda: cast(Endpoint, door))
+    made = protocol(lambda: cast(Endpoint, door), Limits(Settings()))
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: made(config, ServerState(), {}), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())

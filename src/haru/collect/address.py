@@ -57,7 +57,7 @@ def client_address(peer: str, forwarded_for: str, trusted: tuple[Network, ...]) 
     if believed is None:
         return peer
     entries = forwarded_for.split(",") if forwarded_for else []
-    while entries and _is_trusted(believed, trusted):
+    while entries and is_trusted(believed, trusted):
         entry = parsed(entries.pop())
         if entry is None:
             break
@@ -65,5 +65,6 @@ def client_address(peer: str, forwarded_for: str, trusted: tuple[Network, ...]) 
     return str(believed)
 
 
-def _is_trusted(address: Address, trusted: tuple[Network, ...]) -> bool:
+def is_trusted(address: Address, trusted: tuple[Network, ...]) -> bool:
+    """Whether the address is one of the trusted proxies'."""
     return any(address.version == network.version and address in network for network in trusted)

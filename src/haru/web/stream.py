@@ -34,6 +34,7 @@ from haru.web import plane, share
 
 TICK_SECONDS = 1.0
 READ_SECONDS = 10.0  # a watcher who has not taken a message for so long is let go: nothing is queued for anyone
+END_SECONDS = 1.0  # how long the end of a stream may take to be sent
 HEARTBEAT_SECONDS = 15.0
 CHECK_SECONDS = 30.0
 
@@ -98,8 +99,12 @@ class Stream:
         if isinstance(ended, Idle) and connection is not None:
             connection.abort()
             return
-        with contextlib.suppress(Exception):  # the watcher has gone: there is nobody to tell
-            await send({"type": "http.response.body", "body": b""})
+        with contextlib.suppress(Exception):  # the watcher has gone, or does not read: there is nobody to tell
+            async with asyncio.timeout(END_SECONDS):
+                await send({"type": "http.response.body", "body": b""})
+                return
+        if connection is not None:
+            connection.abort()
 
     async def _ticks(self, site_id: int, cookie: str, path: str, send: Send) -> None:
         subscription = self._live.subscribe(site_id)
