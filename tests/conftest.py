@@ -87,6 +87,12 @@ def mail_server(db, settings) -> None:
 
 
 @pytest.fixture
+def open_registration(db, settings) -> None:
+    """Anyone may register, also when there is an account."""
+    settings.REGISTRATION = "open"
+
+
+@pytest.fixture
 def make_user(db, quick_passwords) -> Callable[[str], object]:
     """Makes an account with `PASSWORD` and a confirmed address."""
     from haru.accounts.registry import create_user

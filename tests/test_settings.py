@@ -47,7 +47,7 @@ def test_the_environment_comes_before_the_file_and_the_file_before_the_default(t
         ("HARU_TRUSTED_PROXIES", "10.0.0.0/8, proxy.example", '"proxy.example" is neither an address nor a network'),
         ("HARU_GEOIP_DB", "/no/such/file.mmdb", "name an existing .mmdb file"),
         ("HARU_RATE_LIMIT", "-1", "0 switches the limit off"),
-        ("HARU_REGISTRATION", "maybe", "not one of open, closed"),
+        ("HARU_REGISTRATION", "maybe", "not one of first, open, closed"),
         ("HARU_LOG_LEVEL", "loud", "not one of debug"),
     ],
 )

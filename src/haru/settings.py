@@ -250,7 +250,10 @@ class Settings:
         "600", _count, "Requests a minute that one API key may make; more get 429. 0 switches it off."
     )
     registration: str = setting(
-        "open", _one_of("open", "closed"), "Whether anyone may register an account (open) or nobody (closed)."
+        "first",
+        _one_of("first", "open", "closed"),
+        "Who may register an account: whoever comes first, until there is one (first), anyone (open) or nobody "
+        "(closed). `haru user add` adds people whatever it says.",
     )
     email_url: str = setting(
         "",

@@ -16,6 +16,8 @@ from haru.accounts import addresses, registry
 from haru.accounts.models import User, canonical_email
 from tests.conftest import PASSWORD
 
+pytestmark = pytest.mark.usefixtures("open_registration")
+
 
 def text_of(answer) -> str:
     return re.sub("</?strong>", "", unescape(answer.content.decode()))
@@ -227,8 +229,7 @@ def test_what_cannot_be_the_new_address_is_refused_with_a_sentence(mail_server, 
         "mara@ｂücher.example",
     ],
 )
-def test_an_address_is_one_however_its_letters_and_domain_are_written(make_user, sign_in, settings, written):
-    settings.REGISTRATION_OPEN = True
+def test_an_address_is_one_however_its_letters_and_domain_are_written(make_user, sign_in, written):
     user = make_user("mara@bücher.example")
     assert user.email == "mara@xn--bcher-kva.example"
     assert canonical_email(written) == user.email

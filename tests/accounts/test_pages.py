@@ -45,21 +45,42 @@ def test_a_person_registers_and_is_signed_in(mail_server, sign_in):
         ("owner@example.com", PASSWORD, "already registered"),
     ],
 )
+@pytest.mark.usefixtures("open_registration")
 def test_a_registration_is_refused_with_a_sentence(owner, sign_in, email, password, says):
     answer = sign_in().post("/account/signup/", {"email": email, "password1": password})
     assert says in text_of(answer)
     assert User.objects.count() == 1
 
 
-def test_registration_can_be_closed(db, sign_in, settings):
-    settings.REGISTRATION_OPEN = False
+@pytest.mark.parametrize(
+    ("registration", "accounts", "is_open"),
+    [("first", 0, True), ("first", 1, False), ("open", 0, True), ("open", 1, True), ("closed", 0, False)],
+)
+def test_who_may_register_is_said_and_held_to(db, make_user, sign_in, settings, registration, accounts, is_open):
+    settings.REGISTRATION = registration
+    for n in range(accounts):
+        make_user(f"person{n}@example.com")
     browser = sign_in()
-    assert "Registration is closed" in text_of(browser.get("/account/signup/"))
-    answer = browser.post("/account/signup/", {"email": "new@example.com", "password1": PASSWORD})
+    assert ("No account yet?" in text_of(browser.get("/account/login/"))) is is_open
+    pages = [
+        text_of(browser.get("/account/signup/")),
+        text_of(browser.post("/account/signup/", {"email": "new@example.com", "password1": PASSWORD})),
+    ]
+    for page in pages:
+        assert ("Registration is closed" in page) is not is_open
+        assert ("open for the first account, and there is one" in page) is (registration == "first" and not is_open)
+    assert User.objects.filter(email="new@example.com").exists() is is_open
+    assert ("_auth_user_id" in browser.session) is is_open
+
+
+def test_whoever_is_second_to_register_first_is_told_that_it_is_closed(db, make_user, sign_in, monkeypatch):
+    # The page was open when they wrote, and when the form was judged; then somebody else was quicker.
+    looks = iter([True, True])
+    monkeypatch.setattr("haru.accounts.adapter.registration_is_open", lambda: next(looks, False))
+    make_user("quicker@example.com")
+    answer = sign_in().post("/account/signup/", {"email": "new@example.com", "password1": PASSWORD})
     assert "Registration is closed" in text_of(answer)
-    assert not User.objects.exists()
-    settings.REGISTRATION_OPEN = True
-    assert "Registration is closed" not in text_of(browser.get("/account/signup/"))
+    assert User.objects.count() == 1
 
 
 def test_a_person_signs_in_whatever_the_letter_case_and_out_again(owner, sign_in):

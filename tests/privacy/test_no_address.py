@@ -35,7 +35,7 @@ def traces() -> Traces:
 
 @pytest.mark.crash
 def test_no_address_and_no_unsalted_hash_of_one_is_ever_written(tmp_path: Path, traces: Traces) -> None:
-    environment = {"HARU_TRUSTED_PROXIES": "127.0.0.1", "HARU_LOG_LEVEL": "debug"}
+    environment = {"HARU_TRUSTED_PROXIES": "127.0.0.1", "HARU_LOG_LEVEL": "debug", "HARU_REGISTRATION": "open"}
     with (
         Server(tmp_path / "data", **environment) as server,
         Server(tmp_path / "limited", **{**environment, "HARU_RATE_LIMIT": "3"}) as limited,

@@ -149,6 +149,7 @@ def test_only_trusted_proxies_say_that_a_request_came_by_https(behind_proxies, p
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9999", "[::1]:1"])
+@pytest.mark.usefixtures("open_registration")
 def test_links_in_mail_lead_to_the_base_url_whatever_the_host_header_says(mail_server, sign_in, owner, host):
     EmailAddress.objects.update(verified=False)
     browser = sign_in()

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from haru import settings
 from haru.accounts import addresses, attempts
 from haru.accounts.models import User, canonical_email
-from haru.accounts.registry import checked_email
+from haru.accounts.registry import checked_email, registration_is_open
 from haru.collect.address import client_address
 
 
@@ -32,8 +32,8 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not ty
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Whether anyone may register: HARU_REGISTRATION."""
-        return bool(django_settings.REGISTRATION_OPEN)
+        """Whether anyone may register now: HARU_REGISTRATION."""
+        return registration_is_open()
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Whom to count tries of signing in by. Kept in memory for the minutes of a rate limit, never written."""

@@ -7,11 +7,11 @@ from allauth.account.fields import EmailField, PasswordField
 from allauth.account.forms import SignupForm
 from django import forms
 from django.conf import settings
-from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
+from haru.accounts import registry
 from haru.accounts.models import ApiKey, Scope, User
 
 
@@ -19,13 +19,8 @@ class RegistrationForm(SignupForm):  # type: ignore[misc]  # allauth is not type
     """Address and password of a new account."""
 
     def save(self, request: HttpRequest) -> User:
-        """The account. Raises `ValidationError` when somebody else was quicker to register the address."""
-        try:
-            with transaction.atomic():
-                user: User = super().save(request)
-        except IntegrityError:
-            raise get_adapter().validation_error("email_taken") from None
-        return user
+        """The account. Raises `AccountError` when somebody else was quicker."""
+        return registry.register(self.cleaned_data["email"], self.cleaned_data["password1"])
 
 
 class NewEmailForm(forms.Form):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator, validate_email
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from haru.accounts.models import MAX_EMAIL, User, canonical_email
+
+_LOCK = int.from_bytes(b"register", "big")  # name of the advisory lock
 
 
 class AccountError(ValueError):
@@ -29,6 +32,33 @@ def create_user(email: str, password: str) -> User:
             EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
     except IntegrityError:
         raise AccountError(f"There is already an account for {email}.") from None
+    return user
+
+
+def registration_is_open() -> bool:
+    """Whether somebody may register now, as HARU_REGISTRATION says: `first` is open until there is an account."""
+    if settings.REGISTRATION == "first":
+        return not User.objects.exists()
+    return bool(settings.REGISTRATION == "open")
+
+
+def register(email: str, password: str) -> User:
+    """A new account of somebody who registered; both were judged by the form, and the address waits to be confirmed.
+
+    Of two who are first at once one is. Raises `AccountError` when registration closed meanwhile or the address is
+    another account's.
+    """
+    user = User(email=email)
+    user.set_password(password)  # takes long, so it comes before the turn
+    try:
+        with transaction.atomic():
+            _take_turn()
+            if not registration_is_open():
+                raise AccountError("Registration is closed: somebody else was first.")
+            user.save()
+            EmailAddress.objects.create(user=user, email=email, primary=True, verified=False)
+    except IntegrityError:
+        raise AccountError("A user is already registered with this email address.") from None
     return user
 
 
@@ -61,6 +91,13 @@ def find_user(email: str) -> User:
 def forget_old_sessions() -> None:
     """Remove the sessions that have run out. To be called now and then; signing in works without."""
     SessionStore.clear_expired()
+
+
+def _take_turn() -> None:
+    """One registration after the other until the transaction ends. SQLite's transactions take turns by themselves."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
 def _judge(password: str, user: User) -> None:

@@ -7,12 +7,11 @@ from typing import Any
 from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.email_verification import send_verification_email_for_user
 from allauth.account.models import EmailAddress
-from allauth.account.views import PasswordResetView, SignupView
+from allauth.account.views import LoginView, PasswordResetView, SignupView
 from allauth.core import ratelimit
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -22,6 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from haru.accounts import addresses
 from haru.accounts.forms import KeyForm, NewEmailForm, RegistrationForm
 from haru.accounts.models import ApiKey, User
+from haru.accounts.registry import AccountError, registration_is_open
 
 
 class SignedIn(HttpRequest):
@@ -31,7 +31,7 @@ class SignedIn(HttpRequest):
 
 
 class Register(SignupView):  # type: ignore[misc]  # allauth is not typed
-    """allauth's page, where one of two who register the same address at once gets a sentence."""
+    """allauth's page, where it says why it is closed, and whoever was slower than another gets a sentence."""
 
     form_class = RegistrationForm
 
@@ -39,10 +39,25 @@ class Register(SignupView):  # type: ignore[misc]  # allauth is not typed
         """Make the account and sign in."""
         try:
             answer: HttpResponse = super().form_valid(form)
-        except ValidationError as error:
-            form.add_error("email", error)
+        except AccountError as error:
+            if not self.is_open():
+                return self.closed()
+            form.add_error("email", str(error))
             answer = self.form_invalid(form)
         return answer
+
+    def closed(self) -> HttpResponse:
+        """Say why nobody may register."""
+        return render(self.request, "account/signup_closed.html", {"registration": settings.REGISTRATION})
+
+
+class SignIn(LoginView):  # type: ignore[misc]  # allauth is not typed
+    """allauth's page, which offers to register where one may."""
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        """What the template shows."""
+        found: dict[str, Any] = super().get_context_data(**context)
+        return {**found, "registration_is_open": registration_is_open()}
 
 
 class ForgottenPassword(PasswordResetView):  # type: ignore[misc]  # allauth is not typed

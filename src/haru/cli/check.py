@@ -101,11 +101,13 @@ def _clock(_: Settings) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC.", time.gmtime())
 
 
-def _accounts(_: Settings) -> str:
+def _accounts(settings: Settings) -> str:
     plane.database()
     from haru.accounts.models import User
     from haru.sites.models import Site
 
+    if settings.registration == "first" and not User.objects.exists():
+        return "there is no account, and whoever registers first has one: `haru user add you@example.com` adds yours."
     return f"{User.objects.count()} accounts, {Site.objects.count()} sites."
 
 

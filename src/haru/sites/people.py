@@ -21,7 +21,10 @@ def find(email: str) -> AbstractBaseUser:
     try:
         user = users.objects.get_by_natural_key(address)
     except users.DoesNotExist:
-        raise SiteError(f"There is no account for {address}: ask them to register first.") from None
+        remedy = (
+            "ask them to register first" if settings.REGISTRATION == "open" else "whoever runs this server adds one"
+        )
+        raise SiteError(f"There is no account for {address}: {remedy}.") from None
     if settings.MAILS_ARE_SENT and not EmailAddress.objects.filter(user=user, email=address, verified=True).exists():
         raise SiteError(f"{address} is not confirmed yet: ask them to open the link in the mail they got.")
     return user

@@ -129,7 +129,7 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "account_login"
 
-REGISTRATION_OPEN = HARU.registration == "open"
+REGISTRATION = HARU.registration
 ACCOUNT_ADAPTER = "haru.accounts.adapter.Adapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}

@@ -16,6 +16,7 @@ from haru.web.home import home
 
 urlpatterns = [
     path("", home, name="home"),
+    path("account/login/", accounts.SignIn.as_view(), name="account_login"),
     path("account/signup/", accounts.Register.as_view(), name="account_signup"),
     path("account/password/reset/", accounts.ForgottenPassword.as_view(), name="account_reset_password"),
     path("account/email/", accounts.email, name="account_email"),
