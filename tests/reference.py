@@ -353,8 +353,9 @@ def top_level_pages(trees):
 
 
 def quotient(numerator, denominator, digits):
+    """None, no data, where there is nothing to divide by."""
     if denominator == 0:
-        return 0
+        return None
     with localcontext(prec=60):
         exact = Decimal(numerator) / Decimal(denominator)
         return float(exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN))
@@ -377,13 +378,13 @@ def revenue(events, mean):
             total = sum(amounts[currency])
             exact = total / len(amounts[currency]) if mean else total
         found.append({"currency": currency, "value": rounded_to(2, exact)})
-    return found
+    return found or None
 
 
 def time_on_page(events):
     reading = [event for event in events if event["name"] == "engagement"]
     visits = {event["visit_id"] for event in reading}
-    return quotient(sum(event["engaged_ms"] for event in reading), 1000 * len(visits), 0) if visits else None
+    return quotient(sum(event["engaged_ms"] for event in reading), 1000 * len(visits), 0)
 
 
 def scroll_depth(events):
@@ -391,7 +392,7 @@ def scroll_depth(events):
     for event in events:
         if event["name"] == "engagement" and event["scroll_depth"] >= 0:
             deepest[event["visit_id"]] = max(event["scroll_depth"], deepest.get(event["visit_id"], 0))
-    return quotient(sum(deepest.values()), len(deepest), 0) if deepest else None
+    return quotient(sum(deepest.values()), len(deepest), 0)
 
 
 def numbers(metrics, events, visits, judged, exited, wholes):
@@ -421,15 +422,16 @@ def numbers(metrics, events, visits, judged, exited, wholes):
 
 
 ASKS_FACTS = {"views_per_visit", "bounce_rate", "visit_duration", "exit_rate"}
-NOTHING = {"time_on_page": None, "scroll_depth": None, "total_revenue": [], "average_revenue": []}
+# Without data these are null in answers; all others are 0, and sorted as such.
+NULL = {"time_on_page", "scroll_depth", "exit_rate", "total_revenue", "average_revenue"}
 
 
 def visitors_of(events):
     return len({event["visitor_id"] for event in events})
 
 
-def rows_of(query, events, zone, period, unit, goals=()):
-    """Every row of a period, as {dimensions: metrics}."""
+def rows_of(query, events, zone, period, unit, goals=(), also=()):
+    """Every row of a period, as {dimensions: metrics}, and `also` these."""
     start, end = period[:2]
     dimensions, metrics = query.get("dimensions", []), query["metrics"]
     by_visit = {}
@@ -493,7 +495,7 @@ def rows_of(query, events, zone, period, unit, goals=()):
             for row in keys(event, first_inside[visit], dimensions):
                 belonged.setdefault(row, {})[visit] = facts[visit]
     rows = {}
-    for row in {**happened, **belonged}:
+    for row in {**happened, **belonged, **dict.fromkeys(also)}:
         exited = visits = list(belonged.get(row, {}).values())
         if "event:page" in dimensions:
             page = row[dimensions.index("event:page")]
@@ -511,12 +513,14 @@ def rows_of(query, events, zone, period, unit, goals=()):
     return rows
 
 
-def by_metric(index):
+def by_metric(index, name):
     def key(row):
         found = row[1][index]
         if isinstance(found, list):
-            return [(part["currency"], part["value"]) for part in found]
-        return (-1, 0) if found is None else (0, found)
+            return (1, found[0]["currency"], found[0]["value"])
+        if found is None:
+            return (0,) if name in NULL else (1, "", 0)
+        return (1, "", found)
 
     return key
 
@@ -538,7 +542,7 @@ def ordered(query, rows):
     # Places of one name stand in the order of their codes.
     found = sorted(rows.items(), key=lambda row: [part.code for part in row[0] if isinstance(part, Place)])
     for name, direction in reversed(keys):
-        key = by_metric(metrics.index(name)) if name in metrics else by_text(dimensions.index(name))
+        key = by_metric(metrics.index(name), name) if name in metrics else by_text(dimensions.index(name))
         found.sort(key=key, reverse=direction == "desc")
     return found
 
@@ -549,28 +553,39 @@ def answer(events, query, timezone, now, goals=()):
     date_range = query["date_range"]
     period = period_of(date_range, zone, now, events)
     unit = interval(date_range, period, zone)
-    found = ordered(query, rows_of(query, events, zone, period, unit, goals))
-    page = query.get("pagination", {})
-    offset, limit = page.get("offset", 0), page.get("limit", 10_000)
     include = query.get("include", {})
-    times = [name for name in query.get("dimensions", []) if name.startswith("time")]
+    dimensions = query.get("dimensions", [])
+    times = [name for name in dimensions if name.startswith("time")]
     step = times[0].partition(":")[2] or unit if times else ""
     comparison = include.get("comparisons")
     labelled = times and (include.get("time_labels") or comparison)
     labels = all_labels(zone, period, step) if labelled else None
-    result = {"total": len(found), "labels": labels, "period": period[:2], "compared": None}
+    result = {"labels": labels, "period": period[:2], "compared": None}
+    rows = rows_of(query, events, zone, period, unit, goals)
     pairs = {}
     if comparison:
         other = comparison_period(comparison, date_range, period, zone, now, events)
         result["compared"] = other[:2]
         before = rows_of(query, events, zone, other, unit, goals)
-        places = dict(zip(labels, all_labels(zone, other, step), strict=False)) if times else {}
-        for row, _ in found:
-            moved = tuple(
-                places.get(part) if name.startswith("time") else part
-                for name, part in zip(query.get("dimensions", []), row, strict=True)
-            )
-            if None not in moved:
-                pairs[row] = (plain(moved), before.get(moved, tuple(NOTHING.get(name, 0) for name in query["metrics"])))
+        both = list(zip(labels, all_labels(zone, other, step), strict=False)) if times else []
+        back = [moved(row, dimensions, {then: label for label, then in both}) for row in before]
+        series = [(label,) for label in labels] if len(dimensions) == len(times) == 1 else []
+        rows = rows_of(query, events, zone, period, unit, goals, [*series, *(row for row in back if row is not None)])
+        if len(dimensions) == len(times) == 1:
+            rows = {row: rows[row] for row in series}
+        there = {row: moved(row, dimensions, dict(both)) for row in rows}
+        there = {row: pair for row, pair in there.items() if pair is not None}
+        before = rows_of(query, events, zone, other, unit, goals, there.values())
+        pairs = {row: (plain(pair), before[pair]) for row, pair in there.items()}
+    found = ordered(query, rows)
+    page = query.get("pagination", {})
+    offset, limit = page.get("offset", 0), page.get("limit", 10_000)
+    result["total"] = len(found)
     result["rows"] = [(plain(row), metrics, pairs.get(row)) for row, metrics in found[offset : offset + limit]]
     return result
+
+
+def moved(row, dimensions, places):
+    """A row with its bucket of time as the other period has it; None where it has none."""
+    found = [places.get(part) if name.startswith("time") else part for name, part in zip(dimensions, row, strict=True)]
+    return None if None in found else tuple(found)

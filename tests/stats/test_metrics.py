@@ -22,20 +22,26 @@ DOCS = Path(__file__).parents[2] / "docs"
         (25, 1000, 2, 0.02),  # as a float 0.025 would lie above the middle
         (35, 1000, 2, 0.04),
         (10**30 + 1, 2 * 10**30, 0, 1),
-        (0, 0, 2, 0),
+        (0, 7, 2, 0),
+        (0, 0, 2, None),
     ],
 )
 def test_quotients_are_exact_and_rounded_half_to_even(numerator, denominator, digits, expected) -> None:
     assert rounded(numerator, denominator, digits) == expected
 
 
-def test_a_change_is_in_per_cent_and_of_a_share_in_points() -> None:
+def test_a_change_is_in_per_cent_and_of_a_rate_in_points() -> None:
     assert change("visitors", 150, 100) == 50
     assert change("visitors", 50, 100) == -50
     assert change("visitors", 0, 0) == 0
-    assert change("visitors", 7, 0) is None
+    assert change("visitors", 7, 0) == 100
+    assert change("visitors", 0, 7) == -100
+    assert change("percentage", 15.0, 10.0) == 50
     assert change("bounce_rate", 45, 40) == 5
-    assert change("percentage", 12.3, 12.5) == -0.2
+    assert change("exit_rate", 12.3, 12.5) == -0.2
+    assert change("scroll_depth", 40, 50) == -10
+    assert change("conversion_rate", 1.26, 1.5) == -0.2
+    assert change("group_conversion_rate", 100.0, 0.0) == 100
 
 
 def test_every_counter_of_a_metric_is_counted() -> None:
@@ -43,31 +49,39 @@ def test_every_counter_of_a_metric_is_counted() -> None:
     assert {counter for metric in METRICS.values() for counter in metric.counters} <= known
 
 
-def test_what_has_no_data_has_no_change_and_amounts_change_by_currency() -> None:
+def test_what_has_no_data_has_no_change() -> None:
     assert change("time_on_page", None, 3) is None
     assert change("scroll_depth", 40, None) is None
-    assert change("scroll_depth", 40, 50) == -10
-    assert change("conversion_rate", 1.25, 1.5) == -0.25
-    now = [{"currency": "EUR", "value": 15.0}, {"currency": "USD", "value": 1.0}]
-    then = [{"currency": "EUR", "value": 10.0}, {"currency": "CHF", "value": 2.0}]
-    assert change("total_revenue", now, then) == [
-        {"currency": "CHF", "change": -100},
-        {"currency": "EUR", "change": 50},
-        {"currency": "USD", "change": None},
-    ]
+    assert change("bounce_rate", None, 40) is None
+    assert change("visit_duration", 40, None) is None
 
 
-def test_no_data_sorts_before_all_others_and_amounts_by_currency() -> None:
-    assert sorted([1, None, 0, -1], key=metrics.rank) == [None, -1, 0, 1]
+def test_amounts_change_when_both_have_one_in_the_same_currency() -> None:
+    euros, more_euros = [{"currency": "EUR", "value": 10.0}], [{"currency": "EUR", "value": 15.0}]
+    dollars = [{"currency": "USD", "value": 1.0}]
+    assert change("total_revenue", more_euros, euros) == 50
+    assert change("total_revenue", dollars, euros) is None
+    assert change("total_revenue", [*euros, *dollars], euros) is None
+    assert change("total_revenue", euros, None) is None
+
+
+def test_no_data_sorts_as_it_is_written_and_amounts_by_the_first_currency() -> None:
+    assert sorted([1, None, 0, -1], key=lambda value: metrics.rank("time_on_page", value)) == [None, -1, 0, 1]
+    assert sorted([1, None, -1], key=lambda value: metrics.rank("bounce_rate", value)) == [-1, None, 1]
     euros, dollars = [{"currency": "EUR", "value": 2.0}], [{"currency": "USD", "value": 1.0}]
-    assert sorted([dollars, euros, []], key=metrics.rank) == [[], euros, dollars]
+    amounts = sorted([dollars, euros, None], key=lambda value: metrics.rank("total_revenue", value))
+    assert amounts == [None, euros, dollars]
+    assert metrics.rank("total_revenue", [*euros, *dollars]) == metrics.rank("total_revenue", euros)
 
 
-def test_nothing_is_what_a_metric_says_of_nothing() -> None:
-    counts = dict.fromkeys((*COUNTED, *COUNTED_VISITS, *WHOLES), 0) | {"revenue": []}
-    assert {name: metric.value(counts) for name, metric in METRICS.items()} == {
-        name: metrics.nothing(name) for name in METRICS
+def test_where_nothing_was_counted_counts_are_0_and_there_is_no_data_for_the_rest() -> None:
+    counts = {"visitors", "visits", "pageviews", "events"}
+    assert {name: metrics.nothing(name) for name in METRICS} == {
+        name: 0 if name in counts else None for name in METRICS
     }
+    null = {"time_on_page", "scroll_depth", "exit_rate", "total_revenue", "average_revenue"}
+    assert {name for name in METRICS if metrics.written(name, None) is None} == null
+    assert {metrics.written(name, None) for name in METRICS if name not in null} == {0}
 
 
 def test_every_metric_is_documented_with_its_rounding() -> None:

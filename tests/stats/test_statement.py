@@ -18,7 +18,7 @@ FACTS = ["visits", "views_per_visit", "bounce_rate", "visit_duration"]
 
 def test_a_day_without_events_is_one_row_of_zeroes() -> None:
     answer = ask([], NOON, metrics=["visitors", "visits", "pageviews", "events", *FACTS[1:], "percentage"])
-    assert rows(answer) == [(0, 0, 0, 0, 0, 0, 0, 0)]
+    assert rows(answer) == [(0, 0, 0, 0, None, None, None, None)]
 
 
 def test_visitors_visits_pageviews_and_events_are_counted_apart() -> None:
@@ -59,7 +59,7 @@ def test_a_visit_that_reaches_far_over_both_ends_keeps_its_facts() -> None:
 def test_a_visit_that_only_touches_the_gap_is_not_counted() -> None:
     visit = journey(100, NOON, (0, "/"), (20, "/b"))
     between = ["2026-05-20T12:05:00Z", "2026-05-20T12:15:00Z"]
-    assert rows(ask(visit, NOON, metrics=FACTS, date_range=between)) == [(0, 0, 0, 0)]
+    assert rows(ask(visit, NOON, metrics=FACTS, date_range=between)) == [(0, None, None, None)]
 
 
 def test_a_visit_bounces_with_one_pageview_and_nothing_interactive() -> None:
@@ -151,14 +151,14 @@ def test_events_and_facts_can_be_asked_in_one_filter() -> None:
 def test_a_series_counts_a_visit_where_it_happened_and_its_facts_where_it_began() -> None:
     visit = journey(100, ms("2026-05-20 10:50"), (0, "/"), (20, "/a"))
     answer = ask(visit, NOON, metrics=["visits", "pageviews", "views_per_visit"], dimensions=["time:hour"])
-    assert rows(answer) == [("2026-05-20 10:00:00", 1, 1, 2.0), ("2026-05-20 11:00:00", 1, 1, 0.0)]
+    assert rows(answer) == [("2026-05-20 10:00:00", 1, 1, 2.0), ("2026-05-20 11:00:00", 1, 1, None)]
 
 
 def test_the_bucket_of_facts_does_not_move_with_a_filter() -> None:
     visit = journey(100, ms("2026-05-20 10:50"), (0, "/"), (20, "/a!signup"))
     signup = [["is", "event:name", ["signup"]]]
     answer = ask(visit, NOON, metrics=["visits", "visit_duration"], dimensions=["time:hour"], filters=signup)
-    assert rows(answer) == [("2026-05-20 10:00:00", 0, 1200), ("2026-05-20 11:00:00", 1, 0)]
+    assert rows(answer) == [("2026-05-20 10:00:00", 0, 1200), ("2026-05-20 11:00:00", 1, None)]
 
 
 def test_the_facts_of_a_visit_from_yesterday_count_in_its_first_bucket_today() -> None:

@@ -103,13 +103,27 @@ def test_labels_and_comparisons_are_answered_when_asked(ask) -> None:
     ).json()
     assert len(answer["meta"]["time_labels"]) == 24
     assert answer["meta"]["imports_included"] is False
-    assert answer["results"][0] == {
+    assert [row["dimensions"][0] for row in answer["results"]] == answer["meta"]["time_labels"]
+    assert answer["results"][14] == {
         "metrics": [1],
         "dimensions": ["2026-05-20 14:00:00"],
-        "comparison": {"metrics": [0], "dimensions": ["2026-05-19 14:00:00"], "change": [None]},
+        "comparison": {"metrics": [0], "dimensions": ["2026-05-19 14:00:00"], "change": [100]},
     }
+    assert answer["results"][0]["comparison"]["change"] == [0]
     ends = answer["query"]["include"]["comparisons"]["date_range"]
     assert ends == ["2026-05-19T00:00:00+02:00", "2026-05-19T23:59:59+02:00"]
+
+
+def test_where_nothing_happened_rates_are_0_and_have_no_change(ask) -> None:
+    metrics = ["visitors", "bounce_rate", "visit_duration", "views_per_visit", "percentage"]
+    include = {"comparisons": {"mode": "previous_period"}}
+    assert ask(metrics=metrics, date_range=["2020-01-01", "2020-01-02"], include=include).json()["results"] == [
+        {
+            "metrics": [0, 0, 0, 0, 0],
+            "dimensions": [],
+            "comparison": {"metrics": [0, 0, 0, 0, 0], "dimensions": [], "change": [0, None, None, None, None]},
+        }
+    ]
 
 
 def test_every_fault_is_in_one_sentence(ask) -> None:

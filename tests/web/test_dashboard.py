@@ -181,6 +181,44 @@ def test_changes_are_against_the_previous_period_and_fewer_bounces_are_good(look
     assert 'class="change' not in look("/panels/top?period=day&compare=none")
 
 
+def number(html, metric):
+    """A top number and its change, without the marks between them."""
+    cell = html.partition(f'data-metric="{metric}"')[2].partition("</dd>")[0].partition(">")[2]
+    return re.sub(r"<[^>]*>", " ", cell).split()
+
+
+def test_a_change_from_an_empty_period_is_a_dash_and_one_to_it_is_all(look, events):
+    events.add(NOW - timedelta(minutes=5), 1)
+    today = look("/panels/top?period=day")
+    assert {metric: number(today, metric) for metric in ("visitors", "pageviews", "bounce_rate")} == {
+        "visitors": ["1", "–"],
+        "pageviews": ["1", "–"],
+        "bounce_rate": ["100%", "–"],
+    }
+    assert "text-error" not in today
+    assert "text-success" not in today
+    after = look("/panels/top?period=custom&from=2026-01-16&to=2026-01-16")
+    assert number(after, "visitors") == ["0", "down", "100%"]
+    assert [number(after, metric) for metric in ("bounce_rate", "visit_duration", "views_per_visit")] == [
+        ["–", "–"]
+    ] * 3
+
+
+def test_rates_of_nobody_are_a_dash_and_a_gap_in_the_chart(look, events):
+    events.add(NOW - timedelta(hours=2), 1)
+    html = look("/panels/chart?period=day&metric=bounce_rate&compare=none")
+    found = re.findall(r'<tr data-label="(..):00"[^>]*><th[^>]*>[^<]*</th><td([^>]*)>([^<]*)</td>', html)
+    assert found[10:15] == [
+        ("10", "", "–"),
+        ("11", ' data-value="100"', "100%"),
+        ("12", "", "–"),
+        ("13", "", "–"),
+        ("14", "", ""),  # is to come
+    ]
+    counts = look("/panels/chart?period=day&metric=visitors&compare=none")
+    assert 'data-label="10:00"><th scope="row">Thu, Jan 15, 10:00</th><td data-value="0">0</td>' in counts
+
+
 def test_the_chart_has_every_bucket_and_leaves_the_future_open(look, events):
     events.add(NOW - timedelta(minutes=30))
     html = look("/panels/chart?period=day&compare=none")

@@ -144,7 +144,15 @@ def test_a_site_without_events_has_files_without_rows(served, sign_in, owner) ->
     registry.create_site("empty.example", "UTC", owner)
     archive = zipfile.ZipFile(io.BytesIO(content(sign_in(owner).get("/sites/empty.example/export.zip?period=7d"))))
     assert len(table(archive.read("pages.csv"))) == 1
-    assert table(archive.read("totals.csv"))[1] == ["visitors", "0", "0", "0"]
+    assert table(archive.read("totals.csv"))[1:] == [
+        ["visitors", "0", "0", ""],
+        ["visits", "0", "0", ""],
+        ["pageviews", "0", "0", ""],
+        ["views_per_visit", "", "", ""],
+        ["bounce_rate", "", "", ""],
+        ["visit_duration", "", "", ""],
+    ]
+    assert table(archive.read("time_series.csv"))[1][1:] == ["0", "0", "0", "", "", ""]
 
 
 @pytest.mark.parametrize("path", ["/sites/example.com/export.zip", "/sites/example.com/export/pages.csv"])

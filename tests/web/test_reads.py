@@ -116,6 +116,19 @@ def test_every_bucket_of_time_is_there(ask) -> None:
     }
 
 
+def test_a_bucket_without_visits_has_no_bounce_rate_and_no_duration(ask) -> None:
+    metrics = "visitors,bounce_rate,visit_duration,views_per_visit"
+    answer = ask("timeseries", period="custom", date="2026-05-18,2026-05-19", metrics=metrics).json()
+    assert answer["results"] == [
+        {"date": "2026-05-18", "visitors": 0, "bounce_rate": None, "visit_duration": None, "views_per_visit": 0},
+        {"date": "2026-05-19", "visitors": 1, "bounce_rate": 100, "visit_duration": 0, "views_per_visit": 1.0},
+    ]
+    day = {"period": "custom", "date": "2026-05-18,2026-05-18", "compare": "previous_period"}
+    assert ask("aggregate", **day, metrics="bounce_rate").json() == {
+        "results": {"bounce_rate": {"value": 0, "comparison_value": 0, "change": None}}
+    }
+
+
 @pytest.mark.parametrize(
     ("parameters", "count", "first"),
     [

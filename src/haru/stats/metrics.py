@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -55,15 +56,15 @@ class Metric:
     counters: tuple[str, ...]  # of facts.COUNTED, facts.COUNTED_VISITS and wholes.WHOLES
     value: Callable[[Counts], Value]
     whole_visits: bool = False  # it speaks of facts of whole visits
-    points: bool = False  # it is a share: two of them differ by points, not by per cent
-    nothing: Value = 0  # where nothing was counted
+    points: bool = False  # two of them differ by points, not by per cent
+    blank: Number | None = 0  # what the API answers where there is no data
     rules: tuple[Rule, ...] = ()
 
 
-def rounded(numerator: int, denominator: int, digits: int) -> Number:
-    """The quotient, exact until it is rounded half to even; 0 when there is nothing to divide by."""
+def rounded(numerator: int, denominator: int, digits: int) -> Number | None:
+    """The quotient, exact until it is rounded half to even; None, no data, when there is nothing to divide by."""
     if denominator == 0:
-        return 0 if digits == 0 else 0.0
+        return None
     value = round(Fraction(numerator, denominator), digits)
     return int(value) if digits == 0 else float(value)
 
@@ -72,12 +73,8 @@ def _count(name: str, meaning: str) -> Metric:
     return Metric(name, meaning, "whole number", (name,), lambda counts: counts[name])
 
 
-def _known(numerator: int, denominator: int) -> Number | None:
-    return rounded(numerator, denominator, 0) if denominator else None
-
-
-def _money(amounts: Iterable[tuple[str, Fraction]]) -> list[dict[str, Value]]:
-    return [{"currency": currency, "value": float(round(amount, 2))} for currency, amount in amounts]
+def _money(amounts: Iterable[tuple[str, Fraction]]) -> list[dict[str, Value]] | None:
+    return [{"currency": currency, "value": float(round(amount, 2))} for currency, amount in amounts] or None
 
 
 _NO_PAGE = Rule(
@@ -137,8 +134,8 @@ _TABLE = (
         "seconds that the page was engaged with / visits with an engagement event there",
         "whole seconds, null without any",
         ("engaged_ms", "engaged_visits"),
-        lambda counts: _known(counts["engaged_ms"], counts["engaged_visits"] * 1000),
-        nothing=None,
+        lambda counts: rounded(counts["engaged_ms"], counts["engaged_visits"] * 1000, 0),
+        blank=None,
         rules=(_NO_PAGE, _ENGAGING),
     ),
     Metric(
@@ -146,19 +143,20 @@ _TABLE = (
         "mean, over the visits, of the deepest scroll on the page",
         "whole per cent, null without any",
         ("deepest", "scrolled_visits"),
-        lambda counts: _known(counts["deepest"], counts["scrolled_visits"]),
+        lambda counts: rounded(counts["deepest"], counts["scrolled_visits"], 0),
         points=True,
-        nothing=None,
+        blank=None,
         rules=(_NO_PAGE, _ENGAGING),
     ),
     Metric(
         "exit_rate",
         "visits that ended on the page / pageviews of it, filters on the exit page left out × 100",
-        "1 decimal",
+        "1 decimal, null without any",
         ("exited", "page_views"),
         lambda counts: rounded(counts["exited"] * 100, counts["page_views"], 1),
         whole_visits=True,
         points=True,
+        blank=None,
         rules=(
             Rule(
                 lambda asked: len(_EXITS.intersection(asked.dimensions)) != 1,
@@ -181,7 +179,6 @@ _TABLE = (
         "1 decimal",
         ("visitors", "all_visitors"),
         lambda counts: rounded(counts["visitors"] * 100, counts["all_visitors"], 1),
-        points=True,
     ),
     Metric(
         "conversion_rate",
@@ -207,7 +204,7 @@ _TABLE = (
         "2 decimals",
         ("events", "revenue"),
         lambda counts: _money((paid.currency, Fraction(paid.amount)) for paid in counts["revenue"]),
-        nothing=(),
+        blank=None,
     ),
     Metric(
         "average_revenue",
@@ -215,44 +212,48 @@ _TABLE = (
         "2 decimals",
         ("events", "revenue"),
         lambda counts: _money((paid.currency, Fraction(paid.amount) / paid.count) for paid in counts["revenue"]),
-        nothing=(),
+        blank=None,
     ),
 )
 METRICS = {metric.name: metric for metric in _TABLE}
 
 
 def nothing(metric: str) -> Value:
-    """The value where nothing was counted."""
-    empty = METRICS[metric].nothing
-    return list(empty) if isinstance(empty, tuple) else empty
+    """The value where nothing was counted: 0 of what is counted, else no data."""
+    return METRICS[metric].value(defaultdict(int, revenue=[]))
 
 
-def rank(value: Value) -> tuple[bool, Value]:
-    """What values are sorted by: no data before all others; amounts by currency, then by size."""
+def written(metric: str, value: Value) -> Value:
+    """A value as the API answers it: where there is no data null or 0, as Plausible's clients expect it."""
+    return METRICS[metric].blank if value is None else value
+
+
+def rank(metric: str, value: Value) -> tuple[bool, Value]:
+    """What values are sorted by, as they are written: null before all others; amounts by the first of them."""
+    value = written(metric, value)
     if isinstance(value, list):
-        return True, [(part["currency"], part["value"]) for part in value]
+        return True, (value[0]["currency"], value[0]["value"])
     return value is not None, 0 if value is None else value
 
 
-def change(metric: str, value: Value, before: Value) -> Value:
-    """How much a metric changed: in per cent, or in points for a share; None when it was 0 and is not any more.
+def change(metric: str, value: Value, before: Value) -> Number | None:
+    """How much a metric changed: in whole per cent, or in points with one decimal; from nothing to something by 100.
 
-    None also where one of both has no data. Amounts change by currency: a list of `{currency, change}`.
+    None where one of both has no data, and of amounts unless both have one in the same currency.
     """
-    if isinstance(value, list):
-        return _changes(metric, value, before)
+    if isinstance(value, list) and isinstance(before, list):
+        value, before = _amounts(value, before)
     if value is None or before is None:
         return None
+    now, then = Fraction(str(value)), Fraction(str(before))
     if METRICS[metric].points:
-        return float(round(Fraction(str(value)) - Fraction(str(before)), 2))
-    if before == 0:
-        return 0 if value == 0 else None
-    return round((Fraction(str(value)) - Fraction(str(before))) * 100 / Fraction(str(before)))
+        return float(round(now - then, 1))
+    if then == 0:
+        return (now > 0) * 100 - (now < 0) * 100
+    return round((now - then) * 100 / then)
 
 
-def _changes(metric: str, value: Value, before: Value) -> list[dict[str, Value]]:
-    now, then = ({part["currency"]: part["value"] for part in amounts} for amounts in (value, before))
-    return [
-        {"currency": currency, "change": change(metric, now.get(currency, 0), then.get(currency, 0))}
-        for currency in sorted({*now, *then})
-    ]
+def _amounts(value: list[dict[str, Value]], before: list[dict[str, Value]]) -> tuple[Value, Value]:
+    if len(value) == len(before) == 1 and value[0]["currency"] == before[0]["currency"]:
+        return value[0]["value"], before[0]["value"]
+    return None, None

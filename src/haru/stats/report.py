@@ -18,25 +18,23 @@ from sqlalchemy.sql import ClauseElement
 from haru.events.histogram import Histogram
 from haru.events.stop import Stop, Stopped
 from haru.events.store import FOLDED, Folding, Refolded, Store
-from haru.stats import dimensions, filters, folded, folds, metrics, periods, statement, waiting, wholes
+from haru.stats import filters, folded, folds, periods, statement, waiting, wholes
+from haru.stats.answer import Answer, Beside, Row, Values, compared, make_row, ordered
 from haru.stats.cache import MOST_ENTRIES, Cache
-from haru.stats.dimensions import GOAL, Dimension, Level, of
+from haru.stats.dimensions import GOAL, Level, of
 from haru.stats.filters import Leaf
 from haru.stats.folds import Folds
 from haru.stats.goals import Goal
 from haru.stats.metrics import METRICS, Payments
 from haru.stats.periods import Comparison, DateRange, Period
-from haru.stats.query import Query, QueryError, check_goals
-from haru.stats.question import Question, needs_facts, order
+from haru.stats.query import Include, Query, QueryError, check_goals
+from haru.stats.question import Question, needs_facts
 from haru.stats.waiting import Flight
-from haru.stats.wholes import WHOLES
+from haru.stats.wholes import ALL_ROWS, WHOLES
 
 MOST_AT_ONCE = 4  # queries that run at the same time; others wait for their turn
 MOST_STATEMENTS = 60  # kept, for questions of the same shape; each takes about 90 kB
 HOT_MS = 5 * 60_000  # questions asked within this time are answered again before someone waits for them
-
-Value = str | int  # of a dimension
-Values = tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +47,13 @@ class StatsSite:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row of an answer."""
-
-    dimensions: Values  # in the order of the query's
-    metrics: tuple[metrics.Value, ...]  # in the order of the query's
-    key: Values  # its values as they are stored: two cities may have one name
-    comparison: Row | None = None  # its counterpart in the period compared with: zeroes where nothing was counted
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer to one query."""
-
-    rows: list[Row]
-    period: tuple[int, int]  # ms, the end not included
-    interval: str  # what `time` stands for: minute, hour, day, week or month
-    computed_at_ms: int
-    cost_ms: float
-    labels: list[str] | None = None  # of every bucket in order, when asked for or compared
-    total_rows: int | None = None  # before pagination, when it was asked for
-    comparison: Answer | None = None  # over the period compared with, every row of it; its labels pair up by position
-
-
-@dataclass(frozen=True, slots=True)
 class _Span:
     """The period of one answer, and how it came about."""
 
     period: Period
     date_range: DateRange  # of the query
     unit: str  # what `time` stands for: that of the query's own period, for the one compared with too
-    comparison: Comparison | None = None  # which makes it the period compared with, of which every row is answered
+    comparison: Comparison | None = None  # which makes it the period compared with
 
     @property
     def key(self) -> Hashable:
@@ -201,16 +175,16 @@ class Reports:
         zone = ZoneInfo(site.timezone)
         period = periods.resolve(query.date_range, zone, now_ms, lambda: self.first_event(site.id, now_ms))
         comparison = query.include.comparisons
-        # Buckets are paired by their place, so a comparison needs the labels of both periods.
-        labelled = query.include.time_labels or (comparison is not None and _by_time(query))
-        query = replace(query, include=replace(query.include, comparisons=None, time_labels=labelled))
         span = _Span(period, query.date_range, periods.interval(query.date_range, period, zone))
-        answer = self._cached(site, query, span, now_ms, fresh)
         if comparison is None:
-            return answer
+            return self._cached(site, query, span, now_ms, fresh)
+        # Rows are paired before they are sorted, and buckets by their place: so all rows of both, and their labels.
+        include = Include(time_labels=_by_time(query))
+        whole = replace(query, include=include, order_by=(), limit=ALL_ROWS, offset=0)
         other = periods.compared(query.date_range, period, comparison, zone)
+        answer = self._cached(site, whole, span, now_ms, fresh)
         other_span = replace(span, period=other, comparison=comparison)
-        return _compared(query, answer, self._cached(site, query, other_span, now_ms, fresh))
+        return compared(query, answer, self._cached(site, whole, other_span, now_ms, fresh))
 
     def _cached(self, site: StatsSite, query: Query, span: _Span, now_ms: int, fresh: bool) -> Answer:
         key = (site, replace(query, date_range=""), span.key)
@@ -220,19 +194,19 @@ class Reports:
 
     def _compute(self, site: StatsSite, query: Query, span: _Span, now_ms: int) -> Answer:
         zone = ZoneInfo(site.timezone)
-        period, paged = span.period, span.comparison is None
+        period, paged = span.period, query.limit < ALL_ROWS
         question = self._question(site, query, period, span.unit, now_ms)
         labels = _labels(zone, question) if query.include.time_labels else None
         first = periods.wall(zone, period.start_ms)
-        beside = _Beside(self._wholes(site, query, span, now_ms), self._revenue(question, first))
+        beside = Beside(self._wholes(site, query, span, now_ms), self._revenue(question, first))
         found = self._rows(question, paged=paged)
         rows = [_row(question, values, beside, first) for values in found]
         total = None
         if query.include.total_rows:
-            total = int(found[0][-1]) if found else self._count(question) if paged and query.offset else 0
+            total = int(found[0][-1]) if found else self._count(question) if query.offset else 0
         if paged and not question.sorted_by_store:
-            rows = _sorted(query, rows)[query.offset : query.offset + query.limit]
-        return Answer(rows, (period.start_ms, period.end_ms), span.unit, now_ms, 0.0, labels, total)
+            rows = ordered(query, rows)[query.offset : query.offset + query.limit]
+        return Answer(rows, (period.start_ms, period.end_ms), span.unit, now_ms, 0.0, labels, total, beside=beside)
 
     def _rows(self, question: Question, *, paged: bool = True) -> list[Any]:
         """What the statement finds: in events alone when others were folded since the question was made."""
@@ -361,23 +335,10 @@ def _labels(zone: ZoneInfo, question: Question) -> list[str]:
         raise QueryError([f"#/dimensions: {error}: ask for a longer unit or a shorter period"]) from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Beside:
-    """What other statements tell of the rows, by their keys."""
-
-    wholes: dict[str, dict[Values, int]]
-    revenue: dict[Values, list[Payments]]
-
-
-def _row(question: Question, values: tuple[Any, ...], beside: _Beside, first: datetime) -> Row:
+def _row(question: Question, values: tuple[Any, ...], beside: Beside, first: datetime) -> Row:
     size = len(question.dimensions)
-    key = _key(question, values[:size], first)
-    counts: dict[str, Any] = {n: int(v or 0) for n, v in zip(question.counters, values[size:], strict=False)}
-    for name, found in beside.wholes.items():
-        counts[name] = found.get(wholes.key(WHOLES[name], question.query, key), 0)
-    counts["revenue"] = beside.revenue.get(key, [])
-    shown = tuple(_shown(dimension, value) for dimension, value in zip(question.dimensions, key, strict=True))
-    return Row(shown, tuple(METRICS[name].value(counts) for name in question.query.metrics), key)
+    counts = {n: int(v or 0) for n, v in zip(question.counters, values[size:], strict=False)}
+    return make_row(question.query, _key(question, values[:size], first), counts, beside)
 
 
 def _key(question: Question, values: Iterable[Any], first: datetime) -> Values:
@@ -388,23 +349,6 @@ def _key(question: Question, values: Iterable[Any], first: datetime) -> Values:
     )
 
 
-def _shown(dimension: Dimension, value: Value) -> Value:
-    return value if dimension.level is Level.TIME else dimensions.shown(dimension, str(value))
-
-
-def _sorted(query: Query, rows: list[Row]) -> list[Row]:
-    """By the values as they are shown; text by code point, a city as text as the store has it. Ties go by the key."""
-    rows = sorted(rows, key=lambda row: row.key)
-    for name, direction in reversed(order(query)):
-        if name in METRICS:
-            index = query.metrics.index(name)
-            rows = sorted(rows, key=lambda row: metrics.rank(row.metrics[index]), reverse=direction == "desc")
-        else:
-            index = query.dimensions.index(name)
-            rows = sorted(rows, key=lambda row: str(row.dimensions[index]), reverse=direction == "desc")
-    return rows
-
-
 def _counters(query: Query) -> list[str]:
     """What is counted for the metrics of a query, here or elsewhere, each once."""
     return list(dict.fromkeys(counter for name in query.metrics for counter in METRICS[name].counters))
@@ -412,26 +356,3 @@ def _counters(query: Query) -> list[str]:
 
 def _by_time(query: Query) -> bool:
     return any(of(name).level is Level.TIME for name in query.dimensions)
-
-
-def _compared(query: Query, answer: Answer, other: Answer) -> Answer:
-    """The answer with each row's counterpart: the row of the same values; a bucket of time goes by its place."""
-    found = {row.key: row for row in other.rows}
-    places = dict(zip(answer.labels or [], other.labels or [], strict=False))
-    times = [of(name).level is Level.TIME for name in query.dimensions]
-    empty = tuple(metrics.nothing(name) for name in query.metrics)
-    rows = []
-    for row in answer.rows:
-        # A longer period has buckets that the other has not.
-        if (key := _moved(row.key, times, places)) is not None:
-            shown = _moved(row.dimensions, times, places) or ()
-            row = replace(row, comparison=found.get(key, Row(shown, empty, key)))
-        rows.append(row)
-    return replace(answer, rows=rows, comparison=other)
-
-
-def _moved(values: Values, times: list[bool], places: Mapping[str, str]) -> Values | None:
-    """A row's values with each label of time as its counterpart has it; None where it has none."""
-    if any(is_time and str(value) not in places for value, is_time in zip(values, times, strict=True)):
-        return None
-    return tuple(places[str(value)] if is_time else value for value, is_time in zip(values, times, strict=True))

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from haru.stats import periods
+from haru.stats import metrics, periods
+from haru.stats.answer import Answer
 from haru.stats.metrics import Number
 from haru.stats.periods import Period
 from haru.stats.query import Include, Query
-from haru.stats.report import Answer, Reports, StatsSite
+from haru.stats.report import Reports, StatsSite
 from haru.web.panels import cost
 from haru.web.state import INTERVALS, METRICS, State
 from haru.web.templatetags.numbers import FORMATS, day, days, exact_value_of
@@ -25,8 +26,8 @@ class Point:
 
     label: str  # of the axis
     title: str  # in full
-    value: Number | None  # None: this time has not come yet
-    text: str
+    value: Number | None  # None: no data, or this time has not come yet
+    text: str  # "" for what has not come yet
     before: Number | None
     before_text: str
     unfinished: bool  # the time that the bucket stands for is not over
@@ -99,13 +100,16 @@ def _points(zone: ZoneInfo, answer: Answer, metric: str, unit: str, now_ms: int)
     other = answer.comparison
     pairs = other.labels or [] if other else []
     befores = {str(row.dimensions[0]): row.metrics[0] for row in other.rows} if other else {}
+    nothing = metrics.nothing(metric)
     points = []
     for place, label in enumerate(labels):
-        value = None if running and label > now else values.get(label, 0)
-        before = befores.get(pairs[place], 0) if place < len(pairs) else None
+        to_come = running and label > now
+        value = None if to_come else values.get(label, nothing)
+        paired = place < len(pairs)
+        before = befores.get(pairs[place], nothing) if paired else None
         short, title = spoken(label, unit, len(labels))
-        text = "" if value is None else exact_value_of(value, metric)
-        before_text = "" if before is None else exact_value_of(before, metric)
+        text = "" if to_come else exact_value_of(value, metric)
+        before_text = exact_value_of(before, metric) if paired else ""
         points.append(Point(short, title, value, text, before, before_text, running and label == now))
     return tuple(points)
 

@@ -15,8 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from haru.sites import access
-from haru.stats import periods
-from haru.stats.metrics import change
+from haru.stats import metrics, periods
 from haru.stats.query import MOST_ROWS, Include, Query
 from haru.web import panels
 from haru.web.chart import unit_of
@@ -83,7 +82,10 @@ def rows(view: View, tab: panels.Tab) -> Iterator[bytes]:
 
 
 def totals(view: View) -> Iterator[bytes]:
-    """The top numbers as CSV, with those of the period compared with and how they changed: per cent, or points."""
+    """The top numbers as CSV, with those of the period compared with and how they changed: per cent, or points.
+
+    What is a dash on the page is an empty cell.
+    """
     comparison = view.state.comparison
     names = tuple(METRICS)
     query = Query(names, view.state.date_range, include=Include(comparisons=comparison))
@@ -91,7 +93,7 @@ def totals(view: View) -> Iterator[bytes]:
     before = row.comparison.metrics if row.comparison else (None,) * len(names)
     yield lines([["metric", "value", "before", "change"]])
     yield lines(
-        [name, now, then, None if then is None else change(name, now, then)]
+        [name, now, then, panels.difference(name, now, then)]
         for name, now, then in zip(names, row.metrics, before, strict=True)
     )
 
@@ -103,10 +105,11 @@ def time_series(view: View) -> Iterator[bytes]:
     query = Query(names, view.state.date_range, (f"time:{unit}",), include=Include(time_labels=True))
     answer = view.reports.answer(view.stats_site, query, view.now_ms)
     found = {str(row.dimensions[0]): row.metrics for row in answer.rows}
+    nothing = tuple(metrics.nothing(name) for name in names)
     now = periods.floor(periods.wall(view.zone, view.now_ms), unit)
     yield lines([[unit, *names]])
     yield lines(
-        [label, *found.get(label, (0,) * len(names))]
+        [label, *found.get(label, nothing)]
         for label in answer.labels or []
         if datetime.fromisoformat(label) <= now or label in found
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from haru.stats import query as queries
+from haru.stats.answer import Answer
+from haru.stats.metrics import METRICS as STATS
 from haru.stats.metrics import Number, change
 from haru.stats.places import region_name
 from haru.stats.query import Include, Query
-from haru.stats.report import Answer, Reports, StatsSite
+from haru.stats.report import Reports, StatsSite
 from haru.web.state import METRICS, TABS, State
 from haru.web.templatetags.icons import country_name
-from haru.web.templatetags.numbers import exact_value_of, value_of
+from haru.web.templatetags.numbers import NO_DATA, exact_value_of, value_of
 
 PANEL_ROWS = 9
 DETAIL_ROWS = 100
@@ -115,7 +117,7 @@ class Panel:
 class Change:
     """How a number differs from the period compared with."""
 
-    text: str  # "18%" or "3 points", without a sign
+    text: str  # "18%" or "3 pt", without a sign; a dash where there was nothing to differ from
     rising: bool
     good: bool | None  # None: unchanged
 
@@ -164,10 +166,16 @@ def totals(reports: Reports, site: StatsSite, state: State, now_ms: int) -> Tota
     include = Include(comparisons=state.comparison)
     answer = reports.answer(site, Query(names, state.date_range, include=include), now_ms)
     row = answer.rows[0]
-    before = row.comparison.metrics if row.comparison else (None,) * len(names)
+    before = row.comparison.metrics if row.comparison else None
     shown = tuple(
-        Total(name, METRICS[name], value_of(now, name), exact_value_of(now, name), _changed(name, now, then))
-        for name, now, then in zip(names, row.metrics, before, strict=True)
+        Total(
+            name,
+            METRICS[name],
+            value_of(now, name),
+            exact_value_of(now, name),
+            _changed(name, now, before[place]) if before else None,
+        )
+        for place, (name, now) in enumerate(zip(names, row.metrics, strict=True))
     )
     return Totals(shown, cost(answer), answer.computed_at_ms)
 
@@ -201,6 +209,13 @@ def _breakdown(tab: Tab, state: State, metrics: tuple[str, ...], details: bool) 
     )
 
 
+def difference(metric: str, now: Number | None, then: Number | None) -> Number | None:
+    """How much a number changed, in per cent or points; None when there was nothing before, or there is no data."""
+    if then == 0 and not STATS[metric].points:
+        return None
+    return change(metric, now, then)
+
+
 def _line(tab: Tab, value: str, numbers: tuple[Number, ...], metrics: tuple[str, ...], most: Number) -> Line:
     width = f"{max(0.5, numbers[0] / most * 100):.1f}%" if most else "0%"
     cells = tuple(
@@ -213,11 +228,10 @@ def _line(tab: Tab, value: str, numbers: tuple[Number, ...], metrics: tuple[str,
     return Line(value, text, mark, code, width, cells)
 
 
-def _changed(metric: str, now: Number, then: Number | None) -> Change | None:
-    difference = None if then is None else change(metric, now, then)
-    if difference is None:
-        return None
-    size = f"{abs(difference):.0f}"
-    text = f"{size} pt" if metric == "bounce_rate" else f"{size}%"
-    good = None if difference == 0 else (difference > 0) != (metric in FALLING_IS_GOOD)
-    return Change(text, difference > 0, good)
+def _changed(metric: str, now: Number | None, then: Number | None) -> Change:
+    found = difference(metric, now, then)
+    if found is None:
+        return Change(NO_DATA, False, None)
+    text = f"{abs(found):.0f}{' pt' if STATS[metric].points else '%'}"
+    good = None if found == 0 else (found > 0) != (metric in FALLING_IS_GOOD)
+    return Change(text, found > 0, good)

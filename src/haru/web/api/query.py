@@ -9,9 +9,9 @@ from haru.accounts.models import Scope
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
 from haru.stats import bounds, explain, filters, metrics, periods
+from haru.stats.answer import Answer, Row
 from haru.stats.query import Query, QueryError, parse
 from haru.stats.question import order
-from haru.stats.report import Answer, Row
 from haru.web import plane
 from haru.web.api.door import Call, Faulty, Method, route
 
@@ -73,11 +73,11 @@ def written(domain: str, zone: ZoneInfo, asked: Query, answer: Answer) -> dict[s
 
 
 def _row(asked: Query, row: Row) -> dict[str, Any]:
-    result: dict[str, Any] = {"metrics": list(row.metrics), "dimensions": list(row.dimensions)}
+    result: dict[str, Any] = {"metrics": _values(asked, row), "dimensions": list(row.dimensions)}
     if asked.include.comparisons is not None:
         other = row.comparison
         result["comparison"] = other and {
-            "metrics": list(other.metrics),
+            "metrics": _values(asked, other),
             "dimensions": list(other.dimensions),
             "change": [
                 metrics.change(name, now, before)
@@ -85,6 +85,10 @@ def _row(asked: Query, row: Row) -> dict[str, Any]:
             ],
         }
     return result
+
+
+def _values(asked: Query, row: Row) -> list[metrics.Value]:
+    return [metrics.written(name, value) for name, value in zip(asked.metrics, row.metrics, strict=True)]
 
 
 def _understood(domain: str, zone: ZoneInfo, asked: Query, answer: Answer) -> dict[str, Any]:

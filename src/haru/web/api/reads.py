@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,12 +11,14 @@ from haru.accounts.models import Scope
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
 from haru.stats import metrics
-from haru.stats.metrics import METRICS
+from haru.stats.answer import Answer
 from haru.stats.query import Include, Query, QueryError
-from haru.stats.report import Answer
 from haru.web import plane
 from haru.web.api import legacy
 from haru.web.api.door import Call, Faulty, Method, route, texts
+
+# What is null in a bucket without visits: clients skip it there, and would take a 0 for a number.
+_GAPS = {"bounce_rate", "visit_duration"}
 
 
 def current_visitors(call: Call) -> int:
@@ -35,10 +38,12 @@ def totals(call: Call) -> dict[str, Any]:
     (row,) = _answer(call, site, query).rows
     results: dict[str, dict[str, Any]] = {}
     for index, name in enumerate(query.metrics):
-        results[name] = {"value": row.metrics[index]}
+        value = row.metrics[index]
+        results[name] = {"value": metrics.written(name, value)}
         if row.comparison is not None:
             before = row.comparison.metrics[index]
-            results[name] |= {"comparison_value": before, "change": metrics.change(name, row.metrics[index], before)}
+            change = metrics.change(name, value, before)
+            results[name] |= {"comparison_value": metrics.written(name, before), "change": change}
     return {"results": results}
 
 
@@ -50,11 +55,10 @@ def over_time(call: Call) -> dict[str, Any]:
     query = replace(query, dimensions=(legacy.unit(asked),), include=Include(time_labels=True))
     answer = _answer(call, site, query)
     found = {row.dimensions[0]: row.metrics for row in answer.rows}
-    nothing = tuple(METRICS[name].nothing for name in query.metrics)
+    nothing = tuple(metrics.nothing(name) for name in query.metrics)
     return {
         "results": [
-            {"date": label, **dict(zip(query.metrics, found.get(label, nothing), strict=True))}
-            for label in answer.labels or []
+            {"date": label, **_written(query, found.get(label, nothing), gaps=_GAPS)} for label in answer.labels or []
         ]
     }
 
@@ -66,9 +70,12 @@ def broken_down(call: Call) -> dict[str, Any]:
     query = asked.in_zone(ZoneInfo(site.timezone))
     name = legacy.label(query.dimensions[0])
     rows = _answer(call, site, query).rows
-    return {
-        "results": [{name: row.dimensions[0], **dict(zip(query.metrics, row.metrics, strict=True))} for row in rows]
-    }
+    return {"results": [{name: row.dimensions[0], **_written(query, row.metrics)} for row in rows]}
+
+
+def _written(query: Query, values: tuple[metrics.Value, ...], gaps: Collection[str] = ()) -> dict[str, metrics.Value]:
+    pairs = zip(query.metrics, values, strict=True)
+    return {name: value if name in gaps else metrics.written(name, value) for name, value in pairs}
 
 
 def _answer(call: Call, site: Site, query: Query) -> Answer:

@@ -9,6 +9,7 @@ from django import template
 register = template.Library()
 
 EXACT_BELOW = 10_000
+NO_DATA = "–"
 FORMATS = {"views_per_visit": "decimal", "bounce_rate": "percent", "percentage": "share", "visit_duration": "duration"}
 
 
@@ -40,8 +41,10 @@ def duration(seconds: int) -> str:
 
 
 @register.filter
-def value_of(number: int | float, metric: str) -> str:
-    """A metric's value as it stands in a table."""
+def value_of(number: int | float | None, metric: str) -> str:
+    """A metric's value as it stands in a table; a dash where there is no data."""
+    if number is None:
+        return NO_DATA
     match FORMATS.get(metric, "count"):
         case "decimal":
             return f"{number:.2f}"
@@ -55,9 +58,9 @@ def value_of(number: int | float, metric: str) -> str:
 
 
 @register.filter
-def exact_value_of(number: int | float, metric: str) -> str:
+def exact_value_of(number: int | float | None, metric: str) -> str:
     """A metric's value with every digit, for titles and for those who listen."""
-    return full(int(number)) if metric not in FORMATS else value_of(number, metric)
+    return full(int(number)) if number is not None and metric not in FORMATS else value_of(number, metric)
 
 
 def day(when: date, *, today: date) -> str:
