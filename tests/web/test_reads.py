@@ -129,6 +129,16 @@ def test_a_bucket_without_visits_has_no_bounce_rate_and_no_duration(ask) -> None
     }
 
 
+def test_a_day_that_clocks_skipped_has_no_buckets(ask, site) -> None:
+    site.timezone = "Pacific/Apia"
+    site.save()
+    for period, count in (("day", 0), ("month", 30)):
+        answer = ask("timeseries", period=period, date="2011-12-30")
+        assert len(answer.json()["results"]) == count
+    before = ask("timeseries", period="yesterday", date="2011-12-31").json()["results"]
+    assert before == []
+
+
 @pytest.mark.parametrize(
     ("parameters", "count", "first"),
     [

@@ -188,20 +188,25 @@ def resolve(range_: DateRange, zone: ZoneInfo, now_ms: int, first_event_ms: Call
     if range_ in {"realtime", "24h"}:
         return Period(now_ms - (REALTIME_MS if range_ == "realtime" else DAY_MS), now_ms + 1)
     today = wall(zone, now_ms).date()
-    if range_ in _NAMED:
-        return _whole(zone, _NAMED[range_](today))
     if range_ == "all":
         first = first_event_ms()
         return _whole(zone, _days(min(wall(zone, first).date(), today) if first is not None else today, today))
+    return _whole(zone, days(range_, today))
+
+
+def days(range_: str, today: date) -> Dates:
+    """The days that the name of a period means on a day, which may be one that clocks skipped; not of `all`."""
+    if range_ in _NAMED:
+        return _NAMED[range_](today)
     counted = _COUNTED.fullmatch(range_)
     if counted is None:
         raise ValueError(f'"{range_}" is no period')
     count = int(counted[1])
     if counted[2] == "d":
-        return _whole(zone, _days(today - timedelta(count), today - timedelta(1)))
+        return _days(today - timedelta(count), today - timedelta(1))
     month = today.replace(day=1)
     since_first = 12 * (month.year - FIRST_YEAR) + month.month - 1
-    return _whole(zone, Dates(_add_months(month, -min(count, since_first)), month - timedelta(1)))
+    return Dates(_add_months(month, -min(count, since_first)), month - timedelta(1))
 
 
 def _whole(zone: ZoneInfo, days: Dates) -> Period:

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from haru.stats import periods
 from haru.stats.query import Query, QueryError, parse
@@ -32,7 +31,7 @@ _PATHS = {"#/dimensions/0": "#/property", "#/dimensions": "#/property", "#/date_
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the parameters ask, before it is known in which zone."""
+    """What the parameters ask."""
 
     site_id: str
     period: str
@@ -40,13 +39,13 @@ class Asked:
     interval: str  # "" for what suits the period
     query: Query
 
-    def in_zone(self, zone: ZoneInfo) -> Query:
+    @property
+    def dated(self) -> Query:
         """The query, with its period counted from the date."""
         if self.date is None:
             return self.query
-        period = periods.resolve(self.query.date_range, zone, periods.midnight(zone, self.date), lambda: None)
-        assert period.days is not None
-        return replace(self.query, date_range=period.days)
+        assert isinstance(self.query.date_range, str)
+        return replace(self.query, date_range=periods.days(self.query.date_range, self.date))
 
 
 def read(parameters: Mapping[str, str], known: tuple[str, ...], required: tuple[str, ...] = ()) -> Asked:

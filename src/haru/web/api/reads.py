@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from haru.accounts.models import Scope
 from haru.sites.goals import stats_site
@@ -34,7 +33,7 @@ def totals(call: Call) -> dict[str, Any]:
     """Each metric of a period, and how it changed when `compare` is given."""
     asked = legacy.read(call.parameters, ("compare",))
     site = call.site(asked.site_id)
-    query = asked.in_zone(ZoneInfo(site.timezone))
+    query = asked.dated
     (row,) = _answer(call, site, query).rows
     results: dict[str, dict[str, Any]] = {}
     for index, name in enumerate(query.metrics):
@@ -51,7 +50,7 @@ def over_time(call: Call) -> dict[str, Any]:
     """Each metric in each bucket of a period, those included in which nothing happened."""
     asked = legacy.read(call.parameters, ("interval",))
     site = call.site(asked.site_id)
-    query = asked.in_zone(ZoneInfo(site.timezone))
+    query = asked.dated
     query = replace(query, dimensions=(legacy.unit(asked),), include=Include(time_labels=True))
     answer = _answer(call, site, query)
     found = {row.dimensions[0]: row.metrics for row in answer.rows}
@@ -67,7 +66,7 @@ def broken_down(call: Call) -> dict[str, Any]:
     """Each metric for each value of a property, largest first."""
     asked = legacy.read(call.parameters, ("limit", "page"), ("property",))
     site = call.site(asked.site_id)
-    query = asked.in_zone(ZoneInfo(site.timezone))
+    query = asked.dated
     name = legacy.label(query.dimensions[0])
     rows = _answer(call, site, query).rows
     return {"results": [{name: row.dimensions[0], **_written(query, row.metrics)} for row in rows]}
