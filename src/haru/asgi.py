@@ -232,6 +232,7 @@ def serve(
             if application.failure is not None:
                 raise application.failure from None
             raise
+        log.info("stopped", outcome="every event that was answered is on disk")
 
 
 def _pages_listener(data_dir: Path) -> socket.socket:

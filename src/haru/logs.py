@@ -43,7 +43,7 @@ def configure(settings: Settings) -> None:
     root.setLevel(level)
     # uvicorn writes the peer's address of each request at INFO; its errors say nothing of it.
     logging.getLogger("uvicorn.access").disabled = True
-    for chatty in ("asyncio", "httptools", "httpx", "httpcore"):
+    for chatty in ("asyncio", "httptools", "httpx", "httpcore", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # Django names each page that was not found: the path of a visitor's request is nobody's business.
     logging.getLogger("django.request").setLevel(logging.ERROR)

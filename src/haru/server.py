@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import os
 import signal
 import socket
 import time
@@ -71,9 +72,16 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called for SIGINT and SIGTERM."""
+        """Called for SIGINT and SIGTERM; the second Ctrl-C does not wait for whatever holds up the first."""
+        if self.should_exit and sig == signal.SIGINT:
+            _end_at_once(sig, frame)
         self._closing()
         super().handle_exit(sig, frame)
+
+
+def _end_at_once(sig: int, frame: FrameType | None) -> None:
+    os.write(2, b"Ended at once. Every event that was answered is on disk.\n")
+    os._exit(128 + sig)
 
 
 def settle_memory() -> None:
@@ -93,7 +101,8 @@ def run(server: Server, listener: socket.socket) -> None:
     except KeyboardInterrupt:
         pass
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, _end_at_once)
+        gc.unfreeze()  # Python frees nothing that is frozen when it ends, and DuckDB's binding complains of each object
     if not server.started:
         raise SystemExit(3)
 

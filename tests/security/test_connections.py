@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 
 import httpx
 import psutil
@@ -157,4 +160,26 @@ def test_a_stop_waits_neither_for_half_requests_nor_for_those_who_do_not_read(se
 
         assert server.stop() == 0
         assert [status(sock) for sock in half] == [503, 503, 503]
-    assert "graceful shutdown exceeded" not in server.log.read_text()[before:]
+    (line,) = server.log.read_text()[before:].splitlines()
+    assert json.loads(line)["event"] == "stopped"
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as server:
+        server.add_site()
+        server.start()
+        assert server.process is not None
+        # Answers that nobody reads hold up a stop for ten seconds.
+        ask = b"GET /static/build/app.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 100
+        with closing(socket.socket()) as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            deaf.connect(("127.0.0.1", server.port))
+            deaf.sendall(ask)
+            assert deaf.recv(15) == b"HTTP/1.1 200 OK"
+            server.process.send_signal(signal.SIGINT)
+            with suppress(ConnectionError):
+                while True:  # until the server listens no more: it is about to stop
+                    connected(server).close()
+            server.process.send_signal(signal.SIGINT)
+            assert server.process.wait(30) == 128 + signal.SIGINT
+        assert server.log.read_text().splitlines()[-1] == "Ended at once. Every event that was answered is on disk."
