@@ -16,7 +16,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 MEMORY = Path("/dev/shm")
-ENOUGH = 3 << 30  # bytes; a run of all tests needs less than one gigabyte
+ENOUGH = 3 << 30  # bytes; many times what a run needs at once
 
 
 def _has_room(folder: Path) -> bool:
