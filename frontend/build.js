@@ -4,6 +4,7 @@ import { cp, copyFile, mkdir, readFile, readdir, rm, writeFile } from "node:fs/p
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
 import { brands, icons } from "./icons.js";
 
@@ -18,6 +19,19 @@ async function main() {
   await mkdir(out, { recursive: true });
   await Promise.all([scripts(), sprite(), flags(), font()]);
   styles();
+  if (!watch) await compress();
+}
+
+// Beside each larger file that shrinks by much, what browsers take in its place.
+async function compress() {
+  for (const name of await readdir(out, { recursive: true })) {
+    if (!/\.(css|js|svg)$/.test(name)) continue;
+    const plain = await readFile(join(out, name));
+    if (plain.length < 1000) continue;
+    for (const [ending, packed] of [["gz", gzipSync(plain, { level: 9 })], ["br", brotliCompressSync(plain)]]) {
+      if (packed.length < plain.length * 0.8) await writeFile(join(out, `${name}.${ending}`), packed);
+    }
+  }
 }
 
 async function scripts() {

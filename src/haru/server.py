@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import uvicorn
 
@@ -128,27 +128,58 @@ class Tracker:
 
     def __init__(self) -> None:
         path = Path(__file__).parent / "web" / "static" / "build" / "haru.js"
-        self._script = path.read_bytes() if path.is_file() else b""
-        self._etag = b'"%s"' % hashlib.blake2b(self._script, digest_size=12).hexdigest().encode()
+        self._forms = [form for encoding, ending in _ENCODINGS if (form := _form(path, encoding, ending))]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the script, or 304 when the browser has it."""
+        asked = dict(scope["headers"])
+        taken = _taken(asked.get(b"accept-encoding", b""))
+        form = next((form for form in self._forms if not form.encoding or form.encoding in taken), None)
+        if form is None:
+            await respond(send, 503, b"The tracker is not built: run `make build`.\n", b"text/plain")
+            return
         headers = [
             (b"access-control-allow-origin", b"*"),
             (b"cross-origin-resource-policy", b"cross-origin"),
             # Pages keep it for a day; with the ETag the check after that costs no body.
             (b"cache-control", b"public, max-age=86400, stale-while-revalidate=604800"),
-            (b"etag", self._etag),
+            (b"etag", form.etag),
+            (b"vary", b"accept-encoding"),
             (b"x-content-type-options", b"nosniff"),
         ]
-        if not self._script:
-            await respond(send, 503, b"The tracker is not built: run `make build`.\n", b"text/plain")
-        elif dict(scope["headers"]).get(b"if-none-match") == self._etag:
+        if asked.get(b"if-none-match") == form.etag:
             await respond(send, 304, b"", b"", headers)
-        else:
-            body = b"" if scope["method"] == "HEAD" else self._script
-            headers.append((b"content-length", str(len(self._script)).encode()))
-            await respond(send, 200, body, b"text/javascript; charset=utf-8", headers)
+            return
+        if form.encoding:
+            headers.append((b"content-encoding", form.encoding))
+        headers.append((b"content-length", str(len(form.body)).encode()))
+        body = b"" if scope["method"] == "HEAD" else form.body
+        await respond(send, 200, body, b"text/javascript; charset=utf-8", headers)
+
+
+class _Form(NamedTuple):
+    """One of the forms in which a file is sent."""
+
+    encoding: bytes
+    body: bytes
+    etag: bytes
+
+
+_ENCODINGS = ((b"br", ".br"), (b"gzip", ".gz"), (b"", ""))  # the smallest first
+
+
+def _form(path: Path, encoding: bytes, ending: str) -> _Form | None:
+    try:
+        body = path.with_name(path.name + ending).read_bytes()
+    except FileNotFoundError:
+        return None
+    return _Form(encoding, body, b'"%s"' % hashlib.blake2b(body, digest_size=12).hexdigest().encode())
+
+
+def _taken(accept_encoding: bytes) -> set[bytes]:
+    """The encodings that an Accept-Encoding header names and does not refuse."""
+    named = (part.replace(b" ", b"").lower().partition(b";") for part in accept_encoding.split(b","))
+    return {name for name, _, weight in named if weight not in {b"q=0", b"q=0.0", b"q=0.00", b"q=0.000"}}
 
 
 async def respond(send: Send, status: int, body: bytes, content_type: bytes, headers: Headers | None = None) -> None:

@@ -61,6 +61,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "haru.web.middleware.KnownHosts",
     "haru.web.middleware.StaticFiles",
+    "haru.web.middleware.Compressed",
     "haru.web.middleware.Closed",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
