@@ -64,11 +64,10 @@ def cuts(folder: Path, count: int, seed: int) -> dict[str, Sent]:
             rows: dict[int, Sent] = {}
             for turn in range(first, min(first + TURNS, count)):
                 moment = ALL_MOMENTS[turn % len(ALL_MOMENTS)]
-                sent = cut(server, token, turn, moment, dice)
-                row = rows[turn] = Sent(kills=1, unanswered=sent.unanswered)
-                row.answered = [path for path in sent.answered if not path.startswith("again ")]
-                send_again(server, token, [path[6:] for path in sent.answered if path.startswith("again ")], row)
+                rows[turn] = cut(server, token, turn, moment, dice)
             server.start()
+            for row in rows.values():
+                send_again(server, token, row)
             server.call("load")
             assert server.stop() == 0
         found = stored(server.data_dir)

@@ -33,6 +33,7 @@ class Sent:
 
     kills: int = 0
     answered: list[str] = field(default_factory=list)  # paths
+    again: list[str] = field(default_factory=list)  # paths with a key that were not answered
     unanswered: int = 0
     lost: int = 0
     doubled: int = 0
@@ -41,15 +42,15 @@ class Sent:
         """Take in what another came to."""
         self.kills += other.kills
         self.answered += other.answered
+        self.again += other.again
         self.unanswered += other.unanswered
         self.lost += other.lost
         self.doubled += other.doubled
 
 
 async def load(server: Server, token: str, turn: int, seconds: float, died: asyncio.Event) -> Sent:
-    """Send until the server died; those whose answer did not come are sent again later with the same key."""
-    sent = Sent()
-    retry: list[str] = []
+    """Send until the server died; those whose answer did not come are to be sent again with the same key."""
+    sent = Sent(kills=1)
     headers = {"Authorization": f"Bearer {token}", "User-Agent": FIREFOX}
     limits = httpx.Limits(max_connections=SENDERS)
 
@@ -68,7 +69,7 @@ async def load(server: Server, token: str, turn: int, seconds: float, died: asyn
                 except httpx.TransportError:
                     sent.unanswered += 1
                     if keyed:
-                        retry.append(path)
+                        sent.again.append(path)
                     await asyncio.sleep(0.01)
                     continue
                 assert answer.status_code == 200, answer.text
@@ -84,7 +85,6 @@ async def load(server: Server, token: str, turn: int, seconds: float, died: asyn
             died.set()
 
         await asyncio.gather(watcher(), *(sender(number) for number in range(SENDERS)))
-    sent.answered += [f"again {path}" for path in retry]
     return sent
 
 
@@ -107,13 +107,11 @@ def soak(folder: Path, kills: int, seed: int) -> dict[str, Sent]:
             sent = asyncio.run(load(server, token, turn, seconds, asyncio.Event()))
             assert server.process is not None
             assert server.process.returncode == -9, server.log.read_text()[-2000:]
-            row = table.setdefault(moment, Sent())
-            row.kills += 1
-            row.unanswered += sent.unanswered
-            row.answered += [path for path in sent.answered if not path.startswith("again ")]
-            send_again(server, token, [path[6:] for path in sent.answered if path.startswith("again ")], row)
+            table.setdefault(moment, Sent()).add(sent)
         server.environment.pop("CRASH_AT", None)
         server.start()
+        for row in table.values():
+            send_again(server, token, row)
         server.call("load")
         assert server.stop() == 0
     found = stored(folder / "data")
@@ -127,17 +125,12 @@ def soak(folder: Path, kills: int, seed: int) -> dict[str, Sent]:
     return table
 
 
-def send_again(server: Server, token: str, paths: list[str], row: Sent) -> None:
+def send_again(server: Server, token: str, row: Sent) -> None:
     """As a careful sender does: the same events with the same keys, to the server that is there now."""
-    if not paths:
-        return
-    server.environment.pop("CRASH_AT", None)
-    server.start()
-    for path in paths:
+    for path in row.again:
         answer = server.collect(token, path, id=path)
         assert answer.status_code == 200, answer.text
         row.answered.append(path)
-    server.kill()
 
 
 def stored(data_dir: Path) -> Counter[str]:

@@ -14,10 +14,10 @@ pytestmark = pytest.mark.crash
 
 
 @long
-@pytest.mark.parametrize("seed", range(1, 1 + rounds(1, 4)))
+@pytest.mark.parametrize("seed", range(1, 1 + rounds(1, 3)))
 def test_a_kill_at_each_moment_neither_loses_nor_doubles_an_event(tmp_path: Path, seed: int) -> None:
     table = soak(tmp_path, len(MOMENTS) + 2, seed)
     assert set(table) >= set(MOMENTS)
     assert {moment: (row.lost, row.doubled) for moment, row in table.items()} == dict.fromkeys(table, (0, 0))
-    assert sum(len(row.answered) for row in table.values()) > 1_000
+    assert sum(len(row.answered) for row in table.values()) > 300
     assert all(row.unanswered for row in table.values())  # each was killed while requests were under way

@@ -68,12 +68,12 @@ def test_a_record_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
 
 @long
 @pytest.mark.crash
-@pytest.mark.parametrize("seed", range(4, 4 + rounds(1, 4)))
+@pytest.mark.parametrize("seed", range(4, 4 + rounds(1, 3)))
 def test_power_cuts_neither_lose_nor_double_an_event(tmp_path: Path, seed: int) -> None:
     table = cuts(tmp_path, len(ALL_MOMENTS), seed)
     assert set(table) == set(ALL_MOMENTS)
     assert {moment: (row.lost, row.doubled) for moment, row in table.items()} == dict.fromkeys(table, (0, 0))
-    assert sum(len(row.answered) for row in table.values()) > 500
+    assert sum(len(row.answered) for row in table.values()) > 200
 
 
 @pytest.mark.crash
