@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 import json
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from functools import cache
 from typing import NamedTuple
@@ -74,10 +74,8 @@ def period_of(date_range, zone, now, events):
             return whole_days(zone, date.fromisoformat(first), date.fromisoformat(last))
         end = ms_of(datetime.fromisoformat(last))
         return ms_of(datetime.fromisoformat(first)), end + (1 if "." in last else 1000), None, None
-    if date_range == "realtime":
-        return now - 30 * MINUTE, now + 1, None, None
-    if date_range == "24h":
-        return now - DAY, now + 1, None, None
+    if date_range in ROLLING:
+        return last_buckets(zone, now, *ROLLING[date_range]), now + 1, None, None
     if date_range == "day":
         return whole_days(zone, today, today)
     if date_range == "yesterday":
@@ -93,6 +91,21 @@ def period_of(date_range, zone, now, events):
         month = today.replace(day=1)
         return whole_days(zone, month_shift(month, -int(date_range[:-2])), month - timedelta(1))
     return whole_days(zone, today - timedelta(int(date_range[:-1])), today - timedelta(1))
+
+
+ROLLING = {"realtime": ("minute", 30), "24h": ("hour", 24)}
+
+
+def last_buckets(zone, at, unit, count):
+    """The start of the first of so many buckets, looked for in full steps back from the last."""
+    step = MINUTE if unit == "minute" else 15 * MINUTE
+    names = set()
+    at = at // step * step
+    while True:
+        names.add(bucket(zone, at, unit))
+        if len(names) > count:
+            return at + step
+        at -= step
 
 
 def whole_days(zone, first, last):
@@ -115,6 +128,8 @@ def comparison_period(comparison, date_range, period, zone, now, events):
         # Clocks that go back may show the end earlier than the start.
         begin = shown_at(zone, start, years=1)
         other = (begin, max(begin, shown_at(zone, end - 1, years=1)) + 1, None, None)
+    elif date_range in ROLLING:
+        other = (last_buckets(zone, start - 1, *ROLLING[date_range]), start, None, None)
     else:
         other = (start - (end - start), start, None, None)
     if not comparison.get("match_day_of_week"):
@@ -130,13 +145,27 @@ def comparison_period(comparison, date_range, period, zone, now, events):
     return moved, moved + (end - start), None, None
 
 
+def part_until(zone, period, other, now):
+    """The other period, to the day as many after its first and the time of day at which this one is now."""
+    first, other_first = (
+        datetime.combine(each[2], time()) if each[2] else local(zone, each[0]).replace(tzinfo=None)
+        for each in (period, other)
+    )
+    end = earliest(zone, other_first + (local(zone, now).replace(tzinfo=None) - first)) + 1
+    return other[0], max(other[0], min(other[1], end)), None, None
+
+
 def shown_at(zone, ms, years=0, days=0):
     """The instant at which clocks showed the same, so many years or days before."""
     wall = local(zone, ms).replace(tzinfo=None)
     day = wall.date() - timedelta(days)
     if years:
         day = years_back(day)
-    wanted = datetime.combine(day, wall.time())
+    return earliest(zone, datetime.combine(day, wall.time()))
+
+
+def earliest(zone, wanted):
+    """The first instant at which clocks show this, or when they never do something later."""
     guess = ms_of(wanted.replace(tzinfo=UTC))
     # Clocks that show it, tried with every offset there is; else the first instant at which they show something later.
     shown = [guess - offset * 15 * MINUTE for offset in range(-60, 61)]
@@ -565,6 +594,8 @@ def answer(events, query, timezone, now, goals=()):
     pairs = {}
     if comparison:
         other = comparison_period(comparison, date_range, period, zone, now, events)
+        if comparison.get("to_now") and period[0] <= now < period[1]:
+            other = part_until(zone, period, other, now)
         result["compared"] = other[:2]
         before = rows_of(query, events, zone, other, unit, goals)
         both = list(zip(labels, all_labels(zone, other, step), strict=False)) if times else []

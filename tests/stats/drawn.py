@@ -260,7 +260,7 @@ def includes(draw: st.DrawFn, now: int, dimensions: list[str], date_range: Any) 
         include["time_labels"] = draw(st.booleans())
     if draw(st.integers(0, 2)) == 0:
         mode = draw(st.sampled_from(["previous_period", "year_over_year", "custom"]))
-        include["comparisons"] = {"mode": mode, "match_day_of_week": draw(st.booleans())}
+        include["comparisons"] = {"mode": mode, "match_day_of_week": draw(st.booleans()), "to_now": draw(st.booleans())}
         if mode == "custom":
             include["comparisons"]["date_range"] = draw(custom_ranges(now))
     return include

@@ -8,7 +8,7 @@ import pytest
 
 from haru.stats import periods
 from haru.stats.periods import Comparison, Dates, Instants, Period
-from tests.stats.made import DAY, HOUR, MINUTE, ms
+from tests.stats.made import HOUR, MINUTE, ms
 
 UTC = ZoneInfo("UTC")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -50,10 +50,44 @@ def test_today_is_that_of_the_sites_zone() -> None:
     assert days("day", late, BERLIN) == Dates(date(2026, 5, 21), date(2026, 5, 21))
 
 
-def test_rolling_periods_end_now_with_now_included() -> None:
-    day = periods.resolve("24h", BERLIN, NOON, lambda: None)
-    assert (day.start_ms, day.end_ms) == (NOON - DAY, NOON + 1)
-    assert periods.resolve("realtime", BERLIN, NOON, lambda: None).start_ms == NOON - 30 * MINUTE
+def rolling(name, now, zone="Europe/Berlin"):
+    """The rolling period and the labels of its buckets."""
+    period = periods.resolve(name, ZoneInfo(zone), now, lambda: None)
+    return period, periods.labels(ZoneInfo(zone), period, {"24h": "hour", "realtime": "minute"}[name])
+
+
+def test_rolling_periods_end_now_with_now_included_in_their_last_bucket() -> None:
+    now = NOON + 31 * MINUTE + 4_005
+    day, hours = rolling("24h", now)
+    assert (day.start_ms, day.end_ms) == (NOON - 23 * HOUR, now + 1)
+    assert (len(hours), hours[0], hours[-1]) == (24, "2026-05-19 15:00:00", "2026-05-20 14:00:00")
+    half_hour, minutes = rolling("realtime", now)
+    assert (half_hour.start_ms, half_hour.end_ms) == (NOON + 2 * MINUTE, now + 1)
+    assert (len(minutes), minutes[0], minutes[-1]) == (30, "2026-05-20 14:02:00", "2026-05-20 14:31:00")
+
+
+@pytest.mark.parametrize("second", [0, 1, 59_999])
+@pytest.mark.parametrize(
+    ("zone", "change"),
+    [
+        ("Europe/Berlin", "2026-03-29 01:00"),  # an hour forward
+        ("Europe/Berlin", "2026-10-25 01:00"),  # an hour back
+        ("Australia/Lord_Howe", "2026-10-03 15:30"),  # half an hour forward
+        ("Australia/Lord_Howe", "2026-04-04 15:00"),  # half an hour back
+        ("Asia/Kathmandu", "2026-05-20 12:00"),
+        ("Pacific/Apia", "2011-12-30 10:00"),  # a day forward
+    ],
+)
+def test_rolling_periods_have_as_many_buckets_wherever_clocks_change(zone, change, second) -> None:
+    for minutes in range(-70, 26 * 60, 25):
+        now = ms(change) + minutes * MINUTE + second
+        for name, count in (("24h", 24), ("realtime", 30)):
+            period, labels = rolling(name, now, zone)
+            assert len(labels) == count
+            before = periods.wall(ZoneInfo(zone), period.start_ms - 1)
+            assert (
+                periods.label(periods.floor(before, "hour" if count == 24 else "minute"), "hour", before) not in labels
+            )
 
 
 def test_all_begins_on_the_day_of_the_first_event() -> None:
@@ -181,9 +215,33 @@ def test_days_are_compared_with_days(name, mode, first, last) -> None:
     assert compared(name, mode).days == Dates(date.fromisoformat(first), date.fromisoformat(last))
 
 
-def test_rolling_periods_are_compared_with_what_came_just_before() -> None:
+def test_rolling_periods_are_compared_with_as_many_buckets_just_before() -> None:
     other = compared("24h", "previous_period")
-    assert (other.start_ms, other.end_ms) == (NOON - 2 * DAY - 1, NOON - DAY)
+    assert (other.start_ms, other.end_ms) == (NOON - 47 * HOUR, NOON - 23 * HOUR)
+    other = compared("realtime", "previous_period")
+    assert (other.start_ms, other.end_ms) == (NOON - 59 * MINUTE, NOON - 29 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "now", "last"),
+    [
+        ("day", "previous_period", "2026-05-20 07:32", "2026-05-19 09:32"),
+        ("day", "year_over_year", "2026-05-20 07:32", "2025-05-20 09:32"),
+        ("24h", "previous_period", "2026-05-20 07:32", "2026-05-19 09:32"),
+        ("realtime", "previous_period", "2026-05-20 07:32", "2026-05-20 09:02"),
+        ("month", "previous_period", "2026-05-20 07:32", "2026-04-20 09:32"),
+        ("year", "previous_period", "2026-05-20 07:32", "2025-05-20 09:32"),
+        ("month", "previous_period", "2026-03-31 07:32", "2026-02-28 23:59"),  # it has no more days
+        ("day", "previous_period", "2026-03-30 07:32", "2026-03-29 09:32"),  # of 23 hours
+        ("day", "previous_period", "2026-10-26 07:32", "2026-10-25 08:32"),  # of 25 hours
+    ],
+)
+def test_a_running_period_is_compared_with_the_same_part_by_the_clocks(name, mode, now, last) -> None:
+    period = periods.resolve(name, BERLIN, ms(now), lambda: None)
+    other = periods.compared(name, period, Comparison(mode), BERLIN)
+    part = periods.until(BERLIN, period, other, ms(now))
+    assert part.start_ms == other.start_ms
+    assert f"{periods.wall(BERLIN, part.end_ms - 1):%Y-%m-%d %H:%M}" == last
 
 
 def test_matching_the_weekday_moves_the_previous_period_back_and_others_to_the_nearest() -> None:

@@ -40,7 +40,7 @@ def test_a_whole_query_is_read() -> None:
             "include": {
                 "time_labels": True,
                 "total_rows": True,
-                "comparisons": {"mode": "year_over_year", "match_day_of_week": True},
+                "comparisons": {"mode": "year_over_year", "match_day_of_week": True, "to_now": True},
             },
             "pagination": {"limit": 3, "offset": 6},
         }
@@ -59,7 +59,7 @@ def test_a_whole_query_is_read() -> None:
             ),
         ),
         (("bounce_rate", "asc"),),
-        Include(time_labels=True, total_rows=True, comparisons=Comparison("year_over_year", None, True)),
+        Include(time_labels=True, total_rows=True, comparisons=Comparison("year_over_year", None, True, True)),
         3,
         6,
     )
@@ -191,6 +191,7 @@ def test_what_is_required_is_named() -> None:
         ({"include": []}, "#/include"),
         ({"include": {"time_labels": True}}, "#/include/time_labels"),
         ({"include": {"comparisons": {"mode": "last"}}}, "#/include/comparisons"),
+        ({"include": {"comparisons": {"mode": "previous_period", "to_now": 1}}}, "#/include/comparisons/to_now"),
         ({"include": {"comparisons": {"mode": "custom"}}}, "#/include/comparisons/date_range"),
         (
             {"include": {"comparisons": {"mode": "previous_period", "date_range": []}}},

@@ -192,6 +192,37 @@ def test_what_a_rolling_period_is_compared_with_is_another_question_for_each_com
     assert found == [((1, 100.0), (2, 100.0)), ((1, 100.0), (3, 100.0))]
 
 
+def test_a_period_that_runs_is_compared_to_the_same_moment_when_asked_to() -> None:
+    events = [
+        *journey(100, NOON, (0, "/")),
+        *journey(200, NOON - DAY, (0, "/")),
+        *journey(300, NOON - DAY + 1, (0, "/")),
+        *journey(400, NOON - DAY + HOUR, (0, "/")),
+    ]
+
+    def before(date_range: Any, to_now: bool) -> Any:
+        include = {"comparisons": {"mode": "previous_period", "to_now": to_now}}
+        (row,) = ask(events, NOON, date_range=date_range, include=include).rows
+        return row.comparison.metrics[0] if row.comparison else None
+
+    assert (before("day", True), before("day", False)) == (1, 3)
+    assert (before("24h", True), before("24h", False)) == (1, 2)
+    assert (before("yesterday", True), before(["2026-05-20", "2026-05-20"], True)) == (0, 1)
+
+
+def test_the_part_compared_with_is_kept_as_long_as_other_answers_and_apart_from_the_whole() -> None:
+    store = Counting([*journey(100, NOON, (0, "/")), *journey(200, NOON - DAY + HOUR, (0, "/"))])
+    reports = Reports(store)
+    found = []
+    for to_now, later in ((True, 0), (False, 0), (True, 1), (True, 59_999)):
+        include = {"comparisons": {"mode": "previous_period", "to_now": to_now}}
+        query = parse({"metrics": ["visitors"], "date_range": "day", "include": include})
+        (row,) = reports.answer(SITE, query, NOON + later).rows
+        found.append(row.comparison.metrics[0] if row.comparison else None)
+    assert found == [0, 1, 0, 0]
+    assert store.asked == 3
+
+
 def test_hot_questions_are_answered_before_someone_waits() -> None:
     store = Counting(journey(100, NOON, (0, "/")))
     reports = Reports(store)

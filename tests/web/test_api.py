@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,7 @@ from haru.stats.query import parse
 from haru.stats.report import Reports
 from haru.web import api, plane
 from haru.web.api import door
-from tests.stats.made import HOUR, filled, journey
+from tests.stats.made import HOUR, filled, journey, ms
 
 DAY = ["2026-05-20", "2026-05-20"]
 NOON = int(datetime(2026, 5, 20, 12, tzinfo=UTC).timestamp() * 1000)
@@ -112,6 +113,13 @@ def test_labels_and_comparisons_are_answered_when_asked(ask) -> None:
     assert answer["results"][0]["comparison"]["change"] == [0]
     ends = answer["query"]["include"]["comparisons"]["date_range"]
     assert ends == ["2026-05-19T00:00:00+02:00", "2026-05-19T23:59:59+02:00"]
+
+
+def test_a_comparison_to_now_ends_where_the_period_is_now(ask, monkeypatch) -> None:
+    monkeypatch.setattr(door, "time", SimpleNamespace(time_ns=lambda: ms("2026-05-20 07:32") * 1_000_000))
+    compared = ask(include={"comparisons": {"mode": "previous_period", "to_now": True}}).json()["query"]["include"]
+    ends = ["2026-05-19T00:00:00+02:00", "2026-05-19T09:32:00.000+02:00"]
+    assert compared == {"comparisons": {"mode": "previous_period", "date_range": ends, "to_now": True}}
 
 
 def test_where_nothing_happened_rates_are_0_and_have_no_change(ask) -> None:

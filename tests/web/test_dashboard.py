@@ -204,6 +204,21 @@ def test_a_change_from_an_empty_period_is_a_dash_and_one_to_it_is_all(look, even
     ] * 3
 
 
+def test_a_running_period_is_compared_to_the_same_moment_and_says_so(look, events):
+    yesterday = NOW - timedelta(days=1)
+    events.add(NOW - timedelta(minutes=5), 1)
+    events.add(yesterday - timedelta(hours=1), 2)
+    events.add(yesterday + timedelta(hours=1), 3)
+    today = look("/panels/top?period=day")
+    assert number(today, "visitors") == ["1", "0%"]
+    assert "Changes are against Jan 14 until 13:00" in today
+    assert "Changes are against" not in look("/panels/top?period=yesterday")
+    assert "Changes are against" not in look("/panels/top?period=day&compare=none")
+    # The line of the other day is shown whole.
+    chart = look("/panels/chart?period=day")
+    assert re.search(r'data-label="14:00"><th[^>]*>[^<]*</th><td></td><td data-value="1">1</td>', chart)
+
+
 def test_rates_of_nobody_are_a_dash_and_a_gap_in_the_chart(look, events):
     events.add(NOW - timedelta(hours=2), 1)
     html = look("/panels/chart?period=day&metric=bounce_rate&compare=none")

@@ -150,7 +150,10 @@ def test_the_words_are_those_of_the_tables() -> None:
                 ]
             ],
             "order_by": [["visitors", "desc"]],
-            "include": {"total_rows": True, "comparisons": {"mode": "year_over_year", "match_day_of_week": True}},
+            "include": {
+                "total_rows": True,
+                "comparisons": {"mode": "year_over_year", "match_day_of_week": True, "to_now": True},
+            },
             "pagination": {"limit": 1, "offset": 3},
         },
     ],

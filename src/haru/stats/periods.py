@@ -17,7 +17,9 @@ from zoneinfo import ZoneInfo
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
-REALTIME_MS = 30 * MINUTE_MS
+
+# Periods that roll: their unit, ms, and of how many buckets the running one is the last.
+ROLLING = {"realtime": (MINUTE_MS, 30), "24h": (HOUR_MS, 24)}
 
 UNITS = ("minute", "hour", "day", "week", "month")
 FIRST_YEAR, LAST_YEAR = 1970, 2999
@@ -148,7 +150,7 @@ def is_name(text: str) -> bool:
 
 def is_rolling(range_: DateRange) -> bool:
     """Whether the period moves with every millisecond."""
-    return range_ in {"realtime", "24h"}
+    return range_ in ROLLING
 
 
 def _add_months(day: date, months: int) -> date:
@@ -169,10 +171,10 @@ _NAMED: dict[str, Callable[[date], Dates]] = {
     "year": lambda today: Dates(date(today.year, 1, 1), date(today.year, 12, 31)),
 }
 NAMES: dict[str, str] = {
-    "realtime": "the last 30 minutes, by minute",
+    "realtime": "the last 30 minutes, the running one included",
     "day": "today",
     "yesterday": "the day before today",
-    "24h": "the 24 hours up to now",
+    "24h": "the last 24 hours, the running one included",
     "month": "the current calendar month, to its end",
     "year": "the current calendar year, to its end",
     "all": "from the day of the site's first event to today",
@@ -185,13 +187,29 @@ def resolve(range_: DateRange, zone: ZoneInfo, now_ms: int, first_event_ms: Call
         return Period(range_.first_ms, range_.last_ms + 1)
     if isinstance(range_, Dates):
         return _whole(zone, range_)
-    if range_ in {"realtime", "24h"}:
-        return Period(now_ms - (REALTIME_MS if range_ == "realtime" else DAY_MS), now_ms + 1)
+    if range_ in ROLLING:
+        return Period(_since(zone, now_ms, *ROLLING[range_]), now_ms + 1)
     today = wall(zone, now_ms).date()
     if range_ == "all":
         first = first_event_ms()
         return _whole(zone, _days(min(wall(zone, first).date(), today) if first is not None else today, today))
     return _whole(zone, days(range_, today))
+
+
+def _since(zone: ZoneInfo, at_ms: int, unit_ms: int, count: int) -> int:
+    """The start of the first of so many buckets that end with that of an instant; what clocks show twice is one."""
+    seen: set[int] = set()
+    start = at_ms
+    while True:
+        offset = offset_ms(zone, at_ms)
+        bucket = (at_ms + offset) // unit_ms
+        if len(seen) == count and bucket not in seen:
+            return start
+        seen.add(bucket)
+        start = bucket * unit_ms - offset
+        if offset_ms(zone, start) != offset:  # clocks changed within it
+            start = _change(zone, start, at_ms)
+        at_ms = start - 1
 
 
 def days(range_: str, today: date) -> Dates:
@@ -282,10 +300,10 @@ def _buckets(zone: ZoneInfo, period: Period, unit: str) -> Iterator[datetime]:
             bucket = _next(bucket, unit)
 
 
-def iso(zone: ZoneInfo, at_ms: int) -> str:
-    """An instant as ISO 8601 text with the zone's offset, in seconds unless it has milliseconds."""
+def iso(zone: ZoneInfo, at_ms: int, *, exact: bool = False) -> str:
+    """An instant as ISO 8601 text with the zone's offset, in seconds unless it has milliseconds or is to be `exact`."""
     local = moment(at_ms).replace(tzinfo=UTC).astimezone(zone)
-    return local.isoformat(timespec="milliseconds" if at_ms % 1000 else "seconds")
+    return local.isoformat(timespec="milliseconds" if exact or at_ms % 1000 else "seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +313,7 @@ class Comparison:
     mode: str  # previous_period, year_over_year or custom
     date_range: Dates | Instants | None = None  # of mode custom
     match_day_of_week: bool = False  # begin on the same day of the week
+    to_now: bool = False  # of a period that still runs: end where it is now
 
 
 MODES = ("previous_period", "year_over_year", "custom")
@@ -311,10 +330,24 @@ def compared(range_: DateRange, period: Period, comparison: Comparison, zone: Zo
         start, last = (_year_before(wall(zone, at)) for at in (period.start_ms, period.end_ms - 1))
         start_ms = instant(zone, start)
         other = Period(start_ms, max(start_ms, instant(zone, last)) + 1)
+    elif isinstance(range_, str):  # it rolls: as many whole buckets
+        other = Period(_since(zone, period.start_ms - 1, *ROLLING[range_]), period.start_ms)
     else:
         # Both ends of such a range are included, so the one before ends just where this one starts.
         other = Period(period.start_ms - (period.end_ms - period.start_ms), period.start_ms)
     return _same_weekday(zone, period, other, comparison.mode) if comparison.match_day_of_week else other
+
+
+def until(zone: ZoneInfo, period: Period, other: Period, now_ms: int) -> Period:
+    """The part of another period that has as many days, and as much of the last by the clocks, as one had by now."""
+    first, other_first = (_first_wall(zone, each) for each in (period, other))
+    then = instant(zone, other_first + (wall(zone, now_ms) - first))
+    return Period(other.start_ms, max(other.start_ms, min(other.end_ms, then + 1)))
+
+
+def _first_wall(zone: ZoneInfo, period: Period) -> datetime:
+    """What clocks show at the start of a period, or should have shown: they may skip its midnight."""
+    return wall(zone, period.start_ms) if period.days is None else datetime.combine(period.days.first, time())
 
 
 def _year_before(local: datetime) -> datetime:

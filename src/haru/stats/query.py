@@ -385,17 +385,17 @@ class _Parser:
         if not isinstance(data, dict) or data.get("mode") not in periods.MODES:
             self.fault(path, f'Give {{"mode": ...}} with one of {", ".join(periods.MODES)}')
             return None
-        self.known_keys(path, data, ("mode", "date_range", "match_day_of_week"))
-        match = data.get("match_day_of_week", False)
-        if not isinstance(match, bool):
-            self.fault(f"{path}/match_day_of_week", "Give true or false")
-            match = False
+        self.known_keys(path, data, ("mode", "date_range", "match_day_of_week", "to_now"))
+        flags = {name: data.get(name, False) for name in ("match_day_of_week", "to_now")}
+        for name, value in flags.items():
+            if not isinstance(value, bool):
+                self.fault(f"{path}/{name}", "Give true or false")
         other = None
         if data["mode"] == "custom":
             other = self.date_range(data.get("date_range"), f"{path}/date_range", named=False)
         elif "date_range" in data:
             self.fault(f"{path}/date_range", "Only the mode custom takes a date range")
-        return Comparison(data["mode"], None if isinstance(other, str) else other, match)
+        return Comparison(data["mode"], None if isinstance(other, str) else other, **flags)
 
     def pagination(self, data: object) -> tuple[int, int]:
         if not isinstance(data, dict):

@@ -26,7 +26,7 @@ from haru.stats.filters import Leaf
 from haru.stats.folds import Folds
 from haru.stats.goals import Goal
 from haru.stats.metrics import METRICS, Payments
-from haru.stats.periods import Comparison, DateRange, Period
+from haru.stats.periods import Period
 from haru.stats.query import Include, Query, QueryError, check_goals
 from haru.stats.question import Question, needs_facts
 from haru.stats.waiting import Flight
@@ -51,15 +51,8 @@ class _Span:
     """The period of one answer, and how it came about."""
 
     period: Period
-    date_range: DateRange  # of the query
+    key: Hashable  # what the cache knows it by: one that moves with every millisecond is kept as any other
     unit: str  # what `time` stands for: that of the query's own period, for the one compared with too
-    comparison: Comparison | None = None  # which makes it the period compared with
-
-    @property
-    def key(self) -> Hashable:
-        """What the cache knows it by. One that moves with every millisecond is known by name, and kept as any other."""
-        known = self.date_range if periods.is_rolling(self.date_range) else self.period
-        return known, self.unit, self.comparison
 
 
 class Reports:
@@ -175,15 +168,20 @@ class Reports:
         zone = ZoneInfo(site.timezone)
         period = periods.resolve(query.date_range, zone, now_ms, lambda: self.first_event(site.id, now_ms))
         comparison = query.include.comparisons
-        span = _Span(period, query.date_range, periods.interval(query.date_range, period, zone))
+        name = query.date_range if periods.is_rolling(query.date_range) else period
+        span = _Span(period, name, periods.interval(query.date_range, period, zone))
         if comparison is None:
             return self._cached(site, query, span, now_ms, fresh)
         # Rows are paired before they are sorted, and buckets by their place: so all rows of both, and their labels.
-        include = Include(time_labels=_by_time(query))
-        whole = replace(query, include=include, order_by=(), limit=ALL_ROWS, offset=0)
-        other = periods.compared(query.date_range, period, comparison, zone)
+        whole = replace(query, include=Include(time_labels=_by_time(query)), order_by=(), limit=ALL_ROWS, offset=0)
         answer = self._cached(site, whole, span, now_ms, fresh)
-        other_span = replace(span, period=other, comparison=comparison)
+        other = periods.compared(query.date_range, period, comparison, zone)
+        running = comparison.to_now and now_ms in period
+        other_span = replace(
+            span,
+            period=periods.until(zone, period, other, now_ms) if running else other,
+            key=(name, None if periods.is_rolling(query.date_range) else other, comparison, running),
+        )
         return compared(query, answer, self._cached(site, whole, other_span, now_ms, fresh))
 
     def _cached(self, site: StatsSite, query: Query, span: _Span, now_ms: int, fresh: bool) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -54,11 +54,13 @@ def chart(reports: Reports, site: StatsSite, state: State, period: Period, now_m
     zone = ZoneInfo(site.timezone)
     choices = intervals(zone, state, period)
     unit = unit_of(zone, state, period)
+    # The line of the other period is shown whole.
+    comparison = replace(state.comparison, to_now=False) if state.comparison else None
     query = Query(
         (state.metric,),
         state.date_range,
         (f"time:{unit}",),
-        include=Include(time_labels=True, comparisons=state.comparison),
+        include=Include(time_labels=True, comparisons=comparison),
     )
     answer = reports.answer(site, query, now_ms)
     today = periods.wall(zone, now_ms).date()

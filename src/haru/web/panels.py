@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
 
+from haru.stats import periods
 from haru.stats import query as queries
 from haru.stats.answer import Answer
 from haru.stats.metrics import METRICS as STATS
@@ -13,7 +15,7 @@ from haru.stats.query import Include, Query
 from haru.stats.report import Reports, StatsSite
 from haru.web.state import METRICS, TABS, State
 from haru.web.templatetags.icons import country_name
-from haru.web.templatetags.numbers import NO_DATA, exact_value_of, value_of
+from haru.web.templatetags.numbers import NO_DATA, days, exact_value_of, value_of
 
 PANEL_ROWS = 9
 DETAIL_ROWS = 100
@@ -138,6 +140,7 @@ class Totals:
     """The top numbers."""
 
     totals: tuple[Total, ...]
+    against: str  # the part of the other period that one which still runs is compared with; "" for a whole one
     cost_ms: float
     computed_at_ms: int
 
@@ -177,7 +180,15 @@ def totals(reports: Reports, site: StatsSite, state: State, now_ms: int) -> Tota
         )
         for place, (name, now) in enumerate(zip(names, row.metrics, strict=True))
     )
-    return Totals(shown, cost(answer), answer.computed_at_ms)
+    return Totals(shown, _against(ZoneInfo(site.timezone), answer, now_ms), cost(answer), answer.computed_at_ms)
+
+
+def _against(zone: ZoneInfo, answer: Answer, now_ms: int) -> str:
+    start, end = answer.period
+    if answer.comparison is None or not start <= now_ms < end:
+        return ""
+    first, last = (periods.wall(zone, at) for at in (answer.comparison.period[0], answer.comparison.period[1] - 1))
+    return f"{days(first.date(), last.date(), today=periods.wall(zone, now_ms).date())} until {last:%H:%M}"
 
 
 def cost(answer: Answer) -> float:

@@ -81,10 +81,10 @@ class State:
 
     @property
     def comparison(self) -> Comparison | None:
-        """What the period is compared with; there is nothing before all time."""
+        """What the period is compared with, to the same moment while it runs; there is nothing before all time."""
         if self.compare == "none" or self.period == "all":
             return None
-        return Comparison(_MODES[self.compare])
+        return Comparison(_MODES[self.compare], to_now=True)
 
     def tab(self, panel: str) -> str:
         """The open tab of a panel."""

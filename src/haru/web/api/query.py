@@ -100,8 +100,9 @@ def _understood(domain: str, zone: ZoneInfo, asked: Query, answer: Answer) -> di
             "mode": asked.include.comparisons.mode,
             "date_range": ends(zone, answer.comparison.period),
         }
-        if asked.include.comparisons.match_day_of_week:
-            comparisons["match_day_of_week"] = True
+        for name in ("match_day_of_week", "to_now"):
+            if getattr(asked.include.comparisons, name):
+                comparisons[name] = True
         include["comparisons"] = comparisons
     return {
         "site_id": domain,
@@ -118,4 +119,6 @@ def _understood(domain: str, zone: ZoneInfo, asked: Query, answer: Answer) -> di
 def ends(zone: ZoneInfo, period: tuple[int, int]) -> list[str]:
     """Both ends, the last one included: read back, they mean the same period."""
     start, end = period
-    return [periods.iso(zone, start), periods.iso(zone, end - 1000 if end % 1000 == 0 else end - 1)]
+    # An end in whole seconds means all of its last second.
+    last = periods.iso(zone, end - 1, exact=True) if end % 1000 else periods.iso(zone, end - 1000)
+    return [periods.iso(zone, start), last]

@@ -164,6 +164,10 @@ SCHEMAS: dict[str, Schema] = {
                         {
                             "date_range": {**_RANGE, "description": "Of the mode custom."},
                             "match_day_of_week": {**_FLAG, "description": "Begin on the same day of the week."},
+                            "to_now": {
+                                **_FLAG,
+                                "description": "While the period still runs, compare it with the same part.",
+                            },
                         },
                     ),
                 },
