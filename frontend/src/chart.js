@@ -106,7 +106,9 @@ function number(cell) {
 }
 
 function datasets({ labels, series, unfinished, parts }, colours) {
-  const dot = { pointRadius: labels.length === 1 ? 3 : 0, pointHoverRadius: 4, pointHoverBorderWidth: 1.5, pointHoverBorderColor: colours.base };
+  // A value between two gaps is no line: it is seen as a dot.
+  const alone = ({ dataset: { data }, dataIndex: at }) => (data[at - 1] ?? data[at + 1] ?? null) === null;
+  const dot = { pointRadius: (point) => (alone(point) ? 3 : 0), pointHoverRadius: 4, pointHoverBorderWidth: 1.5, pointHoverBorderColor: colours.base };
   const line = { cubicInterpolationMode: "monotone", spanGaps: false, ...dot };
   const segment = { borderDash: ({ p1DataIndex }) => (p1DataIndex === unfinished ? [4, 4] : undefined) };
   const second = parts
