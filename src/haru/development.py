@@ -42,8 +42,8 @@ def refuse_known_password() -> None:
     user = User.objects.filter(email=EMAIL, is_active=True).first()
     if user is not None and user.check_password(PASSWORD):
         raise BadSetting(
-            f"This installation has the account {EMAIL} with the password that the README tells everyone: change its "
-            "password, remove the account, or serve with --dev on 127.0.0.1."
+            f"This installation has the account {EMAIL} with the password that the README tells everyone: run "
+            f"`haru user password {EMAIL}` or `haru user remove {EMAIL}`, or serve with --dev on 127.0.0.1."
         )
 
 

@@ -26,6 +26,7 @@ from haru.events.store import Folding, StoreHeld, StoreTooNew, StoreUnavailable
 from haru.events.stores import event_store
 from haru.live import CURRENT_MS, Live
 from haru.settings import BadSetting, Settings
+from haru.sites import signals
 from haru.stats.report import Reports
 from haru.web import console, plane
 from haru.web.pieces import in_threads
@@ -85,7 +86,13 @@ class Node:
         self._tasks: list[asyncio.Task[None]] = []
         self._control = control.Server(
             settings.data_dir,
-            {"status": self.status, "load": self.load, "delete_site": self._delete_site, "query": self._query},
+            {
+                "status": self.status,
+                "load": self.load,
+                "delete_site": self._delete_site,
+                "query": self._query,
+                "rights_changed": self._rights_changed,
+            },
             {"events": self._events},
         )
 
@@ -320,6 +327,11 @@ class Node:
 
     def _exported(self, site_id: int, span: tuple[int, int], format: str) -> Iterator[bytes]:
         return export.events(self.store, site_id, span, format, self.settings.data_dir)
+
+    async def _rights_changed(self, site_ids: list[int]) -> None:
+        """For the control socket: a command took somebody's right to see these sites."""
+        for site_id in site_ids:
+            signals.rights_changed.send(sender=Node, site_id=site_id)
 
     async def _delete_site(self, site_id: int) -> None:
         await asyncio.to_thread(self.delete_events, site_id)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from haru.cli import plane
+from haru.cli.group import Group
 
-app = typer.Typer(help="People who sign in.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from haru.accounts.models import User
+
+app = typer.Typer(help="People who sign in.", no_args_is_help=True, cls=Group)
+
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The address they sign in with.")]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")
+]
 
 
 @app.callback()
@@ -18,12 +29,7 @@ def _group() -> None:
 
 
 @app.command("add")
-def add(
-    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The address they sign in with.")],
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")
-    ] = False,
-) -> None:
+def add(email: Email, password_stdin: PasswordStdin = False) -> None:
     """Add a person who may sign in. Asks for the password and shows nothing of it.
 
     The address counts as confirmed, also where registration is closed. Passwords have at least 10 characters.
@@ -40,6 +46,119 @@ def add(
 
     user = registry.create_user(email, password)
     typer.echo(f"Added {user.email}.")
+
+
+@app.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False) -> None:
+    """Show everyone who may sign in, with their sites.
+
+    \b
+    Examples:
+      haru user list
+      haru user list --json | jq -r '.[].email'
+    """
+    plane.settings()
+    plane.database()
+    rows = _rows()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    elif not rows:
+        typer.echo("There is no account yet. `haru user add you@example.com` adds one.")
+    else:
+        lines = [("address", "confirmed", "registered", "API keys", "sites"), *map(_line, rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            typer.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+@app.command("password")
+def password(email: Email, password_stdin: PasswordStdin = False) -> None:
+    """Give a person a new password. Asks for it and shows nothing of it.
+
+    Everyone who is signed in as this person is signed out, and what was counted of wrong passwords is void. API keys
+    go on working.
+
+    \b
+    Examples:
+      haru user password mara@example.com
+      haru user password mara@example.com --password-stdin < password.txt
+    """
+    settings = plane.settings()
+    plane.database()
+    from haru.accounts import registry
+
+    user = registry.find_user(email)
+    registry.set_password(user.email, _from_input() if password_stdin else _asked())
+    plane.rights_changed(settings, _sites_of(user))
+    typer.echo(f"{user.email} has a new password, and is signed out everywhere.")
+
+
+@app.command("remove")
+def remove(
+    email: Email,
+    sites_to: Annotated[
+        str | None, typer.Option("--sites-to", metavar="EMAIL", help="Who owns their sites from now on.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a person with their API keys and their access to sites. There is no way back.
+
+    Sites that they own stay with their numbers: --sites-to says who owns them then. Without it a person who owns sites
+    is not removed.
+
+    \b
+    Examples:
+      haru user remove mara@example.com
+      haru user remove mara@example.com --sites-to ben@example.com --yes
+    """
+    settings = plane.settings()
+    plane.database()
+    from haru.accounts import registry
+    from haru.sites import people
+
+    user = registry.find_user(email)
+    heir = registry.find_user(sites_to) if sites_to is not None else None
+    people.check_removal(user, heir)
+    if not yes:
+        typer.confirm(f"Remove {user.email}?", abort=True)
+    lost = _sites_of(user)
+    handed_over = people.remove(user, heir)
+    plane.rights_changed(settings, lost)
+    typer.echo(f"Removed {user.email}.")
+    if heir is not None and handed_over:
+        typer.echo(f"{heir.email} owns {', '.join(handed_over)}.")
+
+
+def _rows() -> list[dict[str, Any]]:
+    from allauth.account.models import EmailAddress
+
+    from haru.accounts.models import User
+
+    confirmed = set(EmailAddress.objects.filter(verified=True).values_list("email", flat=True))
+    users: Iterable[Any] = User.objects.order_by("email").prefetch_related("memberships__site", "api_keys")
+    return [
+        {
+            "email": user.email,
+            "confirmed": user.email in confirmed,
+            "may_sign_in": user.is_active,
+            "created_at": user.created_at.isoformat(timespec="seconds"),
+            "api_keys": len(user.api_keys.all()),
+            "sites": [{"domain": member.site.domain, "role": member.role} for member in user.memberships.all()],
+        }
+        for user in users
+    ]
+
+
+def _line(row: dict[str, Any]) -> tuple[str, ...]:
+    sites = ", ".join(f"{site['domain']} ({site['role']})" for site in row["sites"])
+    confirmed = "yes" if row["confirmed"] else "no"
+    return row["email"], confirmed, row["created_at"][:10], str(row["api_keys"]), sites or "none"
+
+
+def _sites_of(user: User) -> list[int]:
+    from haru.sites.models import Membership
+
+    return list(Membership.objects.filter(user_id=user.pk).values_list("site_id", flat=True))
 
 
 def _from_input() -> str:

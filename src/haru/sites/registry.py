@@ -11,7 +11,6 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
 
 from haru.collect import exclusions
-from haru.sites import signals
 from haru.sites.domain import DomainError, normalise
 from haru.sites.models import Membership, Role, Site, new_token
 
@@ -136,8 +135,6 @@ def remove_person(site: Site, user_id: int) -> None:
     if membership.role == Role.OWNER:
         raise SiteError("The owner of a site cannot be removed: delete the site instead.")
     membership.delete()
-    site_id = site.pk
-    transaction.on_commit(lambda: signals.rights_changed.send(sender=Membership, site_id=site_id))
 
 
 def _check_timezone(name: str) -> None:

@@ -10,5 +10,6 @@ changed = Signal()
 #: A site was deleted. Carries `site_id`: int.
 deleted = Signal()
 
-#: Someone may no longer see a site: a person was removed or a shared link revoked. Carries `site_id`: int.
+#: Someone may no longer see a site, or must sign in again: a person was removed or has another password, a shared link
+#: was revoked. Carries `site_id`: int.
 rights_changed = Signal()
