@@ -23,7 +23,7 @@ from haru.events.histogram import Histogram
 from haru.events.loader import MOST_EVENTS, Load, Loader
 from haru.events.spool import Spools
 from haru.events.store import Folding, StoreHeld, StoreTooNew, StoreUnavailable
-from haru.events.stores import event_store
+from haru.events.stores import event_store, installation
 from haru.live import CURRENT_MS, Live
 from haru.settings import BadSetting, Settings
 from haru.sites import signals
@@ -326,7 +326,7 @@ class Node:
         return in_threads(self._exported(site_id, (since, until), format))
 
     def _exported(self, site_id: int, span: tuple[int, int], format: str) -> Iterator[bytes]:
-        return export.events(self.store, site_id, span, format, self.settings.data_dir)
+        return export.events(self.store, installation(self.settings), site_id, span, format, self.settings.data_dir)
 
     async def _rights_changed(self, site_ids: list[int]) -> None:
         """For the control socket: a command took somebody's right to see these sites."""

@@ -32,6 +32,7 @@ from tests.rounds import examples
 from tests.stats.made import ENGINES, filled, journey, stored
 
 ALL = (0, 2**45)
+HERE, ELSEWHERE = "0" * 16, "e" * 16  # installations
 DOCS = Path(__file__).parent.parent.parent / "docs"
 _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 
@@ -48,7 +49,7 @@ class Installation:
 
     def take_in(self, path: Path, site_id: int = 2, load: bool = True) -> fileimport.Summary:
         with export.work_folder(self.folder) as work:
-            summary = import_events(path, site_id, self.spool, work)
+            summary = import_events(path, HERE, site_id, self.spool, work)
         if load:
             self.load()
         return summary
@@ -66,9 +67,11 @@ def rows_of(store: Store, site_id: int) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for some in store.scan(site_id, *ALL) for row in some]
 
 
-def exported(store: Store, path: Path, site_id: int = 1, span: tuple[int, int] = ALL) -> Path:
+def exported(
+    store: Store, path: Path, site_id: int = 1, span: tuple[int, int] = ALL, installation: str = ELSEWHERE
+) -> Path:
     with path.open("wb") as file:
-        for piece in export.events(store, site_id, span, path.suffix.removeprefix("."), path.parent):
+        for piece in export.events(store, installation, site_id, span, path.suffix.removeprefix("."), path.parent):
             file.write(piece)
     return path
 
@@ -120,7 +123,7 @@ def test_a_site_comes_back_to_the_same_numbers_with_ids_of_its_own(
     found = home.rows(2)
     assert [row["id"] for row in found] == [2, 3, 4, 102, 103, 202]
     assert [row["visit_id"] for row in found] == [2, 2, 2, 102, 102, 202]
-    free = {"id": 0, "visit_id": 0, "site_id": 0}
+    free = {"id": 0, "visit_id": 0, "site_id": 0, "visitor_id": 0}
     assert [row | free for row in found] == [row | free for row in rows_of(source, 1)]
     assert numbers(home.store, 2) == numbers(source, 1)
     assert home.store.progress().last_id == 202
@@ -139,7 +142,7 @@ def test_each_store_gives_and_takes_the_same_events(tmp_path: Path, fresh_store,
     again = Installation(tmp_path / "again")
     again.take_in(exported(home.store, tmp_path / f"again.{format}", 2), 7)
     assert numbers(again.store, 7) == numbers(source, 1)
-    free = {"id": 0, "visit_id": 0, "site_id": 0}
+    free = {"id": 0, "visit_id": 0, "site_id": 0, "visitor_id": 0}
     assert [row | free for row in rows_of(again.store, 7)] == [row | free for row in rows_of(source, 1)]
 
 
@@ -229,7 +232,7 @@ def test_an_import_that_was_cut_short_goes_on_where_it_was(
             raise Killed
 
     with pytest.raises(Killed), export.work_folder(home.folder) as work:
-        import_events(path, 2, home.spool, work, die)
+        import_events(path, HERE, 2, home.spool, work, die)
     if cut % 2:
         home.load()
     summary = home.take_in(path)
@@ -270,8 +273,8 @@ def test_an_answer_of_the_store_that_was_lost_doubles_nothing(home: Installation
 def test_the_next_event_of_an_imported_visit_joins_it(home: Installation, tmp_path: Path) -> None:
     home.spool.append([event(NOON, visitor=1, site_id=3)])
     home.load()
-    source = filled(journey(100, NOON - 10 * MINUTE, (0, "/"), (9, "/a")))
-    home.take_in(exported(source, tmp_path / "events.ndjson"))
+    source = filled(journey(100, NOON - 10 * MINUTE, (0, "/"), (9, "/a"), site_id=2))
+    home.take_in(exported(source, tmp_path / "events.ndjson", 2, installation=HERE))
     home.spool.append([event(NOON + 20 * MINUTE, visitor=100, site_id=2, path="/b")])
     home.load(NOON + 20 * MINUTE)
     assert {row["visit_id"] for row in home.rows(2)} == {2}
@@ -287,16 +290,73 @@ def test_a_visit_that_is_known_already_grows_by_what_is_imported(
 ) -> None:
     monkeypatch.setattr(fileimport, "BATCH_ROWS", 1)
     monkeypatch.setattr("haru.events.loader.MOST_EVENTS", 1)
-    source = filled(journey(100, NOON - 50 * MINUTE, (0, "/"), (29, "/a"), (50, "/b")))
+    source = filled(journey(100, NOON - 50 * MINUTE, (0, "/"), (29, "/a"), (50, "/b"), site_id=2))
     home.loader.start(NOON)
-    home.take_in(exported(source, tmp_path / "events.ndjson"))
+    home.take_in(exported(source, tmp_path / "events.ndjson", 2, installation=HERE))
     home.spool.append([event(NOON - 79 * MINUTE, visitor=100, site_id=2), event(NOON + 30 * MINUTE, 100, site_id=2)])
     home.load()
     assert {row["visit_id"] for row in home.rows(2)} == {1}
 
 
+def visitors(home: Installation, site_id: int) -> list[int]:
+    return [row["visitor_id"] for row in home.rows(site_id)]
+
+
+@pytest.mark.parametrize("format", export.FORMATS)
+def test_ids_are_of_a_site_and_of_no_other(home: Installation, tmp_path: Path, format: str) -> None:
+    ids = [100, 100, 100, 200, 200, -5]
+    source = filled([event | {"site_id": 2} for event in some_events()[:-1]])
+    home.take_in(exported(source, tmp_path / f"own.{format}", 2, installation=HERE), 2)
+    assert visitors(home, 2) == ids
+    # Another site of the installation, the same one elsewhere, and a site of a file that does not say of which it is.
+    home.take_in(tmp_path / f"own.{format}", 3)
+    home.take_in(exported(source, tmp_path / f"other.{format}", 2, installation=ELSEWHERE), 4)
+    (without := tmp_path / f"before.{format}").write_bytes(_without_site(tmp_path / f"own.{format}"))
+    home.take_in(without, 5)
+    sets = {site_id: set(visitors(home, site_id)) for site_id in (2, 3, 4, 5)}
+    assert len(set[int]().union(*sets.values())) == 4 * 3
+    for site_id in (3, 4, 5):
+        assert [ids.index(id) for id in ids] == [visitors(home, site_id).index(id) for id in visitors(home, site_id)]
+        assert all(-(2**63) <= id < 2**63 for id in sets[site_id])
+
+
+def _without_site(path: Path) -> bytes:
+    """The same file as it was before files said of which site they are."""
+    if path.suffix == ".ndjson":
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        return b"".join(json.dumps({k: v for k, v in r.items() if k != "site"}).encode() + b"\n" for r in records)
+    plain = path.with_name("plain.parquet")
+    duckdb.execute(f"COPY (SELECT * EXCLUDE (site) FROM '{path}') TO '{plain}' (FORMAT parquet)")
+    return plain.read_bytes()
+
+
+def test_the_same_file_gives_the_same_ids_each_time(home: Installation, tmp_path: Path) -> None:
+    path = exported(filled(some_events()), tmp_path / "events.ndjson")
+    home.take_in(path)
+    again = Installation(tmp_path / "again")
+    again.take_in(path)
+    assert visitors(home, 2) == visitors(again, 2)
+    # A part of it first, and all of it later: who is in both is one.
+    whole = exported(filled([*some_events(), *journey(500, NOON + MINUTE, (0, "/"), visitor_id=-5)]), path)
+    home.take_in(whole)
+    assert visitors(home, 2)[-1] == visitors(home, 2)[5]
+
+
+@pytest.mark.parametrize("format", export.FORMATS)
+def test_a_copy_beside_its_site_takes_nobody_from_it(home: Installation, tmp_path: Path, format: str) -> None:
+    """Ten minutes after a site was copied its visits are folded."""
+    events = [event for n in range(5) for event in journey(100 * n + 100, NOON + n, (0, "/"), (1, "/a"), site_id=1)]
+    home.take_in(exported(filled(events), tmp_path / f"first.{format}", installation=HERE), 1)
+    before = numbers(home.store, 1)
+    home.take_in(exported(home.store, tmp_path / f"copy.{format}", 1, installation=HERE), 2)
+    assert isinstance(home.store, DuckStore)
+    assert home.store.fold() == 0
+    assert numbers(home.store, 1) == numbers(home.store, 2) == before
+    assert before[""][0][1]["visitors"] == 5  # type: ignore[index]
+
+
 def good() -> dict[str, Any]:
-    (line,) = list(export.ndjson([[tuple(stored(1, NOON, 1)[name] for name, _ in COLUMNS)]]))
+    (line,) = list(export.ndjson([[tuple(stored(1, NOON, 1)[name] for name, _ in COLUMNS)]], f"{HERE}/2"))
     return dict(json.loads(line))
 
 
@@ -320,6 +380,8 @@ def good() -> dict[str, Any]:
         (lambda r: r | {"props": {"a": 1}}, "Line 2: props"),
         (lambda r: r | {"scroll_depth": 101}, "Line 2: scroll_depth: expected int <= 100"),
         (lambda r: r | {"revenue_amount": "much"}, "Line 2: revenue_amount: expected str matching"),
+        (lambda r: r | {"site": "example.com"}, "Line 2: site: expected str matching"),
+        (lambda r: r | {"site": 1}, "Line 2: site: expected str, got int"),
         (lambda r: r | {"site_id": 1}, "Line 2: object contains unknown field site_id"),
         (lambda r: {k: v for k, v in r.items() if k != "os"}, "Line 2: object missing required field os"),
     ],
@@ -386,7 +448,7 @@ def test_a_file_of_many_events_needs_little_memory_and_leaves_nothing(tmp_path: 
             yield [(number * 100 + place + 1, *row[1:]) for place in range(100)]
 
     path = tmp_path / "events.parquet"
-    path.write_bytes(b"".join(export.parquet(rows(), tmp_path)))
+    path.write_bytes(b"".join(export.parquet(rows(), f"{HERE}/2", tmp_path)))
     found = duckdb.execute("SELECT count(*), list(id) FROM read_parquet($1)", [str(path)]).fetchall()
     assert found == [(1000, list(range(1, 1001)))]
     assert [entry.name for entry in tmp_path.iterdir()] == ["events.parquet"]

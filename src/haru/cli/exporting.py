@@ -91,6 +91,7 @@ def _events(settings: Settings, site_id: int, span: tuple[int, int], format: str
     """From the server when one runs, else from the store itself, with what waits in the spool."""
     from haru.control import Client, NotRunning
     from haru.events import export
+    from haru.events.stores import installation
 
     since, until = span
     client = Client(settings.data_dir, timeout=plane.LOAD_SECONDS)
@@ -99,4 +100,4 @@ def _events(settings: Settings, site_id: int, span: tuple[int, int], format: str
         yield from client.pieces("events", site_id=site_id, since=since, until=until, format=format)
     except NotRunning:
         with plane.stored(settings) as store:
-            yield from export.events(store, site_id, span, format, settings.data_dir)
+            yield from export.events(store, installation(settings), site_id, span, format, settings.data_dir)

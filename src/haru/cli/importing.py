@@ -92,6 +92,7 @@ def events(
     settings = plane.settings()
     plane.database()
     from haru.events import export, fileimport
+    from haru.events.stores import installation
     from haru.sites import registry
 
     site_id = registry.find_site(site).pk
@@ -111,7 +112,7 @@ def events(
                 imported = summary.imported
                 bar.count(summary.imported + summary.known, summary.rows)
 
-            summary = fileimport.import_events(path, site_id, spool, work, progress)
+            summary = fileimport.import_events(path, installation(settings), site_id, spool, work, progress)
     rows = {"events": summary.rows, "imported": summary.imported, "already imported": summary.known}
     if as_json:
         ends = {"first": summary.first_at, "last": summary.last_at}

@@ -20,8 +20,9 @@ from haru.events.store import Row, Store
 
 FORMATS = {"ndjson": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
 
-# The columns of a file: those of the store, but for the number that a site has in this installation.
-EXPORTED: tuple[tuple[str, str], ...] = tuple(column for column in COLUMNS if column[0] != "site_id")
+# The columns of a file: those of the store, but that the site's number stands with the installation that gave it.
+SITE = "site"
+EXPORTED: tuple[tuple[str, str], ...] = (*(column for column in COLUMNS if column[0] != "site_id"), (SITE, "VARCHAR"))
 
 FOLDER = "export-"  # how the names of work folders begin
 _ABANDONED_SECONDS = 24 * 60 * 60  # a work folder this old was left behind by a kill
@@ -47,17 +48,25 @@ def bounds(since: str, until: str, zone: tzinfo) -> tuple[int, int]:
     return start, end
 
 
-def events(store: Store, site_id: int, span: tuple[int, int], format: str, folder: Path) -> Iterator[bytes]:
+def site_name(installation: str, site_id: int) -> str:
+    """What a file calls the site that its visitors' ids are of."""
+    return f"{installation}/{site_id}"
+
+
+def events(
+    store: Store, installation: str, site_id: int, span: tuple[int, int], format: str, folder: Path
+) -> Iterator[bytes]:
     """A site's events that happened in [span), by id, as the bytes of a file. Raises `StoreUnavailable`.
 
-    `format` is one of `FORMATS`; `folder` is where a Parquet file is made up before its first byte is known.
+    `installation` is as `haru.events.stores.installation` has it, `format` one of `FORMATS`; `folder` is where a
+    Parquet file is made up before its first byte is known.
     """
-    rows = store.scan(site_id, *span)
-    return ndjson(rows) if format == "ndjson" else parquet(rows, folder)
+    rows, site = store.scan(site_id, *span), site_name(installation, site_id)
+    return ndjson(rows, site) if format == "ndjson" else parquet(rows, site, folder)
 
 
-def ndjson(rows: Iterable[list[Row]]) -> Iterator[bytes]:
-    """One JSON object a line."""
+def ndjson(rows: Iterable[list[Row]], site: str) -> Iterator[bytes]:
+    """One JSON object a line, each of this site."""
     names = [name for name, _ in COLUMNS]
     encode = msgspec.json.Encoder().encode
     for some in rows:
@@ -65,6 +74,7 @@ def ndjson(rows: Iterable[list[Row]]) -> Iterator[bytes]:
         for row in some:
             record = dict(zip(names, row, strict=True))
             del record["site_id"]
+            record[SITE] = site
             record["occurred_at"] = _EPOCH + timedelta(milliseconds=record["occurred_at"])
             # 64 bits do not fit the numbers of every JSON reader.
             record["visitor_id"] = str(record["visitor_id"])
@@ -73,16 +83,17 @@ def ndjson(rows: Iterable[list[Row]]) -> Iterator[bytes]:
         yield b"".join(lines)
 
 
-def parquet(rows: Iterable[list[Row]], folder: Path) -> Iterator[bytes]:
-    """One Parquet file, compressed with zstd. Rows go through a DuckDB file of their own, on disk and not in memory."""
+def parquet(rows: Iterable[list[Row]], site: str, folder: Path) -> Iterator[bytes]:
+    """One Parquet file of this site, with zstd. Rows go through a DuckDB file of their own, on disk, not in memory."""
     with work_folder(folder) as work:
         with contextlib.closing(duckdb.connect(str(work / "rows.duckdb"), config=_frugal())) as database:
             columns = ", ".join(f"{name} {kind}" for name, kind in EXPORTED)
             database.execute(f"CREATE TABLE event ({columns})")
-            selected = ", ".join(f"make_timestamp_ms({n})" if kind == "TIMESTAMP" else n for n, kind in EXPORTED)
+            own = EXPORTED[:-1]
+            selected = ", ".join(f"make_timestamp_ms({n})" if kind == "TIMESTAMP" else n for n, kind in own)
             for some in rows:
                 database.register("batch", _arrays(some))
-                database.execute(f"INSERT INTO event SELECT {selected} FROM batch")
+                database.execute(f"INSERT INTO event SELECT {selected}, $1 FROM batch", [site])
                 database.unregister("batch")
             target = str(work / "events.parquet").replace("'", "''")
             database.execute(f"COPY event TO '{target}' (FORMAT parquet, COMPRESSION zstd)")

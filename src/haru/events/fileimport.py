@@ -3,6 +3,9 @@
 The file is read twice. First every line is checked, so that a file with a fault imports nothing. Then its rows are
 committed to the spool in batches, each with a mark (how many rows so far, and their digest): where a later run meets a
 mark, everything before it is known to be imported. The digest is of what the rows say, whichever format they come in.
+
+A visitor's id is of a site: only a file of the very site that takes it in keeps its ids. Those of any other become
+others, the same ones each time.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import msgspec
 from msgspec import Meta
 
 from haru.events.event import COLUMNS
-from haru.events.export import EXPORTED
+from haru.events.export import EXPORTED, SITE, site_name
 from haru.events.spool import Body, Imported, Spool
 from haru.events.store import Row
 
@@ -76,14 +79,15 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     engaged_ms: Count
     scroll_depth: Annotated[int, Meta(ge=-1, le=100)]
     interactive: bool
+    site: Annotated[str, Meta(pattern=r"^([0-9a-f]{16}/[0-9]{1,19})?$")] = ""  # files of before say nothing of it
 
 
-_NAMES = [name for name, _ in EXPORTED]
-_TEXTS = [name for name, kind in EXPORTED if kind == "VARCHAR" and name != "props"]
+_TEXTS = [name for name, kind in EXPORTED if kind == "VARCHAR" and name not in {"props", SITE}]
 _decode = msgspec.json.Decoder(Record).decode
 _props = msgspec.json.Encoder(order="sorted").encode
 _canonical = msgspec.msgpack.Encoder().encode
-_AT = [name for name, _ in COLUMNS].index("occurred_at")
+_COLUMNS = [name for name, _ in COLUMNS]
+_AT, _VISITOR = _COLUMNS.index("occurred_at"), _COLUMNS.index("visitor_id")
 
 
 @dataclass(slots=True)
@@ -98,11 +102,17 @@ class Summary:
 
 
 def import_events(
-    path: Path, site_id: int, spool: Spool, work: Path, progress: Callable[[Summary], None] | None = None
+    path: Path,
+    installation: str,
+    site_id: int,
+    spool: Spool,
+    work: Path,
+    progress: Callable[[Summary], None] | None = None,
 ) -> Summary:
-    """Import a file, NDJSON or Parquet, into a site.
+    """Import a file, NDJSON or Parquet, into a site of this installation.
 
-    Safe to run again, also after a run that was cut short. `work` is an empty folder for what must be on disk
+    Safe to run again, also after a run that was cut short. `installation` is as `haru.events.stores.installation` has
+    it, and `work` is an empty folder for what must be on disk
     meanwhile; `progress` hears of every batch. Raises `FileUnreadable` for a file with a fault, from which nothing is
     imported, and `SpoolUnavailable` when the disk refuses.
     """
@@ -114,6 +124,7 @@ def import_events(
         summary.known = surveyed.rows
         return summary
     digest, done, pending = _digest(site_id), 0, list[Row]()
+    own = site_name(installation, site_id)
 
     def commit() -> None:
         part = Imported(surveyed.name, surveyed.first_id, surveyed.span, done - len(pending), list(pending))
@@ -125,10 +136,10 @@ def import_events(
         if progress is not None:
             progress(summary)
 
-    for row in file.rows():
+    for row, site in file.rows():
         digest.update(_canonical(row))
         done += 1
-        pending.append(row)
+        pending.append(row if site == own else _with_visitor_of(own, row, site))
         if done in marks and digest.digest() in marks[done]:
             summary.known += len(pending)
             pending.clear()
@@ -137,6 +148,15 @@ def import_events(
     if pending:
         commit()
     return summary
+
+
+def _with_visitor_of(own: str, row: Row, site: str) -> Row:
+    """The row of another site's visitor with the id that this visitor has in our own.
+
+    An id may occur in both, as those of a copied site do, and would be two people in one.
+    """
+    hashed = hashlib.blake2b(b"%s|%d" % (site.encode(), row[_VISITOR]), key=own.encode(), digest_size=8)
+    return (*row[:_VISITOR], int.from_bytes(hashed.digest(), "big", signed=True), *row[_VISITOR + 1 :])
 
 
 @dataclass(slots=True)
@@ -161,7 +181,7 @@ def _survey(file: _File) -> _Surveyed:
     """Check every row, and find out what the file holds."""
     digest, rows, least, last = _digest(file.site_id), 0, 0, 0
     first_at = last_at = 0
-    for row in file.rows():
+    for row, _ in file.rows():
         id, at, visit = row[0], row[_AT], row[4]
         rows += 1
         if id <= last:
@@ -189,13 +209,13 @@ class _File:
         """The row with this number, as people find it."""
         return f"{'Row' if self._parquet else 'Line'} {number:,}"
 
-    def rows(self) -> Iterator[Row]:
-        """Every row. Raises `FileUnreadable`."""
+    def rows(self) -> Iterator[tuple[Row, str]]:
+        """Every row, and the site that its visitor's id is of. Raises `FileUnreadable`."""
         for number, record in self._records():
             fault = _fault(record)
             if fault:
                 raise FileUnreadable(f"{self.place(number)}: {fault}. Nothing was imported.")
-            yield _row(self.site_id, record)
+            yield _row(self.site_id, record), record.site
 
     def _records(self) -> Iterator[tuple[int, Record]]:
         source = self._values() if self._parquet else self._lines()
@@ -233,12 +253,14 @@ class _File:
         with contextlib.closing(duckdb.connect(":memory:", config=config)) as database:
             try:
                 found = database.execute("DESCRIBE SELECT * FROM read_parquet($1)", [str(link)]).fetchall()
-                _check_columns({name: kind for name, kind, *_ in found})
-                selected = ", ".join(f"epoch_ms({n})" if kind == "TIMESTAMP" else n for n, kind in EXPORTED)
+                kinds = {name: kind for name, kind, *_ in found}
+                _check_columns(kinds)
+                there = [(name, kind) for name, kind in EXPORTED if name in kinds]
+                selected = ", ".join(f"epoch_ms({n})" if kind == "TIMESTAMP" else n for n, kind in there)
                 database.execute(f"SELECT {selected} FROM read_parquet($1) ORDER BY id", [str(link)])
                 while some := database.fetchmany(BATCH_ROWS):
                     for values in some:
-                        yield _record(dict(zip(_NAMES, values, strict=True)))
+                        yield _record({name: value for (name, _), value in zip(there, values, strict=True)})
             except duckdb.Error as error:
                 raise FileUnreadable(
                     f"The Parquet file cannot be read ({str(error).splitlines()[0]}). Nothing was imported."
@@ -248,6 +270,8 @@ class _File:
 def _check_columns(found: Mapping[str, str]) -> None:
     for name, kind in EXPORTED:
         if name not in found:
+            if name == SITE:  # files of before have none
+                continue
             raise FileUnreadable(f"The column {name} is missing: see docs/export.md. Nothing was imported.")
         if found[name].partition("_")[0] != kind:
             raise FileUnreadable(f"The column {name} is {found[name]} and not {kind}. Nothing was imported.")
@@ -264,12 +288,12 @@ def _record(values: dict[str, Any]) -> Record:
 
 
 def _row(site_id: int, record: Record) -> Row:
-    values = {name: getattr(record, name) for name in _NAMES}
+    values = msgspec.structs.asdict(record)
     values["site_id"] = site_id
     values["occurred_at"] = (record.occurred_at - _EPOCH) // timedelta(milliseconds=1)
     values["visitor_id"] = int(record.visitor_id)
     values["props"] = _props(record.props).decode() if record.props else "{}"
-    return tuple(values[name] for name, _ in COLUMNS)
+    return tuple(values[name] for name in _COLUMNS)
 
 
 def _fault(record: Record) -> str:

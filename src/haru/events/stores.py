@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from haru.events.spool import spool_name
 from haru.events.store import Store
 from haru.settings import EVENT_STORES, BadSetting, Settings, kept_secret
 
-NODE_FILE = "node.id"  # what this installation calls itself before stores that several may reach
+NODE_FILE = "node.id"  # the random text that tells this installation from every other
 
 
 def event_store(settings: Settings) -> Store:
@@ -47,6 +48,14 @@ def _clickhouse(url: str, settings: Settings) -> Store:
     memory = int(settings.events_memory[:-2]) * {"MB": 1_000_000, "GB": 1_000_000_000}[settings.events_memory[-2:]]
     holder = kept_secret(settings.data_dir / NODE_FILE)
     return ClickHouseStore(address, memory, settings.events_threads, holder, socket.gethostname())
+
+
+def installation(settings: Settings) -> str:
+    """What this installation is called in the files of events that it writes: the same for as long as its data folder
+    lives, wherever its stores are. It says nothing of the text it is made from. Raises `BadSetting`.
+    """
+    text = kept_secret(settings.data_dir / NODE_FILE)
+    return hashlib.blake2b(text.encode(), digest_size=8, person=b"installation").hexdigest()
 
 
 def spool_path(settings: Settings, worker: int = 0) -> Path:
