@@ -94,7 +94,7 @@ class Report:
 def move(source: Store, target: Store, ledgers: Iterable[int], said: Callable[[str], None]) -> Report:
     """Copy everything and compare. Both stores are held; neither is closed.
 
-    `ledgers` are the sites whose refusals move; those of events and of the installation are added. `said` hears in
+    `ledgers` are further sites whose refusals move; those that the source has are added. `said` hears in
     words how far it is. Raises `MoveRefused`, `StoreHeld` and `StoreUnavailable`.
     """
     source.hold()
@@ -110,7 +110,7 @@ def move(source: Store, target: Store, ledgers: Iterable[int], said: Callable[[s
         said(f"going on after {done:,}")
     elif _count(target) or before.last_id:
         raise MoveRefused("The target holds events already: name an empty store, so that nothing is mixed.")
-    sites = sorted({0, *ledgers, *_sites(source)})
+    sites = sorted({0, *ledgers, *source.sites()})
     tallies = [tally for site_id in sites for tally in source.tallies(site_id, 0, _LATEST_MS)]
     marks = {FROM_ID: origin.last_id, FROM_ROWS: rows}
     sums: Sums = {}
@@ -188,10 +188,6 @@ def _months(store: Store) -> list[tuple[int, int]]:
         at = (at + timedelta(days=32)).replace(day=1)
         months.append((start, _ms(at)))
     return months
-
-
-def _sites(store: Store) -> list[int]:
-    return [site_id for (site_id,) in store.fetch(select(EVENT.c.site_id).distinct())]
 
 
 def _count(store: Store) -> int:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
 import structlog
 
 import haru
@@ -81,6 +82,7 @@ class Node:
         self._development = development
         self.pages_closed = "" if checked or development else NOT_CHECKED  # why no page is answered
         self.store_fault = NOT_OPENED
+        self._sites_looked_at = False  # whether the accounts were asked for every site that the store has
         self.load_seconds = Histogram(LOAD_BOUNDS)
         self.loaded_events = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -92,6 +94,7 @@ class Node:
                 "delete_site": self._delete_site,
                 "query": self._query,
                 "rights_changed": self._rights_changed,
+                "lost_sites": self._lost_sites,
             },
             {"events": self._events},
         )
@@ -264,6 +267,8 @@ class Node:
                     await asyncio.to_thread(self._check_password)
                 if day != (day := now_ms() // DAY_MS):
                     await asyncio.to_thread(forget_old_sessions)
+                if not self._sites_looked_at and not self.store_fault:
+                    await asyncio.to_thread(self._look_at_sites)
                 if not self.accounts_up:
                     log.info("accounts_recovered")
                     self._sites_changed()
@@ -273,11 +278,48 @@ class Node:
                     log.error("accounts_unavailable", error=str(error), outcome="pages answer 503, collecting goes on")
                     self.restarts["accounts"] += 1
                 self.accounts_up = False
+                self._sites_looked_at = False
                 if not self._development:
                     self.pages_closed = NOT_CHECKED  # another database may come back in its place
             with contextlib.suppress(OSError):  # a full disk: the spool tells of it
                 set_sure(self.settings.data_dir, self.accounts_up)
             await asyncio.sleep(ACCOUNTS_SECONDS)
+
+    def _look_at_sites(self) -> None:
+        """Say which sites of the store the accounts do not know, and finish what was deleted.
+
+        What waits in the spools is loaded first, so that its sites are the store's. Raises `django.db.Error`.
+        """
+        from haru.sites.lost import sorted_out
+
+        def stored() -> set[int]:
+            self.load_waiting()
+            return self.store.sites()
+
+        try:
+            lost, deleted = sorted_out(self.loading.submit(stored).result())
+            for site_id in deleted:
+                self.delete_events(site_id)
+        except StoreUnavailable:
+            return  # the loader tells of it; the next look is in some seconds
+        if lost:
+            remedy = "`haru site adopt` lists them and gives them back"
+            log.error("sites_lost", sites=sorted(lost), outcome="nobody sees their numbers", remedy=remedy)
+        self._sites_looked_at = True
+
+    async def _lost_sites(self) -> list[Any]:
+        """For the control socket: the sites of the store that the accounts do not know."""
+        from django.db import close_old_connections
+
+        from haru.sites.lost import lost_sites
+
+        def found() -> list[Any]:
+            try:
+                return [msgspec.to_builtins(site) for site in lost_sites(self.store)]
+            finally:
+                close_old_connections()
+
+        return await asyncio.to_thread(found)
 
     def _check_password(self) -> None:
         """Open the pages, or say why not. Raises `django.db.Error`."""

@@ -183,7 +183,19 @@ def test_deleting_a_site_removes_its_events_and_leaves_the_neighbours(spool: Spo
     drain(loader)
     spool.append([event(site_id=1), event(site_id=2)])  # still waiting
     loader.delete_site(1, NOON)
-    assert stored(store) == [(2, 2), (4, 2)]
+    assert stored(store) == [(2, 2), (3, 2)]
+
+
+def test_what_comes_late_of_a_deleted_site_is_let_go(spool: Spool, store: DuckStore) -> None:
+    loader = loader_of(spool, store)
+    spool.append([event(), event(site_id=2)])
+    drain(loader)
+    loader.delete_site(1, NOON)
+    spool.write([event(), event(site_id=2)], ["", ""], [Tally(1, 0, "bot", "", 3), Tally(2, 0, "bot", "", 3)])
+    drain(loader)
+    assert store.sites() == {2}
+    assert [len(rows) for rows in store.scan(2, 0, NOON * 2)] == [2]
+    assert spool.depth() == 0
 
 
 def test_a_key_counts_once_over_all_spools_and_the_other_is_in_the_ledger(tmp_path: Path, store: DuckStore) -> None:

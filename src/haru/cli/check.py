@@ -137,6 +137,19 @@ def _store(settings: Settings) -> str:
             store.close()
 
 
+def _sites(settings: Settings) -> str:
+    plane.database()
+    from haru.sites.models import Site
+
+    lost = plane.lost_sites(settings)
+    if lost:
+        raise Problem(
+            f"the event store has {len(lost)} that the accounts do not know, and nobody sees their numbers: "
+            "`haru site adopt` lists them and gives them back."
+        )
+    return f"{Site.objects.count()}, and the event store has no other."
+
+
 def _built(_: Settings) -> str:
     import haru
 
@@ -154,5 +167,6 @@ CHECKS: dict[str, Check] = {
     "accounts": _accounts,
     "spool": _spool,
     "event store": _store,
+    "sites": _sites,
     "front end": _built,
 }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from haru.events.spool import Spool
     from haru.events.store import Store
     from haru.settings import Settings
+    from haru.sites.lost import Lost
 
 LOAD_SECONDS = 3600.0  # a server may be busy with millions of events
 STEP_EVENTS = 50_000  # what may wait in the spool while a command writes
@@ -146,3 +147,22 @@ def stored(settings: Settings) -> Iterator[Store]:
         yield loading.store
     finally:
         loading.close()
+
+
+def lost_sites(settings: Settings) -> list[Lost]:
+    """The sites of the store that the accounts do not know, see `haru.sites.lost`; `database` must come before.
+
+    From the server when one runs, else from the store itself, with what waits in the spool. Raises `StoreUnavailable`.
+    """
+    import msgspec
+
+    from haru.control import Client, NotRunning
+    from haru.sites.lost import Lost, lost_sites
+
+    client = Client(settings.data_dir, timeout=LOAD_SECONDS)
+    try:
+        client.call("load")
+        return msgspec.convert(client.call("lost_sites"), list[Lost])
+    except NotRunning:
+        with stored(settings) as store:
+            return lost_sites(store)

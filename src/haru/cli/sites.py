@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from haru.cli.failure import Failure
 
 if TYPE_CHECKING:
     from haru.accounts.models import User
+    from haru.sites.lost import Lost
     from haru.sites.models import Site
 
 app = typer.Typer(help="Sites whose visits are counted.", no_args_is_help=True)
@@ -48,6 +50,66 @@ def add(
     typer.echo(f"Added {site.name} ({site.timezone}). Its token is {site.token}")
     typer.echo("Put this into the <head> of its pages:")
     typer.echo(f'  <script defer src="{settings.base_url}/js/haru.js" data-token="{site.token}"></script>')
+
+
+@app.command("adopt")
+def adopt(
+    number: Annotated[
+        int | None, typer.Argument(metavar="NUMBER", help="The lost site's number; without one they are listed.")
+    ] = None,
+    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="The site's domain, such as example.com.")] = "",
+    timezone: Annotated[
+        str, typer.Option("--timezone", metavar="ZONE", help="The zone in which the site's days begin and end.")
+    ] = "UTC",
+    owner: Annotated[
+        str | None,
+        typer.Option("--owner", metavar="EMAIL", help="Who owns it. May be left out when there is one account only."),
+    ] = None,
+    token: Annotated[
+        str, typer.Option("--token", metavar="TOKEN", help="The token in its pages, so that they need not change.")
+    ] = "",
+) -> None:
+    """Give back a site whose events are kept and which the accounts do not know, as after they were lost.
+
+    Nobody sees its numbers until then. The list shows what helps to tell which site it was.
+
+    \b
+    Examples:
+      haru site adopt
+      haru site adopt 5629499534213120 example.com --token AbCdEf...
+    """
+    settings = plane.settings()
+    plane.database()
+    from haru.sites import registry
+
+    lost = plane.lost_sites(settings)
+    if number is None:
+        _list_lost(lost)
+        return
+    if not domain:
+        raise typer.BadParameter("say which domain the site has.", param_hint="DOMAIN")
+    site = registry.adopt_site(number, [each.number for each in lost], domain, timezone, owner_named(owner), token)
+    typer.echo(f"{site.name} ({site.timezone}) is back with all that was counted. Its token is {site.token}")
+
+
+def _list_lost(lost: list[Lost]) -> None:
+    if not lost:
+        typer.echo("No site is lost: the accounts know every site that the event store has.")
+        return
+    width = max(len(str(site.number)) for site in lost)
+    for site in lost:
+        days = f"{_day(site.first_at)} to {_day(site.last_at)}" if site.events else "refused requests only"
+        typer.echo(f"{site.number:{width}}  {site.events:>12,} events  {days}  {_printable(site.hostname)}")
+    typer.echo("Give one back: haru site adopt NUMBER DOMAIN --owner EMAIL")
+
+
+def _day(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def _printable(text: str) -> str:
+    """Text that visitors sent, without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 @app.command("list")

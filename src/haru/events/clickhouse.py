@@ -70,6 +70,7 @@ _TALLIES = (
     "WHERE site_id = {site_id} AND hour >= {since} AND hour < {until} "
     "GROUP BY site_id, hour, reason, detail ORDER BY hour, reason, detail"
 )
+_SITES = "SELECT DISTINCT site_id FROM event UNION DISTINCT SELECT DISTINCT site_id FROM refusal WHERE site_id <> 0"
 _VISITS = (
     "SELECT visit_id, any(site_id), any(visitor_id), toUnixTimestamp64Milli(min(occurred_at)), "
     # The stamps are the same on all events of a visit, so any of them tells where it came from.
@@ -244,6 +245,11 @@ class ClickHouseStore:
         self.open()
         found = self._door.query(_TALLIES.format(site_id=int(site_id), since=_moment(since), until=_moment(until)))
         return [Tally(*row) for row in found]
+
+    def sites(self) -> set[int]:
+        """See `Store.sites`."""
+        self.open()
+        return {site_id for (site_id,) in self._door.query(_SITES)}
 
     def fetch(
         self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None, stop: Stop | None = None

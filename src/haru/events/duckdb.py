@@ -84,6 +84,8 @@ _TALLIES = (
     "WHERE site_id = $1 AND hour >= make_timestamp_ms($2) AND hour < make_timestamp_ms($3) ORDER BY ALL"
 )
 
+_SITES = "SELECT DISTINCT site_id FROM event UNION SELECT site_id FROM refusal WHERE site_id <> 0"
+
 _VISITS = """
 SELECT visit_id, any_value(site_id), any_value(visitor_id),
        epoch_ms(min(occurred_at)), epoch_ms(max(occurred_at)), {origin}
@@ -265,6 +267,11 @@ class DuckStore:
         """See `Store.tallies`."""
         with self._errors(), self._cursor() as cursor:
             return [Tally(*row) for row in cursor.execute(_TALLIES, [site_id, since, until]).fetchall()]
+
+    def sites(self) -> set[int]:
+        """See `Store.sites`."""
+        with self._errors(), self._cursor() as cursor:
+            return {site_id for (site_id,) in cursor.execute(_SITES).fetchall()}
 
     def fetch(
         self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None, stop: Stop | None = None

@@ -70,6 +70,7 @@ class Loader:
         self._pending: _Pending | None = None
         self._doubtful = False  # whether the pending batch may be in the store although its load failed
         self._progress: Progress | None = None
+        self._deleted: set[int] = set()  # sites: what still comes of them is let go
         self._lock = threading.RLock()
 
     def start(self, now: int) -> list[Visit]:
@@ -122,8 +123,9 @@ class Loader:
             yield load
 
     def delete_site(self, site_id: int, now: int) -> None:
-        """Remove a site's events, those that still wait in the spools included."""
+        """Remove a site's events, those that still wait in the spools or come late included."""
         with self._lock:
+            self._deleted.add(site_id)
             for _ in self.drain(now):
                 pass
             self._store.delete_site(site_id)
@@ -153,6 +155,8 @@ class Loader:
 
     def _prepared(self, found: Sequence[tuple[str, Batch]], progress: Progress) -> _Pending:
         events, tallies = self._counted(found)
+        events = [event for event in events if event.site_id not in self._deleted]
+        tallies = [tally for tally in tallies if tally.site_id not in self._deleted]
         first = progress.last_id + 1
         arrivals = [Arrival(id, event) for id, event in enumerate(events, first)]
         rows: list[Row] = []
@@ -167,6 +171,7 @@ class Loader:
         tallies += [Tally(site_id, hour, NO_VISIT, "", count) for (site_id, hour), count in unvisited.items()]
         numbered = Progress(progress.last_id + len(events), dict(progress.positions))
         imported, numbered = _taken_in([batch.body.imported for _, batch in found if batch.body.imported], numbered)
+        imported = [row for row in imported if row[_SITE] not in self._deleted]
         rows += imported
         seen += [(row[_SITE], row[_VISITOR], row[_AT]) for row in imported]
         sites = frozenset(site for site, _, _ in seen)

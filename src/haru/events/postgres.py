@@ -105,6 +105,15 @@ FROM event
 WHERE {{whole}} AND visit_id IN (SELECT visit_id FROM event WHERE {{some}})
 GROUP BY visit_id
 """
+# From one site to the next by the index: a plain DISTINCT would read all events.
+_SITES = """
+WITH RECURSIVE site AS (
+    SELECT min(site_id) AS id FROM event
+    UNION ALL
+    SELECT (SELECT min(site_id) FROM event WHERE site_id > site.id) FROM site WHERE site.id IS NOT NULL
+)
+SELECT id FROM site WHERE id IS NOT NULL UNION SELECT site_id FROM refusal WHERE site_id <> 0
+"""
 _SCAN = (
     f"SELECT {', '.join(_ms(name) if kind == 'TIMESTAMP' else name for name, kind in COLUMNS)} FROM event "
     "WHERE {whole} AND occurred_at >= %(since)s AND occurred_at < %(until)s ORDER BY id"
@@ -199,6 +208,11 @@ class PostgresStore:
         with self._asking(_ANSWER_SECONDS) as connection:
             found = connection.execute(_TALLIES, [site_id, _moment(since), _moment(until)]).fetchall()
         return [Tally(*row) for row in found]
+
+    def sites(self) -> set[int]:
+        """See `Store.sites`."""
+        with self._asking(_ANSWER_SECONDS) as connection:
+            return {site_id for (site_id,) in connection.execute(_SITES).fetchall()}
 
     def fetch(
         self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None, stop: Stop | None = None

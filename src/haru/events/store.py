@@ -81,6 +81,9 @@ class Store(Protocol):
     def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
         """The ledger of a site (0 is the installation) for the hours that begin in [since, until), ms; by hour."""
 
+    def sites(self) -> set[int]:
+        """The sites that have events or refusals."""
+
     def fetch(
         self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None, stop: Stop | None = None
     ) -> list[Row]:

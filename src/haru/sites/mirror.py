@@ -11,7 +11,7 @@ from django.db import transaction
 from haru import settings
 from haru.collect import mirror
 from haru.sites import signals
-from haru.sites.models import Site
+from haru.sites.models import DeletedSite, Site
 
 # Reading and writing under one lock: of two changes at once the later file holds both.
 _one_at_a_time = threading.Lock()
@@ -46,7 +46,11 @@ def on_saved(**_: Any) -> None:
 
 
 def on_deleted(*, instance: Site, **_: Any) -> None:
-    """A site was deleted: once that is committed its token stops working and its events go."""
+    """A site was deleted: once that is committed its token stops working and its events go.
+
+    That it was is remembered with it, so that the events go at the next start should this process end before.
+    """
+    DeletedSite.objects.get_or_create(pk=instance.pk)
     transaction.on_commit(partial(_follow, instance.pk))
 
 

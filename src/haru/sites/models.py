@@ -14,6 +14,13 @@ from django.utils.translation import gettext_lazy as _
 DEMO_DOMAIN = "demo.haru.local"  # the site that `haru demo` makes and fills
 
 
+def new_number() -> int:
+    """A number for a site: 52 random bits below 2**53, so that no site ever gets that of another, whichever accounts
+    gave that one, and programs that count in doubles read it right.
+    """
+    return 2**52 + secrets.randbits(52)
+
+
 def new_token() -> str:
     """A token nobody can guess: 192 random bits."""
     return secrets.token_urlsafe(24)
@@ -35,10 +42,11 @@ class Role(models.TextChoices):
 class Site(models.Model):
     """A site whose visits are counted.
 
-    Events name a site by its id and outlive the row for a moment, so an id is never given twice: Django makes SQLite's
-    keys AUTOINCREMENT and PostgreSQL's come from a sequence.
+    Events name a site by its id and outlive the row: for a moment when it is deleted, for long when the accounts are
+    lost. An id that came again would show the events of one site to the people of another.
     """
 
+    id = models.BigIntegerField(primary_key=True, default=new_number, editable=False)
     domain = models.CharField(
         _("domain"), max_length=253, unique=True, error_messages={"unique": _("This domain is already measured here.")}
     )
@@ -78,6 +86,18 @@ class Site(models.Model):
     def is_demo(self) -> bool:
         """Whether its traffic is made up: its pages say so."""
         return self.domain == DEMO_DOMAIN
+
+
+class DeletedSite(models.Model):
+    """The id of a site that was deleted on purpose: what of its events comes late is to go too, and is no lost site."""
+
+    id = models.BigIntegerField(primary_key=True)
+    deleted_at = models.DateTimeField(default=clock.now, editable=False)
+
+    objects: ClassVar[models.Manager[DeletedSite]] = models.Manager()
+
+    def __str__(self) -> str:
+        return str(self.pk)
 
 
 class Membership(models.Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from typing import Any, TypedDict, Unpack
@@ -19,6 +20,7 @@ class SiteError(ValueError):
     """A site cannot be made or changed as asked; the text is a sentence for the person who asked."""
 
 
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")
 MOST_REQUESTS = 1_000_000  # a minute and address, as a site's own rate limit
 
 
@@ -39,8 +41,11 @@ def timezones() -> tuple[str, ...]:
     return tuple(sorted(name for name in available_timezones() if name not in {"Factory", "localtime", "posixrules"}))
 
 
-def create_site(domain: str, timezone: str, owner: AbstractBaseUser) -> Site:
-    """A new site with a token of its own and `owner` as its owner. Raises `SiteError`."""
+def create_site(domain: str, timezone: str, owner: AbstractBaseUser, **known: Any) -> Site:
+    """A new site with a number and a token of its own, unless they are `known`, and `owner` as its owner.
+
+    Raises `SiteError`.
+    """
     try:
         domain = normalise(domain)
     except DomainError as error:
@@ -48,11 +53,28 @@ def create_site(domain: str, timezone: str, owner: AbstractBaseUser) -> Site:
     _check_timezone(timezone)
     try:
         with transaction.atomic():
-            site = Site.objects.create(domain=domain, timezone=timezone)
+            site = Site.objects.create(domain=domain, timezone=timezone, **known)
             Membership.objects.create(site=site, user_id=owner.pk, role=Role.OWNER)
     except IntegrityError:
         raise SiteError(f"{domain} is already measured here: ask its owner to add you.") from None
     return site
+
+
+def adopt_site(
+    number: int, lost: Iterable[int], domain: str, timezone: str, owner: AbstractBaseUser, token: str = ""
+) -> Site:
+    """A site that the accounts do not know any more, given back under its own number with all that was counted of it.
+
+    `lost` are the numbers that may be given back. `token` is what its pages have; "" makes a new one. Raises
+    `SiteError`.
+    """
+    if number not in set(lost):
+        raise SiteError(f"{number} is no lost site: `haru site adopt` lists those that are.")
+    if token and not _TOKEN.fullmatch(token):
+        raise SiteError("That is no token of a site: it stands as data-token in the line that its pages have.")
+    if token and Site.objects.filter(token=token).exists():
+        raise SiteError("Another site has this token by now: leave --token out, and put the new one into the pages.")
+    return create_site(domain, timezone, owner, id=number, **({"token": token} if token else {}))
 
 
 def find_site(domain: str) -> Site:
