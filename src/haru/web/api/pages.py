@@ -1,4 +1,7 @@
-"""Lists that are read page by page, with cursors: `after` the last one read, or `before` the first."""
+"""Lists that are read page by page, with cursors: `after` the last one read, or `before` the first.
+
+A row's place is the moment it was made, and its id among those of the same moment: ids of sites are in no order.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from haru.web.api.door import Faulty
 
@@ -16,6 +20,9 @@ M = TypeVar("M", bound=Model)
 
 PARAMETERS = ("after", "before", "limit")
 USUAL, MOST = 100, 1000  # rows
+
+Place = tuple[datetime, int]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +45,22 @@ class Wanted:
     """Which page is asked for."""
 
     limit: int
-    after: int | None
-    before: int | None
+    after: Place | None
+    before: Place | None
 
     def of(self, rows: QuerySet[M]) -> Page[M]:
         """This page of the rows."""
         if self.before is not None:
-            found = list(rows.filter(pk__gt=self.before).order_by("pk")[: self.limit + 1])
+            at, pk = self.before
+            later = rows.filter(Q(created_at__gt=at) | Q(created_at=at, pk__gt=pk))
+            found = list(later.order_by("created_at", "pk")[: self.limit + 1])
             more = len(found) > self.limit
             shown = found[: self.limit][::-1]
             return Page(shown, _cursor(shown[-1]) if shown else None, _cursor(shown[0]) if more else None, self.limit)
         if self.after is not None:
-            rows = rows.filter(pk__lt=self.after)
-        found = list(rows.order_by("-pk")[: self.limit + 1])
+            at, pk = self.after
+            rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, pk__lt=pk))
+        found = list(rows.order_by("-created_at", "-pk")[: self.limit + 1])
         shown = found[: self.limit]
         after = _cursor(shown[-1]) if len(found) > self.limit else None
         return Page(shown, after, _cursor(shown[0]) if shown and self.after is not None else None, self.limit)
@@ -70,13 +80,19 @@ def read(values: dict[str, str], faults: list[str]) -> Wanted:
     return Wanted(int(limit), cursors.get("after"), cursors.get("before"))
 
 
-def _cursor(row: Model) -> str:
-    return base64.urlsafe_b64encode(str(row.pk).encode()).decode().rstrip("=")
+def _cursor(row: Any) -> str:
+    at = (row.created_at - _EPOCH) // timedelta(microseconds=1)
+    return base64.urlsafe_b64encode(f"{at}.{row.pk}".encode()).decode().rstrip("=")
 
 
-def _place(text: str) -> int | None:
+def _place(text: str) -> Place | None:
     try:
-        number = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        at, _, pk = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).partition(b".")
     except (binascii.Error, ValueError):
         return None
-    return int(number) if number.isdigit() and len(number) < 19 else None
+    if not (at.isdigit() and pk.isdigit() and len(at) < 18 and len(pk) < 19):
+        return None
+    try:
+        return _EPOCH + timedelta(microseconds=int(at)), int(pk)
+    except OverflowError:
+        return None
