@@ -222,10 +222,10 @@ class Node:
             self.live.publish(site_id)
 
     async def _refresh(self) -> None:
-        """Answer the hot questions again before someone waits for them."""
+        """Answer again what is looked at, before someone waits for it."""
         while True:
             await asyncio.sleep(REFRESH)
-            await asyncio.to_thread(self.reports.refresh_hot, now_ms())
+            await asyncio.to_thread(self.reports.refresh_hot, now_ms(), self.live.watched())
 
     async def _fold(self) -> None:
         """Fold visits as events come, where the store can: questions are answered sooner by it."""

@@ -200,8 +200,8 @@ class Settings:
     query_seconds: int = setting(
         "30",
         _count,
-        "Seconds that one query of the event store may take before it is ended and answered with a sentence. 0 is no "
-        "limit.",
+        "Seconds that one question may take, all its queries of the event store and the wait for its turn included, "
+        "before it is ended and answered with a sentence. 0 is no limit.",
     )
     spool_limit: int = setting(
         "2GB",

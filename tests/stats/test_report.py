@@ -227,17 +227,54 @@ def test_hot_questions_are_answered_before_someone_waits() -> None:
     store = Counting(journey(100, NOON, (0, "/")))
     reports = Reports(store)
     reports.answer(SITE, TODAY, NOON)
-    reports.refresh_hot(NOON + 1)
+    reports.refresh_hot(NOON + 1, [1])
     assert store.asked == 1  # neither old nor stale
-    reports.refresh_hot(NOON + 60_000)
+    reports.refresh_hot(NOON + 60_000, [1])
     assert store.asked == 2
     reports.answer(SITE, TODAY, NOON + 61_000)
     assert store.asked == 2
     reports.invalidate([1])
-    reports.refresh_hot(NOON + 62_000)
+    reports.refresh_hot(NOON + 62_000, [1])
     assert store.asked == 3
-    reports.refresh_hot(NOON + 7 * MINUTE)
-    assert store.asked == 3  # nobody asked in the last five minutes
+    reports.refresh_hot(NOON + 4 * MINUTE, [1])
+    assert store.asked == 3  # nobody asked in the last minutes
+
+
+def test_what_nobody_looks_at_any_more_is_not_answered_again() -> None:
+    store = Counting(journey(100, NOON, (0, "/")))
+    reports = Reports(store)
+    reports.answer(SITE, TODAY, NOON)
+    reports.refresh_hot(NOON + 60_000, [])
+    reports.refresh_hot(NOON + 60_000, [2])
+    assert store.asked == 1
+    reports.refresh_hot(NOON + 60_000, [1])
+    assert store.asked == 2
+
+
+def test_answering_again_keeps_to_its_time_and_begins_with_what_was_asked_last() -> None:
+    class Lasting(Counting):
+        def fetch(self, statement: Any, parameters: Any = None, stop: Any = None) -> Any:
+            found = super().fetch(statement, parameters, stop)
+            while lasting and not stop.over:
+                pass
+            stop.check()
+            return found
+
+    lasting: list[bool] = []
+    store = Lasting(journey(100, NOON, (0, "/")))
+    reports = Reports(store)
+    for dimension in ("visit:source", "visit:browser", "visit:os"):
+        query = parse({"metrics": ["visitors"], "date_range": "day", "dimensions": [dimension]})
+        reports.answer(SITE, query, NOON)
+    lasting.append(True)
+    asked = store.asked
+    reports.refresh_hot(NOON + 60_000, [1], 0.05)
+    assert store.asked == asked + 1
+    lasting.clear()
+    reports.refresh_hot(NOON + 60_000, [1])
+    assert store.asked == asked + 3  # but for the one that took too long, which waits until someone asks
+    reports.answer(SITE, query, NOON + 60_000)
+    assert store.asked == asked + 4
 
 
 def test_one_question_that_fails_does_not_keep_the_others_cold() -> None:
@@ -249,7 +286,7 @@ def test_one_question_that_fails_does_not_keep_the_others_cold() -> None:
         reports.answer(SITE, minutes, NOON)
     reports.answer(SITE, TODAY, NOON)
     asked = store.asked
-    reports.refresh_hot(NOON + 60_000)
+    reports.refresh_hot(NOON + 60_000, [1])
     assert store.asked == asked + 1
 
 
@@ -290,8 +327,8 @@ def test_a_question_that_takes_longer_than_the_limit_is_ended_counted_and_not_as
     with pytest.raises(Stopped, match="3 seconds"):
         reports.answer(SITE, TODAY, NOON)
     assert reports.stopped == {"limit": 1}
-    reports.refresh_hot(NOON + 1)
-    reports.refresh_hot(NOON + 2)
+    reports.refresh_hot(NOON + 1, [1])
+    reports.refresh_hot(NOON + 2, [1])
     assert store.asked == 2
 
 

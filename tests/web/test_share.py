@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 
@@ -12,6 +13,7 @@ from haru.collect.ratelimit import RateLimit
 from haru.live import Live
 from haru.sites import links, registry
 from haru.stats.report import Reports
+from haru.stats.turns import Crowded, Turns
 from haru.web import plane, share, stream
 from tests.stats.made import filled, journey
 from tests.web.test_stream import NOW, Watcher, cookie_of
@@ -231,3 +233,65 @@ def test_a_person_who_is_removed_stops_watching_at_once(site, team_mate, events,
         assert "event: gone" in watcher.text
 
     asyncio.run(watch())
+
+
+class Watching:
+    """Turns that tell who asked for one, and what may happen while they wait."""
+
+    def __init__(self, meanwhile=lambda: None) -> None:
+        self.askers: list[object] = []
+        self._meanwhile = meanwhile
+
+    @contextlib.contextmanager
+    def turn(self, asker, stop):
+        """A turn, after what happens meanwhile."""
+        self.askers.append(asker)
+        self._meanwhile()
+        yield
+
+
+def test_guests_take_turns_by_link_and_network_and_people_of_the_site_wait_for_none_of_them(
+    site, sign_in, owner, events, link, monkeypatch
+):
+    turns = Watching()
+    monkeypatch.setattr(share, "_turns", turns)
+    other = links.add_link(site, "Press")
+    for slug, address in ((link.slug, "192.0.2.1"), (link.slug, "192.0.2.2"), (other.slug, "192.0.2.1")):
+        assert sign_in().get(f"/share/{slug}", REMOTE_ADDR=address).status_code == 200
+        assert sign_in().get(f"/share/{slug}/panels/top", REMOTE_ADDR=address).status_code == 200
+    # Someone of the site who opens the link is a guest there.
+    assert sign_in(owner).get(f"/share/{link.slug}", REMOTE_ADDR="192.0.2.1").status_code == 200
+    pages, panels, last = turns.askers[:-1:2], turns.askers[1::2], turns.askers[-1]
+    assert pages == panels
+    assert len(set(pages)) == 3
+    assert last == pages[0]
+    assert sign_in(owner).get("/sites/example.com").status_code == 200
+    assert len(turns.askers) == 7
+
+
+def test_a_link_that_is_revoked_while_a_guest_waits_shows_nothing(site, sign_in, events, link, monkeypatch):
+    revoking = Watching(lambda: links.revoke_link(site, link.pk))
+    monkeypatch.setattr(share, "_turns", revoking)
+    answer = sign_in().get(f"/share/{link.slug}")
+    assert answer.status_code == 404
+    assert "/pricing" not in answer.content.decode()
+
+
+def test_a_guest_too_many_is_asked_to_come_again(sign_in, events, link, monkeypatch):
+    def crowded():
+        raise Crowded
+
+    monkeypatch.setattr(share, "_turns", Watching(crowded))
+    answer = sign_in().get(f"/share/{link.slug}")
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "10"
+    assert "Very many look at this just now" in answer.content.decode()
+
+
+def test_a_guest_whose_turn_does_not_come_is_told_so(sign_in, events, link, monkeypatch):
+    turns = Turns(0)
+    monkeypatch.setattr(share, "_turns", turns)
+    monkeypatch.setattr(share, "WAIT_SECONDS", 0.05)
+    answer = sign_in().get(f"/share/{link.slug}")
+    assert answer.status_code == 503
+    assert turns.waiting == 0

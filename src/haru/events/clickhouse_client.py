@@ -124,7 +124,7 @@ class Door:
         stop = stop or Stop()
         tag = str(uuid.uuid4())
         # The engine's own clock ends it too, should nobody be left to do so.
-        limit = {"max_execution_time": int(stop.seconds) + 2} if stop.seconds else {}
+        limit = {"max_execution_time": int(left) + 2} if (left := stop.left) else {}
         chosen = {**MEANING, **limit, **self._tag(tag), **(settings or {})}
         over = threading.Event()
 

@@ -223,7 +223,7 @@ class PostgresStore:
         stop = stop or Stop()
         with self._connections.errors(), self._connections.taken() as connection:
             try:
-                with stop.watching((grip := Grip(connection)).cancel), grip, _limited(connection, stop.seconds):
+                with stop.watching((grip := Grip(connection)).cancel), grip, _limited(connection, stop.left):
                     cursor = psycopg.ClientCursor(connection) if len(values) > _MOST_PARAMETERS else connection.cursor()
                     return cursor.execute(compiled.string, values).fetchall()
             except errors.QueryCanceled as error:

@@ -15,6 +15,8 @@ MAX_CLAUSES = 1_000  # of all comparisons
 MAX_CLAUSE = 2_000  # characters: nothing that is stored is longer
 MAX_PATTERNS = 50  # regular expressions, of all comparisons
 MAX_PATTERN_BYTES = 500
+MAX_VALUES = 500_000  # that a filter looks at one by one
+MAX_CELLS = 1_000_000  # of an answer that is sorted, or compared, as a whole
 MAX_FAULTS = 50  # that an error names
 MAX_FAULT = 1_000  # characters of each
 

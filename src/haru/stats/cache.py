@@ -38,7 +38,7 @@ class Cache:
     ) -> None:
         """`most` entries are kept, those asked last; `clock` tells seconds, for the cost of a computation.
 
-        `seconds` is the limit of one query of a computation; 0 is none.
+        `seconds` is the limit of a computation; 0 is none.
         """
         self._seconds = seconds
         self._most = most
@@ -92,7 +92,8 @@ class Cache:
                 try:
                     entry = flight.future.result()
                 except Stopped:
-                    if flight.abandoned:  # those for whom it was are gone: another round for who still waits
+                    # Those for whom it was are gone, or had less time left: another round for whoever still waits.
+                    if flight.abandoned or flight.stop.curtailed:
                         continue
                     raise
             # A computation that began before the change this caller knows of is not fresh to them: another round.
@@ -115,16 +116,14 @@ class Cache:
 
     def _compute(self, key: Hashable, site_id: int, now_ms: int, compute: Callable[[], Any], flight: Flight) -> Entry:
         begun = self._clock()
-        before = waiting.current.set(flight)
         try:
-            value = compute()
+            with flight.waits():
+                value = compute()
         except BaseException as error:
             with self._lock:
                 del self._flights[key]
             flight.future.set_exception(error)
             raise
-        finally:
-            waiting.current.reset(before)
         entry = Entry(value, site_id, flight.generation, now_ms, (self._clock() - begun) * 1000)
         with self._lock:
             del self._flights[key]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +19,7 @@ from sqlalchemy.sql import ClauseElement
 from haru.events.histogram import Histogram
 from haru.events.stop import Stop, Stopped
 from haru.events.store import FOLDED, Folding, Refolded, Store
-from haru.stats import filters, folded, folds, periods, statement, waiting, wholes
+from haru.stats import bounds, filters, folded, folds, periods, statement, waiting, wholes
 from haru.stats.answer import Answer, Beside, Row, Values, compared, make_row, ordered
 from haru.stats.cache import MOST_ENTRIES, Cache
 from haru.stats.dimensions import GOAL, Level, of
@@ -29,12 +30,14 @@ from haru.stats.metrics import METRICS, Payments
 from haru.stats.periods import Period
 from haru.stats.query import Include, Query, QueryError, check_goals
 from haru.stats.question import Question, needs_facts
-from haru.stats.waiting import Flight
+from haru.stats.turns import Turns
+from haru.stats.waiting import Waiter
 from haru.stats.wholes import ALL_ROWS, WHOLES
 
-MOST_AT_ONCE = 4  # queries that run at the same time; others wait for their turn
+MOST_AT_ONCE = 4  # queries that run at the same time; others wait for their turn, whoever asks in turn
 MOST_STATEMENTS = 60  # kept, for questions of the same shape; each takes about 90 kB
-HOT_MS = 5 * 60_000  # questions asked within this time are answered again before someone waits for them
+HOT_MS = 2 * 60_000  # questions asked within this time are answered again before someone waits for them
+REFRESH_SECONDS = 6.0  # that answering them again may take each minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,12 @@ class Reports:
     """Answers queries from a store. Every method may be called from any thread and blocks."""
 
     def __init__(self, store: Store, seconds: float = 0) -> None:
-        """`store` is asked; it is not closed. One query of it may take so many seconds; 0 is no limit."""
+        """`store` is asked; it is not closed. One question may take so many seconds; 0 is no limit."""
         self._store = store
         self._folding = store if isinstance(store, Folding) else None
         self.cache = Cache(seconds=seconds)
         self._seconds = seconds
-        self._turns = threading.Semaphore(MOST_AT_ONCE)
+        self._turns = Turns(MOST_AT_ONCE)
         self._counting = threading.Lock()
         self.running = 0  # queries under way
         self.stopped: Counter[str] = Counter()  # queries ended before their answer: "limit" or "left"
@@ -77,8 +80,8 @@ class Reports:
     def answer(self, site: StatsSite, query: Query, now_ms: int, *, fresh: bool = False) -> Answer:
         """The answer, at most a minute old; `fresh`: with every event that is in the store.
 
-        Raises `QueryError` when a filter names a goal that the site does not have, or the period has more time labels
-        than can be answered, `StoreUnavailable`, and `Stopped` when it takes longer than the limit or the one who waits
+        Raises `QueryError` when a filter names a goal that the site does not have, or there is more to be answered than
+        can be, `StoreUnavailable`, and `Stopped` when it takes longer than the limit or the one who waits
         for it has left.
         """
         check_goals(query, site.goals)
@@ -87,26 +90,32 @@ class Reports:
             self._hot.move_to_end((site, query))
             while len(self._hot) > MOST_ENTRIES:
                 self._hot.popitem(last=False)
-        return self._answer(site, query, now_ms, fresh)
+        with waiting.question(self._seconds):
+            return self._answer(site, query, now_ms, fresh)
 
     def invalidate(self, site_ids: Iterable[int]) -> None:
         """Events of these sites were loaded or removed: answers about them are stale."""
         self.cache.invalidate(site_ids)
 
-    def refresh_hot(self, now_ms: int) -> None:
-        """Answer again what was asked in the last five minutes, where the answer is stale or a minute old."""
+    def refresh_hot(self, now_ms: int, watched: Collection[int], seconds: float = REFRESH_SECONDS) -> None:
+        """Answer again what was asked in the last minutes of sites that are watched, where the answer is stale or old.
+
+        What was asked last comes first; when the seconds are over, the rest waits until someone asks.
+        """
         with self._hot_lock:
             for question in [question for question, asked in self._hot.items() if asked < now_ms - HOT_MS]:
                 del self._hot[question]
-            hot = list(self._hot)
-        for site, query in hot:
-            try:
-                self._answer(site, query, now_ms, fresh=True)
-            except QueryError:  # who asks is told
-                pass
-            except Stopped:  # not again until someone asks
-                with self._hot_lock:
-                    self._hot.pop((site, query), None)
+            hot = [question for question in reversed(self._hot) if question[0].id in watched]
+        stop = Stop(seconds)
+        with Waiter(stop, "refresh").waits():
+            for site, query in itertools.takewhile(lambda _: not stop.over, hot):
+                try:
+                    self._answer(site, query, now_ms, fresh=True)
+                except QueryError:  # who asks is told
+                    pass
+                except Stopped:  # not again until someone asks
+                    with self._hot_lock:
+                        self._hot.pop((site, query), None)
 
     def first_event(self, site_id: int, now_ms: int) -> int | None:
         """The moment (ms) of the site's first event; None when it has none."""
@@ -127,8 +136,12 @@ class Reports:
         """The statements that answer a query, as the store's SQL for people: of "rows", and of what stands beside them.
 
         Where the rows come from folded visits, "unfolded" gives the same ones from events alone. A comparison asks the
-        same of the other period. Raises `StoreUnavailable`.
+        same of the other period. Raises `StoreUnavailable` and `Stopped`.
         """
+        with waiting.question(self._seconds):
+            return {name: self._store.sql(asked) for name, asked in self._asked(site, query, now_ms).items()}
+
+    def _asked(self, site: StatsSite, query: Query, now_ms: int) -> dict[str, ClauseElement]:
         zone = ZoneInfo(site.timezone)
         period = periods.resolve(query.date_range, zone, now_ms, lambda: self.first_event(site.id, now_ms))
         unit = periods.interval(query.date_range, period, zone)
@@ -142,27 +155,30 @@ class Reports:
                     self._question(site, wholes.asked(WHOLES[name], query), period, unit, now_ms), paged=False
                 )
             elif name == "revenue":
-                found[name] = statement.revenue(question)
-        return {name: self._store.sql(asked) for name, asked in found.items()}
+                found[name] = statement.build(statement.paid(question), paged=False)
+        return found
 
     def _fetch(self, asked: ClauseElement, parameters: Mapping[str, Any] | None = None) -> list[Any]:
-        waiter = waiting.current.get()
-        stop = waiter.stop if isinstance(waiter, Flight) else Stop(self._seconds)
-        with self._turns:
-            with self._counting:
-                self.running += 1
-            begun = time.perf_counter()
+        with contextlib.ExitStack() as held:
+            waiter = waiting.current.get() or held.enter_context(waiting.question(self._seconds))
             try:
-                return self._store.fetch(asked, parameters, stop)
+                held.enter_context(self._turns.turn(waiter.asker, waiter.stop))
+                return self._run(asked, parameters, waiter.stop)
             except Stopped:
-                left = isinstance(waiter, Flight) and waiter.abandoned
                 with self._counting:
-                    self.stopped["left" if left else "limit"] += 1
+                    self.stopped["left" if waiter.gone else "limit"] += 1
                 raise
-            finally:
-                with self._counting:
-                    self.running -= 1
-                self.query_seconds.observe(time.perf_counter() - begun)
+
+    def _run(self, asked: ClauseElement, parameters: Mapping[str, Any] | None, stop: Stop) -> list[Any]:
+        with self._counting:
+            self.running += 1
+        begun = time.perf_counter()
+        try:
+            return self._store.fetch(asked, parameters, stop)
+        finally:
+            with self._counting:
+                self.running -= 1
+            self.query_seconds.observe(time.perf_counter() - begun)
 
     def _answer(self, site: StatsSite, query: Query, now_ms: int, fresh: bool) -> Answer:
         zone = ZoneInfo(site.timezone)
@@ -198,7 +214,7 @@ class Reports:
         first = periods.wall(zone, period.start_ms)
         beside = Beside(self._wholes(site, query, span, now_ms), self._revenue(question, first))
         found = self._rows(question, paged=paged)
-        rows = [_row(question, values, beside, first) for values in found]
+        rows = [_row(question, values, beside, first) for values in waiting.watched(found)]
         total = None
         if query.include.total_rows:
             total = int(found[0][-1]) if found else self._count(question) if query.offset else 0
@@ -211,9 +227,9 @@ class Reports:
         if question.folds is not None:
             given = {**question.parameters, FOLDED: question.folds.last_id}
             with contextlib.suppress(Refolded):
-                return self._fetch(self._known_statement(question, paged), given)
+                return _all(question, self._fetch(self._known_statement(question, paged), given))
             question = replace(question, folds=None)
-        return self._fetch(self._known_statement(question, paged), question.parameters)
+        return _all(question, self._fetch(self._known_statement(question, paged), question.parameters))
 
     def _known_statement(self, question: Question, paged: bool) -> ClauseElement:
         """The statement of the question's shape, which takes as long to make as a store of few events to answer."""
@@ -266,12 +282,15 @@ class Reports:
         names = {*query.dimensions, *(leaf.dimension for leaf in filters.leaves(query.filters))}
         goals = [goal for goal in site.goals if goal.by_path] if GOAL in names else []
         paths = [path for (path,) in self._fetch(statement.paths(site.id, reach))] if goals else []
-        return {goal: frozenset(path for path in paths if goal.reached_on(path)) for goal in goals}
+        return {goal: frozenset(path for path in waiting.watched(paths) if goal.reached_on(path)) for goal in goals}
 
     def _accepted(self, site: StatsSite, leaf: Leaf, reach: Period) -> frozenset[str]:
         found = self._fetch(statement.values(site.id, of(leaf.dimension), reach))
+        if len(found) > bounds.MAX_VALUES:
+            raise QueryError([_TOO_MANY_VALUES.format(leaf.dimension)])
         # A visit without a pageview has no entry page, which no event shows.
-        return frozenset(filter(filters.accepting(leaf), {"", *(text for (text,) in found)}))
+        values = {"", *(text for (text,) in found)}
+        return frozenset(filter(filters.accepting(leaf), waiting.watched(values)))
 
     def _reach(self, site: StatsSite, period: Period, now_ms: int) -> Period:
         """From the first to the last event of the visits that cross an end of the period, or just the period."""
@@ -310,7 +329,9 @@ class Reports:
         found: dict[Values, list[Payments]] = {}
         if "revenue" not in _counters(question.query):
             return found
-        for *values, currency, amount, count in self._fetch(statement.revenue(question)):
+        paid = statement.paid(question)
+        payments_found = _all(paid, self._fetch(statement.build(paid, paged=False)))
+        for *values, currency, amount, count in waiting.watched(payments_found):
             if count:
                 row = found.setdefault(_key(question, values, first), [])
                 row.append(Payments(currency, Decimal(amount), int(count)))
@@ -323,6 +344,23 @@ class Reports:
         first = replace(question, query=replace(question.query, limit=1, offset=0))
         found = self._rows(first)
         return int(found[0][-1]) if found else 0
+
+
+_TOO_MANY_ROWS = (
+    f"#/dimensions: There are more rows than can be sorted or compared ({bounds.MAX_CELLS:,} values): ask for fewer "
+    "dimensions or a shorter period, or order by a number that is counted, such as visitors, and compare with nothing"
+)
+_TOO_MANY_VALUES = (
+    f"#/filters: {{}} has more than {bounds.MAX_VALUES:,} values to look at one by one: ask for a shorter period, or "
+    "filter with is or with contains, minding the case"
+)
+
+
+def _all(question: Question, found: list[Any]) -> list[Any]:
+    """The rows, when they are no more than can be answered. Raises `QueryError`."""
+    if len(found) > statement.most_rows(question):
+        raise QueryError([_TOO_MANY_ROWS])
+    return found
 
 
 def _labels(zone: ZoneInfo, question: Question) -> list[str]:

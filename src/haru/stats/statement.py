@@ -32,7 +32,7 @@ from sqlalchemy.types import String
 
 from haru.events.event import PAGEVIEW
 from haru.events.visits import VISIT_GAP_MS
-from haru.stats import filters, periods
+from haru.stats import bounds, filters, periods
 from haru.stats.dimensions import CURRENCY, GOAL, Dimension, Level, of
 from haru.stats.engine import AnyOf, Bucket, ByCodePoint, Local
 from haru.stats.engine_payload import Property
@@ -67,12 +67,12 @@ def paths(site_id: int, period: Period) -> Select[Any]:
     return select(E.path).distinct().where(_within(site_id, period), E.name == PAGEVIEW)
 
 
-def revenue(question: Question) -> Select[Any]:
-    """The revenue of each row and currency: the dimensions, the currency, the sum of amounts, how many there were."""
+def paid(question: Question) -> Question:
+    """What tells the revenue of each row and currency: the dimensions, the currency, the sum of amounts, how many."""
     dimensions = *question.query.dimensions, CURRENCY.name
-    paid = Leaf("is_not", CURRENCY.name, (CURRENCY.empty,))
-    query = Query(("visitors",), question.query.date_range, dimensions, (*question.query.filters, paid))
-    return build(replace(question, query=query, counted=("revenue", "payments")), paged=False)
+    known = Leaf("is_not", CURRENCY.name, (CURRENCY.empty,))
+    query = Query(("visitors",), question.query.date_range, dimensions, (*question.query.filters, known))
+    return replace(question, query=query, counted=("revenue", "payments"))
 
 
 def values(site_id: int, dimension: Dimension, period: Period) -> Select[Any]:
@@ -80,8 +80,10 @@ def values(site_id: int, dimension: Dimension, period: Period) -> Select[Any]:
     if dimension.level is Level.FACT:
         text = FACTS[dimension.column].text
         assert text is not None
-        return select(text).distinct().where(_within(site_id, period))
-    return select(_text(dimension)).distinct().where(_within(site_id, period))
+        found = select(text)
+    else:
+        found = select(_text(dimension))
+    return found.distinct().where(_within(site_id, period)).limit(bounds.MAX_VALUES + 1)
 
 
 def build(
@@ -97,11 +99,16 @@ def build(
     columns += [grouped.c[name] for name in question.counters]
     if question.query.include.total_rows:
         columns.append(func.count().over())
-    statement = select(*columns)
+    statement, most = select(*columns), most_rows(question) + 1
     if not paged or not question.sorted_by_store:
-        return statement
+        return statement.limit(most)
     statement = statement.order_by(*(_key(question, grouped, *key) for key in order(question.query)))
-    return statement.limit(question.query.limit).offset(question.query.offset)
+    return statement.limit(min(question.query.limit, most)).offset(question.query.offset)
+
+
+def most_rows(question: Question) -> int:
+    """The rows that can be sorted or compared as a whole; a statement gives one more, to tell that there are more."""
+    return bounds.MAX_CELLS // (len(question.dimensions) + len(question.counters) + 1)
 
 
 def _key(question: Question, groups: FromClause, name: str, direction: str) -> Expression:

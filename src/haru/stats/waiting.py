@@ -1,28 +1,34 @@
 """Who waits for an answer. When the last one has left, what was computed for them is ended.
 
 A request makes its `Waiter` the current one of its context; each computation it waits for (`Flight`) is a waiter too,
-of the computations it needs itself. Who is no request, such as the refresh in the background, waits to the end.
+of the computations it needs itself. Who is no request waits to the end.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from concurrent.futures import Future
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from haru.events.stop import Stop, Stopped
+from haru.events.stop import Stop
 
 if TYPE_CHECKING:
     from haru.stats.cache import Entry
+
+T = TypeVar("T")
+STEP = 1_000  # things that are done between two looks whether anyone still waits for them
 
 
 class Waiter:
     """Someone who waits for answers and may leave."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop: Stop | None = None, asker: Hashable = None) -> None:
+        """`stop` ends the wait; `asker` is whoever asks, of whom turns are given to one after the other."""
+        self.stop = stop or Stop()
+        self.asker = asker
         self._waiting = threading.Lock()
         self._flights: list[Flight] = []
         self.gone = False
@@ -32,13 +38,13 @@ class Waiter:
         with self._waiting:
             self.gone = True
             flights, self._flights = self._flights, []
+        self.stop.cancel()
         for flight in flights:
             flight.lost()
 
     def check(self) -> None:
-        """Raises `Stopped` for one who has left."""
-        if self.gone:
-            raise Stopped("Nobody waits for the answer any more.")
+        """Raises `Stopped` for one who has left or has no time left."""
+        self.stop.check()
 
     @contextlib.contextmanager
     def on(self, flight: Flight) -> Iterator[None]:
@@ -55,19 +61,54 @@ class Waiter:
             with self._waiting, contextlib.suppress(ValueError):
                 self._flights.remove(flight)
 
+    @contextlib.contextmanager
+    def waits(self) -> Iterator[None]:
+        """Make it the current one while the block runs."""
+        before = current.set(self)
+        try:
+            yield
+        finally:
+            current.reset(before)
+
 
 current: ContextVar[Waiter | None] = ContextVar("haru_waiter", default=None)
+
+
+def asks(asker: Hashable) -> None:
+    """Tell who asks in this request, when it is one."""
+    if (waiter := current.get()) is not None:
+        waiter.asker = asker
+
+
+def watched(things: Iterable[T]) -> Iterator[T]:
+    """The same, as long as someone waits for what is made of them; raises `Stopped` when nobody does any more."""
+    waiter = current.get()
+    for number, thing in enumerate(things):
+        if waiter is not None and number % STEP == 0:
+            waiter.check()
+        yield thing
+
+
+@contextlib.contextmanager
+def question(seconds: float) -> Iterator[Waiter]:
+    """A question of whoever waits: all of its computations together may take so many seconds; 0 is no limit."""
+    waiter = current.get()
+    flight = Flight(0, seconds)
+    flight.board()
+    with waiter.on(flight) if waiter is not None else contextlib.nullcontext(), flight.waits():
+        yield flight
 
 
 class Flight(Waiter):
     """One computation under way, for all who ask for it meanwhile."""
 
     def __init__(self, generation: int, seconds: float = 0) -> None:
-        """`generation` of the site when it began; one query of it may take so many seconds, 0 is no limit."""
-        super().__init__()
+        """`generation` of the site when it began; it may take so many seconds and no longer than what it is for."""
+        waiter = current.get()
+        within = waiter.stop if waiter is not None else None
+        super().__init__(Stop(seconds, within), waiter.asker if waiter is not None else None)
         self.generation = generation
         self.future: Future[Entry] = Future()
-        self.stop = Stop(seconds)
         self._boarding = threading.Lock()
         self._waiters = 0
         self.abandoned = False
@@ -85,5 +126,4 @@ class Flight(Waiter):
             self._waiters -= 1
             self.abandoned = last = self._waiters == 0
         if last:
-            self.stop.cancel()
             self.leave()

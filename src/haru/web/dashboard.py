@@ -18,7 +18,7 @@ from haru.sites import access
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
 from haru.sites.views import installation
-from haru.stats import periods
+from haru.stats import periods, waiting
 from haru.stats.periods import DAY_MS, Period
 from haru.web import errors, panels, plane, state
 from haru.web.chart import chart
@@ -78,6 +78,9 @@ class View:
 
     def __init__(self, site: Site, request: HttpRequest, usual: str = "") -> None:
         """`usual` is the period when the address names none; "" for what suits the age of the site."""
+        waiter = waiting.current.get()
+        if waiter is not None and waiter.asker is None:  # a guest has a name already
+            waiter.asker = "user", request.user.pk
         self.site = site
         self.now_ms = int(time.time() * 1000)
         self._slow = False

@@ -66,6 +66,11 @@ def slow_sentence() -> str:
     }
 
 
+def crowded(request: HttpRequest) -> HttpResponse:
+    """503: so many look at shared dashboards that one more would wait for too long."""
+    return closed(request, _("Very many look at this just now. Please try again in a moment."))
+
+
 def closed(request: HttpRequest, reason: str) -> HttpResponse:
     """503 while pages are shown to nobody."""
     response = _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, reason)

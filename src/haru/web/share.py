@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -17,14 +20,20 @@ from django.views.decorators.http import require_http_methods, require_safe
 from haru import settings
 from haru.collect.address import client_address, grouped
 from haru.collect.ratelimit import RateLimit
+from haru.events.stop import Stopped
 from haru.sites import access, links
 from haru.sites.models import SharedLink
-from haru.web import dashboard
+from haru.stats import waiting
+from haru.stats.turns import Crowded, Turns
+from haru.web import dashboard, errors
 from haru.web.dashboard import View
 
 COOKIE = "haru_share"
 TRIES_A_MINUTE = 10  # of one link's password, from one address
 LINK_TRIES_A_MINUTE = 100  # of one link's password, from everywhere: hashing takes a tenth of a second of the processor
+PAGES_AT_ONCE = 1  # that are made for guests: what is left of the machine is for those whose site it is
+WAIT_SECONDS = 30.0  # for a turn
+_turns = Turns(PAGES_AT_ONCE)
 _limit = RateLimit(0)
 _limit_lock = threading.Lock()  # requests are answered by several threads
 
@@ -40,8 +49,28 @@ class PasswordForm(forms.Form):
     )
 
 
+def _in_turn(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Guests' pages are made one at a time, in turn by link and address."""
+
+    @functools.wraps(view)
+    def asked(request: HttpRequest, slug: str, **arguments: str) -> HttpResponse:
+        asker = "guest", access.shared(slug).pk, _network(request)
+        waiting.asks(asker)
+        with contextlib.ExitStack() as held:
+            try:
+                with waiting.question(WAIT_SECONDS) as waiter:
+                    held.enter_context(_turns.turn(asker, waiter.stop))
+            except (Crowded, Stopped):
+                return errors.crowded(request)
+            # The link may have been revoked meanwhile: the view looks again.
+            return view(request, slug, **arguments)
+
+    return asked
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
+@_in_turn
 def page(request: HttpRequest, slug: str) -> HttpResponse:
     """The dashboard; before it the question for the password, which POST answers."""
     link = access.shared(slug)
@@ -54,6 +83,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 @never_cache
+@_in_turn
 def panel(request: HttpRequest, slug: str, panel: str) -> HttpResponse:
     """One panel alone, as `dashboard.panel`. Without the password the link does not exist."""
     link = access.shared(slug)
@@ -104,11 +134,17 @@ def _ask(request: HttpRequest, link: SharedLink) -> HttpResponse:
 
 def _too_many(request: HttpRequest, link: SharedLink) -> int:
     """Seconds to wait before the next try; 0 when it may be made now. The address is kept in memory, as a hash."""
+    with _limit_lock:
+        return _limit.hit(link.pk, _network(request), TRIES_A_MINUTE) or _limit.hit(
+            link.pk, b"all", LINK_TRIES_A_MINUTE
+        )
+
+
+def _network(request: HttpRequest) -> bytes:
+    """Where the guest is, as limits know it."""
     meta = request.META
     trusted = settings.current().trusted_proxies
-    address = client_address(meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", ""), trusted)
-    with _limit_lock:
-        return _limit.hit(link.pk, grouped(address), TRIES_A_MINUTE) or _limit.hit(link.pk, b"all", LINK_TRIES_A_MINUTE)
+    return grouped(client_address(meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", ""), trusted))
 
 
 def _question(

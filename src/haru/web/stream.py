@@ -13,6 +13,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
 from typing import Any
@@ -37,6 +38,7 @@ READ_SECONDS = 10.0  # a watcher who has not taken a message for so long is let 
 END_SECONDS = 1.0  # how long the end of a stream may take to be sent
 HEARTBEAT_SECONDS = 15.0
 CHECK_SECONDS = 30.0
+CHECKS_AT_ONCE = 2
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -57,6 +59,8 @@ class Stream:
         self._live = live
         self._closing = closing
         self._clock = clock
+        # Threads of their own: those that everyone shares may all wait for answers of the store.
+        self._checking = ThreadPoolExecutor(CHECKS_AT_ONCE, "haru-rights")
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Stream until the watcher goes, loses the right to watch, or the server stops."""
@@ -69,7 +73,7 @@ class Stream:
             await _refuse(send, 405, b"Send a GET.")
             return
         cookie = headers.get(b"cookie", b"").decode("latin-1")
-        site_id = await asyncio.to_thread(watchable, cookie, path)
+        site_id = await self._watchable(cookie, path)
         if site_id is None:
             await _refuse(send, 404, b"There is no such page.")
             return
@@ -106,6 +110,9 @@ class Stream:
         if connection is not None:
             connection.abort()
 
+    async def _watchable(self, cookie: str, path: str) -> int | None:
+        return await asyncio.get_running_loop().run_in_executor(self._checking, watchable, cookie, path)
+
     async def _ticks(self, site_id: int, cookie: str, path: str, send: Send) -> None:
         subscription = self._live.subscribe(site_id)
         try:
@@ -115,7 +122,7 @@ class Stream:
             while True:
                 if self._clock() - checked >= CHECK_SECONDS or rights != _losses[site_id]:
                     checked, rights = self._clock(), _losses[site_id]
-                    if await asyncio.to_thread(watchable, cookie, path) != site_id:
+                    if await self._watchable(cookie, path) != site_id:
                         await _event(send, "gone", {})
                         return
                 current = self._live.current_visitors(site_id, int(self._clock() * 1000))

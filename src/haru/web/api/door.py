@@ -25,6 +25,7 @@ from haru.events.store import StoreUnavailable
 from haru.sites import access
 from haru.sites.domain import normalise
 from haru.sites.models import Site
+from haru.stats import waiting
 from haru.stats.bounds import shortened
 
 # One sentence for both, so that a key cannot be used to find out which sites exist.
@@ -175,6 +176,7 @@ def _admit(request: HttpRequest, method: Method) -> Call:
     if key is None or not any(map(key.allows, method.scopes)):
         raise unauthorised(sentence)
     _within_limit(key)
+    waiting.asks(("key", key.pk))
     return Call(request, key, time.time_ns() // 1_000_000, sentence)
 
 

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+
+import pytest
+
+from haru.events.stop import Stop, Stopped
+from haru.stats import turns
+from haru.stats.turns import Crowded, Turns
+
+
+class Queue:
+    """People who ask for turns, each in a thread of its own; whoever has one holds it until it is told to go on."""
+
+    def __init__(self, most: int) -> None:
+        self.turns = Turns(most)
+        self.served: list[Hashable] = []
+        self._came = threading.Condition()
+        self._done: dict[Hashable, threading.Event] = {}
+        self.threads: list[threading.Thread] = []
+
+    def comes(self, asker: Hashable, name: str, stop: Stop | None = None) -> None:
+        """Someone comes, and has been given a turn or waits when this returns."""
+        self._done[name] = threading.Event()
+        before = self.turns.waiting + len(self.served)
+
+        def wait() -> None:
+            with self.turns.turn(asker, stop or Stop()):
+                with self._came:
+                    self.served.append(name)
+                    self._came.notify_all()
+                assert self._done[name].wait(60)
+
+        self.threads.append(threading.Thread(target=wait, daemon=True))
+        self.threads[-1].start()
+        self.until(lambda: self.turns.waiting + len(self.served) == before + 1)
+
+    def goes(self, name: str) -> None:
+        """Someone's turn ends; the next has been given theirs when this returns."""
+        expected = len(self.served) + (1 if self.turns.waiting else 0)
+        self._done[name].set()
+        self.until(lambda: len(self.served) == expected)
+
+    def until(self, true: Callable[[], bool]) -> None:
+        with self._came:
+            while not true():
+                self._came.wait(0.01)
+
+
+def test_whoever_had_a_turn_longest_ago_is_next_however_many_another_asks_for() -> None:
+    queue = Queue(1)
+    for number in range(4):
+        queue.comes("busy", f"busy {number}")
+    queue.comes("owner", "owner 0")
+    queue.comes("owner", "owner 1")
+    queue.comes("late", "late 0")
+    while queue.turns.waiting:
+        queue.goes(str(queue.served[-1]))
+    assert queue.served == ["busy 0", "owner 0", "late 0", "busy 1", "owner 1", "busy 2", "busy 3"]
+
+
+def test_no_more_go_on_at_once_than_there_are_turns() -> None:
+    queue = Queue(2)
+    for name in "abc":
+        queue.comes(name, name)
+    assert queue.served == ["a", "b"]
+    queue.goes("b")
+    assert queue.served == ["a", "b", "c"]
+
+
+def test_who_leaves_while_waiting_is_passed_over() -> None:
+    turns_, stop = Turns(1), Stop()
+    with turns_.turn("first", Stop()):
+        ended = threading.Event()
+
+        def wait() -> None:
+            with pytest.raises(Stopped), turns_.turn("second", stop):
+                raise AssertionError("nobody was to come in here")
+            ended.set()
+
+        threading.Thread(target=wait, daemon=True).start()
+        while not turns_.waiting:
+            pass
+        stop.cancel()
+        assert ended.wait(60)
+        assert turns_.waiting == 0
+    with turns_.turn("third", Stop()):
+        pass
+
+
+def test_waiting_takes_no_longer_than_the_limit() -> None:
+    queue = Turns(1)
+    with queue.turn("first", Stop()), pytest.raises(Stopped, match=r"0\.05 seconds"), queue.turn("second", Stop(0.05)):
+        pass
+    with pytest.raises(Stopped), queue.turn("third", Stop(1e-9)):
+        pass
+    with queue.turn("fourth", Stop()):
+        assert queue.waiting == 0
+
+
+def test_a_turn_ends_with_an_error_too() -> None:
+    queue = Turns(1)
+    with pytest.raises(ZeroDivisionError), queue.turn("a", Stop()):
+        raise ZeroDivisionError
+    with queue.turn("a", Stop()):
+        pass
+
+
+def test_no_more_wait_than_can_be_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "MAX_WAITING", 0)
+    queue = Turns(1)
+    with queue.turn("a", Stop()), pytest.raises(Crowded), queue.turn("b", Stop()):
+        pass
