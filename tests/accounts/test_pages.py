@@ -197,14 +197,14 @@ def test_the_remaining_account_pages_have_our_look(owner, sign_in):
 
 def test_a_key_is_shown_once(owner, sign_in):
     browser = sign_in(owner)
-    answer = browser.post("/account/keys", {"name": "notebook", "scopes": ["stats:read", "events:write"]})
+    answer = browser.post("/account/keys", {"name": "notebook", "scopes": ["stats:read", "sites:write"]})
     text = re.search(r"haru_\w{40}", text_of(answer)).group()
     assert "no-store" in answer.headers["Cache-Control"]
-    assert ApiKey.find(text).scopes == ["stats:read", "events:write"]
+    assert ApiKey.find(text).scopes == ["stats:read", "sites:write"]
     page = text_of(browser.get("/account/keys"))
     assert text not in page
     assert text[:9] in page
-    assert "Read statistics, Send events from a server" in page
+    assert "Read statistics, Add and change sites" in page
 
 
 @pytest.mark.parametrize(
@@ -213,6 +213,7 @@ def test_a_key_is_shown_once(owner, sign_in):
         ({"name": "", "scopes": ["stats:read"]}, "This field is required"),
         ({"name": "notebook"}, "at least one thing"),
         ({"name": "notebook", "scopes": ["everything"]}, "not one of the available choices"),
+        ({"name": "notebook", "scopes": ["stats:read", "events:write"]}, "not one of the available choices"),
     ],
 )
 def test_a_key_needs_a_name_and_a_right(owner, sign_in, form, says):
@@ -220,6 +221,17 @@ def test_a_key_needs_a_name_and_a_right(owner, sign_in, form, says):
     assert answer.status_code == 422
     assert says in text_of(answer)
     assert not ApiKey.objects.exists()
+
+
+def test_what_no_endpoint_asks_for_is_not_offered_and_a_key_that_has_it_goes_on(owner, sign_in):
+    browser = sign_in(owner)
+    assert "Send events" not in text_of(browser.get("/account/keys"))
+    assert "events:write" not in text_of(browser.get("/account/keys")) + text_of(browser.get("/api/openapi.json"))
+    key, text = ApiKey.create(owner, "older", ["stats:read", "events:write"])
+    assert ApiKey.find(text).allows("events:write")
+    assert "Read statistics, Send events from a server" in text_of(browser.get("/account/keys"))
+    assert browser.get("/api/v1/sites", headers={"authorization": f"Bearer {text}"}).status_code == 200
+    assert key.scope_labels == ["Read statistics", "Send events from a server"]
 
 
 def test_a_revoked_key_stops_working(owner, sign_in):

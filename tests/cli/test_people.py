@@ -149,3 +149,10 @@ def test_nobody_is_listed_where_nobody_is(tmp_path: Path) -> None:
     with Server(tmp_path / "data") as server:
         assert "There is no account yet" in server.haru("user", "list").stdout
         assert server.haru("user", "list", "--json").stdout == "[]\n"
+
+
+def test_a_key_is_offered_only_what_an_endpoint_asks_for(server: Server) -> None:
+    done = server.haru("key", "add", "shop", "--user", OWNER, "--scope", "events:write", check=False)
+    assert done.returncode == 2
+    assert "choose from stats:read, sites:write" in " ".join(done.stderr.replace("│", " ").split())
+    assert people(server)[OWNER]["api_keys"] == 0

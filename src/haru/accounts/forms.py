@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from haru.accounts import registry
-from haru.accounts.models import ApiKey, Scope, User
+from haru.accounts.models import OFFERED_SCOPES, ApiKey, Scope, User
 
 
 class RegistrationForm(SignupForm):  # type: ignore[misc]  # allauth is not typed
@@ -60,7 +60,7 @@ class KeyForm(forms.Form):
     )
     scopes = forms.MultipleChoiceField(
         label=_("The key may"),
-        choices=Scope.choices,
+        choices=[(scope.value, scope.label) for scope in OFFERED_SCOPES],
         initial=[Scope.STATS_READ],
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": _("Choose at least one thing the key may do.")},

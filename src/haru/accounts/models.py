@@ -93,6 +93,10 @@ class Scope(models.TextChoices):
     EVENTS_WRITE = "events:write", _("Send events from a server")
 
 
+# What a new key is offered: an endpoint that asks for the rest is still to come. Keys that have it keep it.
+OFFERED_SCOPES = (Scope.STATS_READ, Scope.SITES_WRITE)
+
+
 class ApiKey(models.Model):
     """A key for programs that act for its user. The text is shown once; only its digest is kept.
 

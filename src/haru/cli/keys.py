@@ -27,7 +27,7 @@ def add(
         typer.Option(
             "--scope",
             metavar="SCOPE",
-            help=f"What it may do: stats:read, sites:write or events:write; may be repeated. [default: {READ}]",
+            help=f"What it may do: stats:read or sites:write; may be repeated. [default: {READ}]",
         ),
     ] = None,
 ) -> None:
@@ -36,18 +36,18 @@ def add(
     \b
     Examples:
       haru key add notebook --user mara@example.com
-      haru key add shop --user mara@example.com --scope stats:read --scope events:write
+      haru key add shop --user mara@example.com --scope stats:read --scope sites:write
       KEY=$(haru key add ci --user mara@example.com | awk 'END {print $NF}')
     """
     plane.settings()
     plane.database()
     from haru.accounts import registry
-    from haru.accounts.models import ApiKey, Scope
+    from haru.accounts.models import OFFERED_SCOPES, ApiKey
 
     scopes = scope or [READ]
-    if unknown := sorted(set(scopes) - set(Scope.values)):
+    if unknown := sorted(set(scopes) - set(OFFERED_SCOPES)):
         raise typer.BadParameter(
-            f'"{unknown[0]}" is no scope: choose from {", ".join(Scope.values)}.', param_hint="--scope"
+            f'"{unknown[0]}" is no scope: choose from {", ".join(OFFERED_SCOPES)}.', param_hint="--scope"
         )
     if not name.strip() or len(name) > 100:
         raise typer.BadParameter("a name has 1 to 100 characters.", param_hint="NAME")
