@@ -287,6 +287,9 @@ def row_value(dimension, event, facts):
 def reaches(goal, event):
     if goal["event"]:
         return event["name"] == goal["event"]
+    if goal["scroll"] is not None:
+        deep = event["name"] == "engagement" and event["scroll_depth"] >= goal["scroll"]
+        return deep and page_fits(goal["page"], event["path"])
     return event["name"] == "pageview" and page_fits(goal["page"], event["path"])
 
 
@@ -576,6 +579,23 @@ def ordered(query, rows):
     return found
 
 
+def without_events(query, goals, row):
+    """A row with no number of events where all it can speak of are goals of scroll."""
+    dimensions, metrics, pair = row
+    asked = [tree for tree in parts(query.get("filters", [])) if looks_at(tree, lambda name: name == "event:goal")]
+    speaks_of = [[goal for goal in goals if leaf_holds(tree, goal["name"])] for tree in asked]
+    if "event:goal" in query.get("dimensions", []):
+        name = dimensions[query["dimensions"].index("event:goal")]
+        speaks_of.append([goal for goal in goals if goal["name"] == name])
+    if any(known and all(goal["scroll"] is not None for goal in known) for known in speaks_of):
+
+        def cut(values):
+            return tuple(None if name == "events" else v for name, v in zip(query["metrics"], values, strict=True))
+
+        return dimensions, cut(metrics), pair and (pair[0], cut(pair[1]))
+    return row
+
+
 def answer(events, query, timezone, now, goals=()):
     """The answer to a query about these events of a site with these goals at a moment."""
     zone = ZoneInfo(timezone)
@@ -612,7 +632,8 @@ def answer(events, query, timezone, now, goals=()):
     page = query.get("pagination", {})
     offset, limit = page.get("offset", 0), page.get("limit", 10_000)
     result["total"] = len(found)
-    result["rows"] = [(plain(row), metrics, pairs.get(row)) for row, metrics in found[offset : offset + limit]]
+    rows = [(plain(row), metrics, pairs.get(row)) for row, metrics in found[offset : offset + limit]]
+    result["rows"] = [without_events(query, goals, row) for row in rows]
     return result
 
 

@@ -19,17 +19,23 @@ PAGE = "/sites/example.com/settings/goals"
 def test_a_goal_is_named_after_its_event_or_its_page(site):
     assert goals.add_goal(site, event="Signup").name == "Signup"
     assert goals.add_goal(site, page="/thanks").name == "Visit /thanks"
+    assert goals.add_goal(site, page="/thanks", scroll=50).name == "Scroll 50% on /thanks"
     assert goals.add_goal(site, page="/blog/**", name="Reads the blog").name == "Reads the blog"
 
 
 def test_the_stats_know_the_goals_of_a_site(site, owner):
     goals.add_goal(site, event="Purchase", currency="eur")
     goals.add_goal(site, page="/blog/**")
+    goals.add_goal(site, page="/blog/**", scroll=75, name="Reads")
     goals.add_goal(registry.create_site("other.example", "UTC", owner), event="Elsewhere")
     assert goals.stats_site(site) == StatsSite(
         site.pk,
         "Europe/Berlin",
-        (stats.Goal("Purchase", event="Purchase", currency="EUR"), stats.Goal("Visit /blog/**", page="/blog/**")),
+        (
+            stats.Goal("Purchase", event="Purchase", currency="EUR"),
+            stats.Goal("Reads", page="/blog/**", scroll=75),
+            stats.Goal("Visit /blog/**", page="/blog/**"),
+        ),
     )
 
 
@@ -51,6 +57,10 @@ def test_a_goal_that_is_there_is_found_and_not_made_again(site):
         ({"page": "thanks"}, "page", "begin it with a slash"),
         ({"page": "/***"}, "page", "more than two stars"),
         ({"page": "/x", "currency": "EUR"}, "currency", "Only events bring revenue"),
+        ({"page": "/x", "scroll": 101}, "scroll", "from 0 to 100"),
+        ({"page": "/x", "scroll": -1}, "scroll", "from 0 to 100"),
+        ({"event": "Buy", "scroll": 50}, "scroll", "Only a page is scrolled"),
+        ({"page": "/x", "scroll": 50, "currency": "EUR"}, "currency", "Only events bring revenue"),
         ({"event": "Buy", "currency": "Euro"}, "currency", "three letters such as EUR"),
         ({"event": "Buy", "currency": "€€€"}, "currency", "three letters such as EUR"),
         ({"event": "Buy", "name": "x" * 121}, "name", "at most 120"),
@@ -87,7 +97,7 @@ def test_a_site_has_so_many_goals_and_no_more(site, monkeypatch):
 
 
 def test_the_database_holds_no_goal_of_both_kinds_or_of_none(site):
-    for fields in ({"event": "a", "page": "/a"}, {}):
+    for fields in ({"event": "a", "page": "/a"}, {}, {"event": "a", "scroll": 5}, {"page": "/a", "scroll": 101}):
         with pytest.raises(IntegrityError), transaction.atomic():
             site.goals.create(name="odd", **fields)
 
@@ -110,6 +120,11 @@ def test_goals_are_added_and_deleted_on_their_page(site, owner, sign_in):
     assert "“Purchase” is a goal." in html
     assert 'aria-label="Delete Purchase"' in html
     assert ">EUR<" in html
+    browser.post(PAGE, {"page": "/read", "scroll": "75"})
+    page = unescape(browser.get(PAGE).content.decode())
+    assert ">Scroll 75% on /read<" in page
+    assert "scrolled to 75 %" in page
+    Goal.objects.get(scroll=75).delete()
     answer = browser.post(f"{PAGE}/{Goal.objects.get().pk}/delete", follow=True)
     assert "The goal is deleted" in answer.content.decode()
     assert not Goal.objects.exists()
@@ -117,10 +132,11 @@ def test_goals_are_added_and_deleted_on_their_page(site, owner, sign_in):
 
 
 def test_a_faulty_goal_says_what_is_wrong_beside_the_field(site, owner, sign_in):
-    answer = sign_in(owner).post(PAGE, {"page": "thanks", "currency": "Euro"})
+    answer = sign_in(owner).post(PAGE, {"page": "thanks", "currency": "Euro", "scroll": "101"})
     html = unescape(answer.content.decode())
     assert answer.status_code == 422
     assert "begin it with a slash" in html
     assert 'id="id_page_error"' in html
     assert 'id="id_currency_error"' in html
+    assert 'id="id_scroll_error"' in html
     assert 'value="thanks"' in html

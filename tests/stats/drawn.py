@@ -46,6 +46,9 @@ GOALS = [
     Goal("Under a", page="/a/**"),
     Goal("Straße", page="/*nder"),
     Goal("Nowhere", page="/x+.*"),
+    Goal("Reads a", page="/a", scroll=51),
+    Goal("Reads", page="**", scroll=50),
+    Goal("Reads under a", page="/a*", scroll=0),
 ]
 
 FILTERED = {

@@ -30,13 +30,13 @@ from haru.stats.goals import Goal
 )
 def test_a_star_is_text_without_a_slash_and_two_are_any_text(page, path, expected) -> None:
     goal = Goal("goal", page=page)
-    assert goal.reached_on(path) is expected
+    assert goal.is_on(path) is expected
     assert goal.by_path == ("*" in page)
 
 
 def test_a_goal_of_an_event_is_reached_on_no_page() -> None:
-    assert not Goal("goal", event="/a").reached_on("/a")
+    assert not Goal("goal", event="/a").is_on("/a")
 
 
 def test_a_pattern_with_many_stars_is_tried_in_no_time() -> None:
-    assert not Goal("goal", page="/" + "**a" * 50).reached_on("/" + "a" * 2_000 + "b" * 40)
+    assert not Goal("goal", page="/" + "**a" * 50).is_on("/" + "a" * 2_000 + "b" * 40)

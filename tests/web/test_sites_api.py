@@ -280,6 +280,7 @@ def test_a_goal_is_made_found_again_listed_and_deleted(ask, site) -> None:
         "goal_type": "event",
         "event_name": "Purchase",
         "page_path": None,
+        "scroll_threshold": None,
         "currency": "EUR",
     }
     assert made == {"domain": "example.com", **shown}
@@ -298,7 +299,31 @@ def test_a_goal_is_made_found_again_listed_and_deleted(ask, site) -> None:
     ("data", "faults"),
     [
         ({}, ["#/site_id: This is required", "#/goal_type: This is required"]),
-        ({"goal_type": "scroll"}, ['#/goal_type: Invalid type "scroll": give event or page', "#/site_id: "]),
+        ({"goal_type": "x"}, ['#/goal_type: Invalid type "x": give one of event, page, scroll', "#/site_id: "]),
+        (
+            {"site_id": "example.com", "goal_type": "scroll", "event_name": "y"},
+            [
+                "#/page_path: A goal of type scroll needs this",
+                "#/scroll_threshold: A goal of type scroll needs this",
+                "#/event_name: A goal of type scroll has none",
+            ],
+        ),
+        (
+            {"site_id": "example.com", "goal_type": "page", "page_path": "/x", "scroll_threshold": 50},
+            ["#/scroll_threshold: A goal of type page has none"],
+        ),
+        *(
+            (
+                {"site_id": "example.com", "goal_type": "scroll", "page_path": "/x", "scroll_threshold": threshold},
+                ["#/scroll_threshold: Give"],
+            )
+            for threshold in (101, -1, "half", True, 5.5, [50], "\u0665\u0660", 10**30)
+        ),
+        (
+            {"site_id": "example.com", "goal_type": "page", "page_path": "/x", "page_pattern": "/y"},
+            ["#/page_path: Give this or page_pattern, not both"],
+        ),
+        ({"site_id": "example.com", "goal_type": "page", "page_pattern": "x"}, ["#/page_pattern: ", "begin it with"]),
         ({"site_id": "example.com", "goal_type": "event"}, ["#/event_name: A goal of type event needs this"]),
         ({"site_id": "example.com", "goal_type": "page"}, ["#/page_path: A goal of type page needs this"]),
         (
@@ -315,6 +340,50 @@ def test_a_goal_that_cannot_be_is_400_with_every_fault(ask, data, faults) -> Non
     answer = ask("put", "/goals", data)
     assert answer.status_code == 400
     assert all(fault in error(answer) for fault in faults)
+
+
+@pytest.mark.parametrize("threshold", [75, "75"])
+def test_a_goal_of_scroll_is_made_found_again_and_listed(ask, site, threshold) -> None:
+    data = {"site_id": "example.com", "goal_type": "scroll", "page_path": "/read", "scroll_threshold": threshold}
+    made = ask("put", "/goals", data).json()
+    assert made == {
+        "domain": "example.com",
+        "id": Goal.objects.get().pk,
+        "display_name": "Scroll 75% on /read",
+        "goal_type": "scroll",
+        "event_name": None,
+        "page_path": "/read",
+        "scroll_threshold": 75,
+        "currency": None,
+    }
+    assert ask("put", "/goals", data).json() == made
+    other = ask("put", "/goals", {**data, "scroll_threshold": 0}).json()
+    opened = ask("put", "/goals", {"site_id": "example.com", "goal_type": "page", "page_path": "/read"}).json()
+    assert len({made["id"], other["id"], opened["id"]}) == 3
+    types = [
+        (row["goal_type"], row["scroll_threshold"]) for row in ask("get", "/goals?site_id=example.com").json()["goals"]
+    ]
+    assert types == [("page", None), ("scroll", 0), ("scroll", 75)]
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "kept"),
+    [
+        ("page_path", "/blog*", "/blog**"),
+        ("page_path", "/blog/*/comments", "/blog/**/comments"),
+        ("page_path", "/blog**", "/blog**"),
+        ("page_path", "/blog", "/blog"),
+        ("page_pattern", "/blog/*", "/blog/*"),
+        ("page_pattern", "/blog/**", "/blog/**"),
+    ],
+)
+def test_a_star_of_a_page_means_any_text_as_in_peers_and_is_told_as_it_is_kept(ask, site, field, sent, kept) -> None:
+    data = {"site_id": "example.com", "goal_type": "page", field: sent}
+    made = ask("put", "/goals", data).json()
+    assert made["page_path"] == kept
+    assert Goal.objects.get().page == kept
+    assert ask("put", "/goals", data).json() == made
+    assert ask("put", "/goals", {"site_id": "example.com", "goal_type": "page", "page_pattern": kept}).json() == made
 
 
 # Shared links

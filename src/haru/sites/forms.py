@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from haru.collect import exclusions
 from haru.collect.geo import countries
+from haru.sites import goals as site_goals
 from haru.sites import links, registry
 from haru.sites.domain import DomainError, normalise
 from haru.sites.models import Role, Site
@@ -164,10 +165,16 @@ class GoalForm(forms.Form):
         ),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
     )
+    scroll = forms.IntegerField(
+        required=False,
+        label=_("Scroll depth of the page"),
+        help_text=_("In per cent: reached by those who scroll at least so far. Empty: by those who open the page."),
+        widget=forms.NumberInput(attrs={"autocomplete": "off", "min": 0, "max": site_goals.MAX_SCROLL}),
+    )
     name = forms.CharField(
         required=False,
         label=_("Name"),
-        help_text=_("How it is shown and filtered by. Empty: the name of the event, or Visit and the path."),
+        help_text=_("How it is shown and filtered by. Empty: the name of the event, or made of the path."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     currency = forms.CharField(

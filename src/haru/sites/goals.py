@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.db import IntegrityError, transaction
 
 from haru.collect import exclusions
@@ -10,6 +12,7 @@ from haru.sites.registry import SiteError
 from haru.stats import goals as stats
 from haru.stats.report import StatsSite
 
+MAX_SCROLL = 100  # per cent of a page
 MOST_GOALS = 500  # of one site: every question about the site carries them
 
 
@@ -28,30 +31,34 @@ def stats_site(site: Site) -> StatsSite:
 
 def goals_of(site: Site) -> tuple[stats.Goal, ...]:
     """The site's goals by name, as the stats know them."""
-    return tuple(stats.Goal(goal.name, goal.event, goal.page, goal.currency) for goal in site.goals.all())
+    return tuple(stats.Goal(goal.name, goal.event, goal.page, goal.currency, goal.scroll) for goal in site.goals.all())
 
 
-def add_goal(site: Site, *, event: str = "", page: str = "", name: str = "", currency: str = "") -> Goal:
+def add_goal(
+    site: Site, *, event: str = "", page: str = "", scroll: int | None = None, name: str = "", currency: str = ""
+) -> Goal:
     """A new goal; one that is just so is found instead.
 
-    `name` is `event`, or "Visit " and `page`, when empty. Raises `GoalErrors`, which names the fields at fault.
+    `scroll` is the per cent of the page that must be scrolled to; None is a goal that a pageview reaches. When empty
+    `name` is `event`, "Visit " and `page`, or "Scroll 50% on " and `page`. Raises `GoalErrors`, which names the fields
+    at fault.
     """
     event, page, name, currency = event.strip(), page.strip(), name.strip(), currency.strip().upper()
-    faults = _faults(event, page, name, currency)
+    faults = _faults(event, page, name, currency) | _scroll_faults(page, scroll)
     if faults:
         raise GoalErrors(faults)
-    same = site.goals.filter(event=event, page=page)
+    same = site.goals.filter(event=event, page=page, scroll=scroll)
     found = (same.filter(name=name) if name else same).first()
     if found is not None:
         return found
-    name = name or event or f"Visit {page}"
+    name = name or event or (f"Visit {page}" if scroll is None else f"Scroll {scroll}% on {page}")
     if len(name) > 120:
         raise GoalErrors({"name": "Give the goal a name of at most 120 characters."})
     if site.goals.count() >= MOST_GOALS:
         raise GoalErrors({"name": f"The site has {MOST_GOALS} goals, which is the most: delete one first."})
     try:
         with transaction.atomic():
-            return site.goals.create(name=name, event=event, page=page, currency=currency)
+            return site.goals.create(name=name, event=event, page=page, scroll=scroll, currency=currency)
     except IntegrityError:
         raise GoalErrors({"name": f'There is already another goal named "{name}": choose another name.'}) from None
 
@@ -61,6 +68,19 @@ def delete_goal(site: Site, pk: int) -> None:
     deleted, _ = site.goals.filter(pk=pk).delete()
     if not deleted:
         raise SiteError("The site has no such goal.")
+
+
+def peers_page(page: str) -> str:
+    """A page as peers write it, in the form of Haru's own settings: a star stands for any text there, slashes too."""
+    return re.sub(r"\*+", "**", page)
+
+
+def _scroll_faults(page: str, scroll: int | None) -> dict[str, str]:
+    if scroll is not None and not 0 <= scroll <= MAX_SCROLL:
+        return {"scroll": f"Give the depth of the scroll in whole per cent of the page, from 0 to {MAX_SCROLL}."}
+    if scroll is not None and not page.strip():
+        return {"scroll": "Only a page is scrolled: give its path too, or leave the depth of the scroll empty."}
+    return {}
 
 
 def _faults(event: str, page: str, name: str, currency: str) -> dict[str, str]:

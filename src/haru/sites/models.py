@@ -117,12 +117,13 @@ class Membership(models.Model):
 
 
 class Goal(models.Model):
-    """What a site's people want visitors to do: an event of a name, or a visit of a page. One of the two is set."""
+    """What a site's people want visitors to do: an event of a name, a visit of a page, or a scroll so far down."""
 
     site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="goals")
     name = models.CharField(_("name"), max_length=120)
     event = models.CharField(_("event"), max_length=120, blank=True)
     page = models.CharField(_("page"), max_length=2000, blank=True)
+    scroll = models.PositiveSmallIntegerField(_("scroll"), null=True, blank=True)  # per cent of the page, at least
     currency = models.CharField(_("currency"), max_length=3, blank=True)  # ISO 4217, of what its events bring in
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
@@ -134,6 +135,10 @@ class Goal(models.Model):
             models.UniqueConstraint(fields=["site", "name"], name="sites_goal_name_once"),
             models.CheckConstraint(
                 condition=models.Q(event="", page__gt="") | models.Q(event__gt="", page=""), name="sites_goal_is_one"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(scroll=None) | models.Q(scroll__lte=100, page__gt=""),
+                name="sites_goal_scroll",
             ),
         ]
 

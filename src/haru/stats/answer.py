@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from haru.stats import dimensions, metrics, wholes
-from haru.stats.dimensions import Level, of
+from haru.stats import dimensions, filters, metrics, wholes
+from haru.stats.dimensions import GOAL, Level, of
+from haru.stats.filters import Leaf
+from haru.stats.goals import Goal
 from haru.stats.metrics import METRICS, Payments
 from haru.stats.query import Query
 from haru.stats.question import order
@@ -109,3 +111,24 @@ def _moved(key: Values, times: list[bool], places: Mapping[str, str]) -> Values 
     """A row's key with its label of time as the other period has it; None where it has none."""
     moved = tuple(places.get(str(value)) if is_time else value for value, is_time in zip(key, times, strict=True))
     return None if None in moved else tuple(value for value in moved if value is not None)
+
+
+def without_events(query: Query, goals: Collection[Goal], answer: Answer) -> Answer:
+    """The answer with null for the `events` of goals of scroll: visits reach these, and no event of its own does."""
+    names = {goal.name for goal in goals}
+    eventless = {goal.name for goal in goals if goal.eventless}
+    if "events" not in query.metrics or not eventless:
+        return answer
+    leaves = [part for part in filters.conjuncts(query.filters) if isinstance(part, Leaf) and part.dimension == GOAL]
+    asked = [{name for name in names if accepts(name)} for accepts in map(filters.holding, leaves)]
+
+    def told(row: Row) -> Row:
+        of_row = [{str(value)} for name, value in zip(query.dimensions, row.dimensions, strict=True) if name == GOAL]
+        if not any(found and found <= eventless for found in [*asked, *of_row]):
+            return row
+        values = (None if n == "events" else v for n, v in zip(query.metrics, row.metrics, strict=True))
+        return replace(row, metrics=tuple(values), comparison=row.comparison and told(row.comparison))
+
+    rows = [told(row) for row in answer.rows]
+    other = answer.comparison and without_events(query, goals, answer.comparison)
+    return replace(answer, rows=rows, comparison=other)

@@ -94,4 +94,8 @@ def _asks_goals(query: Query) -> bool:
 
 
 def _reached_by(goal: Goal) -> str:
-    return f'an event named "{goal.event}"' if goal.event else f'a pageview of "{goal.page}"'
+    if goal.event:
+        return f'an event named "{goal.event}"'
+    if goal.scroll is not None:
+        return f'a scroll of {goal.scroll} % or more on "{goal.page}"'
+    return f'a pageview of "{goal.page}"'

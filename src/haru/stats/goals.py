@@ -1,4 +1,6 @@
-"""Goals: what a site's owner wants visitors to do. A goal is reached by an event of a name, or by a page."""
+"""Goals: what a site's owner wants visitors to do. A goal is reached by an event of a name, by a page, or by a depth of
+scroll on a page.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,20 @@ class Goal:
     event: str = ""  # name of a custom event
     page: str = ""  # path of a page; `*` stands for any text without a slash, `**` for any text
     currency: str = ""  # ISO 4217, of the revenue that its events bring; "" when they bring none
+    scroll: int | None = None  # per cent of the page that is scrolled to at least; None: a pageview reaches the goal
 
     @property
     def by_path(self) -> bool:
         """Whether Python must look at each path: its page is a pattern."""
         return "*" in self.page
 
-    def reached_on(self, path: str) -> bool:
-        """Whether a pageview of this path reaches the goal."""
+    @property
+    def eventless(self) -> bool:
+        """Whether visits reach it, and no event of its own does."""
+        return self.scroll is not None
+
+    def is_on(self, path: str) -> bool:
+        """Whether the page of the goal is this path."""
         return bool(self.page) and _pattern(self.page)(path) is not None
 
 

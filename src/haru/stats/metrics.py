@@ -84,7 +84,7 @@ _NO_PAGE = Rule(
 )
 _ENGAGING = Rule(
     lambda asked: "event:goal" in asked.names,
-    "cannot be asked of a goal, because it comes from engagement events, which reach none",
+    "cannot be asked of a goal, because it speaks of all reading of a page, not of what reaches a goal",
 )
 _NO_GOAL = Rule(
     lambda asked: "event:goal" not in asked.names,

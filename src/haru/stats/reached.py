@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, String, and_, cast, false, literal, or_, select, union_all
 
-from haru.events.event import PAGEVIEW
+from haru.events.event import ENGAGEMENT, PAGEVIEW
 from haru.stats.facts import E
 from haru.stats.goals import Goal
 
@@ -17,13 +17,22 @@ Paths = Mapping[Goal, frozenset[str]]
 
 
 def reaches(goal: Goal, paths: Paths) -> Expression:
-    """Whether an event reaches a goal: a custom event by its name, a pageview by its path."""
+    """Whether an event reaches a goal: a custom event by its name, a pageview by its path, and an engagement event by
+    path and depth of scroll. A visit holds one that is deep enough when its deepest scroll there is.
+    """
     if goal.event:
         return E.name == goal.event
+    there = _is_on(goal, paths)
+    if goal.scroll is None:
+        return and_(E.name == PAGEVIEW, there)
+    return and_(E.name == ENGAGEMENT, E.scroll_depth >= goal.scroll, there)
+
+
+def _is_on(goal: Goal, paths: Paths) -> Expression:
     if not goal.by_path:
-        return and_(E.name == PAGEVIEW, E.path == goal.page)
+        return E.path == goal.page
     found = sorted(paths[goal])
-    return and_(E.name == PAGEVIEW, E.path.in_(found)) if found else false()
+    return E.path.in_(found) if found else false()
 
 
 def reached(goals: Sequence[Goal]) -> FromClause:

@@ -20,7 +20,7 @@ from haru.events.histogram import Histogram
 from haru.events.stop import Stop, Stopped
 from haru.events.store import FOLDED, Folding, Refolded, Store
 from haru.stats import bounds, filters, folded, folds, periods, statement, waiting, wholes
-from haru.stats.answer import Answer, Beside, Row, Values, compared, make_row, ordered
+from haru.stats.answer import Answer, Beside, Row, Values, compared, make_row, ordered, without_events
 from haru.stats.cache import MOST_ENTRIES, Cache
 from haru.stats.dimensions import GOAL, Level, of
 from haru.stats.filters import Leaf
@@ -91,7 +91,7 @@ class Reports:
             while len(self._hot) > MOST_ENTRIES:
                 self._hot.popitem(last=False)
         with waiting.question(self._seconds):
-            return self._answer(site, query, now_ms, fresh)
+            return without_events(query, site.goals, self._answer(site, query, now_ms, fresh))
 
     def invalidate(self, site_ids: Iterable[int]) -> None:
         """Events of these sites were loaded or removed: answers about them are stale."""
@@ -282,7 +282,7 @@ class Reports:
         names = {*query.dimensions, *(leaf.dimension for leaf in filters.leaves(query.filters))}
         goals = [goal for goal in site.goals if goal.by_path] if GOAL in names else []
         paths = [path for (path,) in self._fetch(statement.paths(site.id, reach))] if goals else []
-        return {goal: frozenset(path for path in waiting.watched(paths) if goal.reached_on(path)) for goal in goals}
+        return {goal: frozenset(path for path in waiting.watched(paths) if goal.is_on(path)) for goal in goals}
 
     def _accepted(self, site: StatsSite, leaf: Leaf, reach: Period) -> frozenset[str]:
         found = self._fetch(statement.values(site.id, of(leaf.dimension), reach))

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import String
 
-from haru.events.event import PAGEVIEW
+from haru.events.event import ENGAGEMENT, PAGEVIEW
 from haru.events.visits import VISIT_GAP_MS
 from haru.stats import bounds, filters, periods
 from haru.stats.dimensions import CURRENCY, GOAL, Dimension, Level, of
@@ -63,8 +63,8 @@ def first_event(site_id: int) -> Select[Any]:
 
 
 def paths(site_id: int, period: Period) -> Select[Any]:
-    """Every path of a pageview in a period."""
-    return select(E.path).distinct().where(_within(site_id, period), E.name == PAGEVIEW)
+    """Every path of a pageview or of a report of engagement in a period."""
+    return select(E.path).distinct().where(_within(site_id, period), E.name.in_([PAGEVIEW, ENGAGEMENT]))
 
 
 def paid(question: Question) -> Question:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +15,16 @@ from haru.web.api import pages
 from haru.web.api.door import Call, Faulty, Method, Refused, route, texts
 
 # The fields of a goal by the names that the API has for them.
-_NAMES = {"event": "event_name", "page": "page_path", "name": "display_name", "currency": "currency"}
+_NAMES = {
+    "event": "event_name",
+    "page": "page_path",
+    "scroll": "scroll_threshold",
+    "name": "display_name",
+    "currency": "currency",
+}
+# What each type of goal needs.
+_NEEDED = {"event": ("event_name",), "page": ("page_path",), "scroll": ("page_path", "scroll_threshold")}
+_OF_TYPES = ("event_name", "page_path", "scroll_threshold")
 
 
 def listed(call: Call) -> dict[str, Any]:
@@ -26,26 +37,23 @@ def listed(call: Call) -> dict[str, Any]:
 
 def put(call: Call) -> dict[str, Any]:
     """The goal that is just so, found or made."""
-    values, faults = texts(
-        call.fields, ("site_id", "goal_type"), ("event_name", "page_path", "display_name", "currency")
-    )
-    kind = values.get("goal_type")
-    needed, other = ("event_name", "page_path") if kind == "event" else ("page_path", "event_name")
-    if kind in {"event", "page"}:
-        if needed not in values:
-            faults.append(f"#/{needed}: A goal of type {kind} needs this")
-        if other in values:
-            faults.append(f"#/{other}: A goal of type {kind} has none")
-    elif kind is not None:
-        faults.append(f'#/goal_type: Invalid type "{kind[:100]}": give event or page')
+    fields = {**call.fields}
+    if isinstance(threshold := fields.get("scroll_threshold"), int):
+        fields["scroll_threshold"] = str(threshold)  # as a form has it
+    values, faults = texts(fields, ("site_id", "goal_type"), (*_OF_TYPES, "page_pattern", "display_name", "currency"))
+    names = {**_NAMES, "page": "page_pattern"} if "page_pattern" in values else _NAMES
+    faults += _type_faults(values, names["page"])
     if faults:
         raise Faulty(faults)
     site = call.site(values["site_id"], access.manageable)
-    given = {name: values.get(field, "") for name, field in _NAMES.items()}
+    given: dict[str, Any] = {name: values.get(field, "") for name, field in names.items()}
+    given["scroll"] = int(given["scroll"]) if given["scroll"] else None
+    if names is _NAMES:
+        given["page"] = site_goals.peers_page(given["page"])
     try:
         goal = site_goals.add_goal(site, **given)
     except site_goals.GoalErrors as error:
-        raise Faulty(f"#/{_NAMES[name]}: {sentence}" for name, sentence in error.faults.items()) from None
+        raise Faulty(f"#/{names[name]}: {sentence}" for name, sentence in error.faults.items()) from None
     return {"domain": site.domain, **_written(goal)}
 
 
@@ -61,13 +69,31 @@ def delete(call: Call, pk: int) -> dict[str, Any]:
     return {"deleted": True}
 
 
+def _type_faults(values: Mapping[str, str], page: str) -> list[str]:
+    """What is wrong with the fields of a goal's type; `page` is the one that names the page."""
+    kind = values.get("goal_type")
+    if kind is None:
+        return []
+    if kind not in _NEEDED:
+        return [f'#/goal_type: Invalid type "{kind[:100]}": give one of {", ".join(_NEEDED)}']
+    needed = {page if name == "page_path" else name for name in _NEEDED[kind]}
+    faults = [f"#/{name}: A goal of type {kind} needs this" for name in sorted(needed - {*values})]
+    for name in sorted({*_OF_TYPES, page} & {*values} - needed):
+        both = page != name == "page_path"
+        faults.append(f"#/{name}: " + (f"Give this or {page}, not both" if both else f"A goal of type {kind} has none"))
+    if not re.fullmatch("[0-9]{1,3}", values.get("scroll_threshold", "0")):
+        faults.append("#/scroll_threshold: Give a whole number of per cent, from 0 to 100")
+    return faults
+
+
 def _written(goal: Goal) -> dict[str, Any]:
     return {
         "id": goal.pk,
         "display_name": goal.name,
-        "goal_type": "event" if goal.event else "page",
+        "goal_type": "event" if goal.event else "page" if goal.scroll is None else "scroll",
         "event_name": goal.event or None,
         "page_path": goal.page or None,
+        "scroll_threshold": goal.scroll,
         "currency": goal.currency or None,
     }
 

@@ -106,6 +106,7 @@ _GOAL = {
     "goal_type": "event",
     "event_name": "Purchase",
     "page_path": None,
+    "scroll_threshold": None,
     "currency": "EUR",
 }
 _LINK = {
@@ -405,17 +406,30 @@ OPERATIONS: Sequence[Operation] = (
         text="One that is just so is found and not made again.",
         scopes=_WRITE,
         body=record(
-            {"site_id": {**TEXT, "description": "The site's domain."}, "goal_type": {"enum": ["event", "page"]}},
+            {
+                "site_id": {**TEXT, "description": "The site's domain."},
+                "goal_type": {"enum": ["event", "page", "scroll"]},
+            },
             {
                 "event_name": {**TEXT, "maxLength": 120, "description": "Of type event: the name of a custom event."},
                 "page_path": {
                     **TEXT,
-                    "description": "Of type page: a whole path. * stands for text without a slash, ** for any text.",
+                    "description": "Of type page and scroll: a whole path. * stands for any text, and is kept as **.",
+                },
+                "page_pattern": {
+                    **TEXT,
+                    "description": "In the place of page_path: * stands for text without a slash, ** for any text.",
+                },
+                "scroll_threshold": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "maximum": 100,
+                    "description": "Of type scroll: the per cent of the page that is scrolled to at least.",
                 },
                 "display_name": {
                     **TEXT,
                     "maxLength": 120,
-                    "description": "How it is shown and filtered by; else the event's name, or Visit and the path.",
+                    "description": "How it is shown and filtered by; else made of the event's name, or of the path.",
                 },
                 "currency": {**TEXT, "description": "ISO 4217, of the revenue that the event brings."},
             },

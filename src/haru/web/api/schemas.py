@@ -292,9 +292,10 @@ SCHEMAS: dict[str, Schema] = {
         {
             "id": {"type": "integer"},
             "display_name": TEXT,
-            "goal_type": {"enum": ["event", "page"]},
+            "goal_type": {"enum": ["event", "page", "scroll"]},
             "event_name": nullable(TEXT),
             "page_path": nullable(TEXT),
+            "scroll_threshold": nullable({"type": "integer"}),
             "currency": nullable(TEXT),
         },
         {"domain": TEXT},
