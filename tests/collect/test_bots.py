@@ -20,6 +20,36 @@ PEOPLE = [
     "Mobile Safari/537.36",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 "
     "Edg/140.0.0.0",
+    # browsers inside of apps
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Instagram "
+    "322.0.0.26.111 (iPhone13,2; iOS 17_4; de_DE; de; scale=3.00; 1170x2532; 580094065)",
+    "Mozilla/5.0 (Linux; Android 14; Pixel 8 Build/UQ1A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 "
+    "Chrome/120.0.0.0 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/444.0.0.0.1;]",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 7_0_4 like Mac OS X) AppleWebKit/536.26 (KHTML, like Gecko) GSA/3.2.1.25875 "
+    "Mobile/11B554a Safari/8536.25",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Slack/4.36 Chrome/120.0.0.0 "
+    "Electron/28.1.0 Safari/537.36",
+    # whose pages and names say a little more
+    "Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 5.1; Embedded Web Browser from: http://bsalsa.com/; .NET CLR 2.0.50727)",
+    "Mozilla/5.0 (compatible; Konqueror/3.5; OpenBSD) KHTML/3.5.9 (like Gecko)",
+    "Mozilla/4.5 (compatible; iCab 2.9.8; Macintosh; U; PPC)",
+    "Mozilla/4.0 (compatible; MSIE 6.0; MSIE 5.5; Windows NT 5.1) Opera 7.0 [en]",
+    "Mozilla/5.0 (PlayStation; PlayStation 5/2.26) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/13.0 Safari/605.1.15",
+    "Mozilla/5.0 (SMART-TV; LINUX; Tizen 6.0) AppleWebKit/537.36 (KHTML, like Gecko) 76.0.3809.146/6.0 TV Safari/537.36",
+    "User-Agent: Mozilla/5.0 (Windows NT 6.1; WOW64; rv:14.0) Gecko/20100101 Firefox/14.0.1",
+    # that never were called Mozilla
+    "Opera 9.6",
+    "Lynx/2.8.7rel.2 libwww-FM/2.14 SSL-MM/1.4.1 OpenSSL/1.0.1f",
+    "Links (2.7; CYGWIN_NT-5.1 1.7.15(0.260/5/3) i686; GNU C 4.5.3; text)",
+    "ELinks (0.4.3; NetBSD 3.0.2_PATCH sparc64; 141x19)",
+    "w3m/0.5.3+git20230121",
+    "Midori/0.2 (X11; Linux; U; fr-fr) WebKit/531.2+",
+    "SAMSUNG-GT-E2232/1.0 Openwave/6.2.3 Profile/MIDP-2.0 Configuration/CLDC-1.1 UP.Browser/6.2.3.3.c.1.101 (GUI) MMP/2.0",
+    "Micromax X351/R2AE SEMC-Browser/4.0.3 Profile/MIDP-2.0 Configuration/CLDC-1.1",
+    "Nokia6120c/3.83; Profile/MIDP-2.0 Configuration/CLDC-1.1",
+    "BlackBerry9700/5.0.0.351 Profile/MIDP-2.1 Configuration/CLDC-1.1 VendorID/123",
+    "MAXX_MAUI WAP Browser",
+    "UCWEB/2.0 (Java; U; MIDP-2.0; en-US; nokia5130) U2/1.0.0 UCBrowser/9.4.1.482 U2/1.0.0 Mobile",
 ]  # fmt: skip
 
 
@@ -37,6 +67,32 @@ def test_a_browser_is_no_robot(user_agent: str) -> None:
         ("SomeNewThing-crawler/1.0", "bot"),
         ("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)", "ai-crawler"),
         ("Mozilla/5.0 (compatible; ClaudeBot/1.0; +claudebot@anthropic.com)", "ai-crawler"),
+        ("Mozilla/5.0 (compatible; Bluesky Cardyb/1.1; +mailto:support@bsky.example)", "bot"),
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/112.0.0.0 Safari/537.36 Prerender "
+         "(+https://prerender.example)", "bot"),
+        ("Mozilla/5.0 (Windows NT 6.1; rv:6.0) Gecko/20110814 Firefox/6.0 Google favicon", "bot"),
+        ("Mozilla/5.0 (compatible; Ezooms/1.0; help@moz.example)", "bot"),
+        ("Mozilla/5.0 (compatible; Some Desktop/5.9; http://desktop.example/)", "bot"),
+        ("Mozilla/5.0 (Windows NT 10.0) SomeReader/2.0 (+ www.reader.example)", "bot"),
+        ("Mozilla/4.0 (compatible;)", "bot"),
+        ("Mozilla/5.0", "bot"),
+        ("ELB-HealthChecker/2.0", "bot"),
+        ("Amazon-Route53-Health-Check-Service (ref 1)", "bot"),
+        ("kube-probe/1.29", "library"),
+        ("GoogleHC/1.0", "library"),
+        ("Prometheus/2.40.5", "library"),
+        ("Apache/2.4.57 (Debian) (internal dummy connection)", "library"),
+        ("Nuclei - Open-source project", "library"),
+        ("NetNewsWire (RSS Reader; https://reader.example/)", "library"),
+        ("VLC/3.0.20 LibVLC/3.0.20", "library"),
+        ("AppleCoreMedia/1.0.0.21F90 (iPhone; U; CPU OS 17_5 like Mac OS X; en_us)", "library"),
+        ("Microsoft-WebDAV-MiniRedir/10.0.19045", "library"),
+        ("Symfony HttpClient (Curl)", "library"),
+        ("Dalvik/2.1.0 (Linux; U; Android 11; SM-G960F)", "library"),
+        ("MobileSafari/9537.53 CFNetwork/672.0.8 Darwin/14.0.0", "library"),
+        ("eZ Publish Link Validator", "library"),
+        ("-", "library"),
+        ("\ufffd\x00", "library"),
         ("curl/8.5.0", "library"),
         ("Wget/1.21", "library"),
         ("python-requests/2.31.0", "library"),

@@ -24,10 +24,23 @@ _OURS: tuple[tuple[str, Kind], ...] = (
     (r"Lighthouse|PageSpeed", "bot"),
     (r"(?i)\b(?:bot|crawler|spider|scraper)\b", "bot"),
     (r"(?i)[a-z](?:bot|crawler|spider)[/ ;)+]", "bot"),
-    (r"^(?i)(?:curl|wget|libwww|lwp|python|aiohttp|httpx|requests|go-http-client|okhttp|java|axios)", "library"),
-    (r"^(?i)(?:node|undici|got|ruby|faraday|guzzle|php|perl|apache-httpclient)", "library"),
-    (r"^(?i)(?:postman|insomnia|httpie|dart|reqwest)", "library"),
+    (r"(?i)\b(?:favicon|prerender|health-?check(?:er)?)\b", "bot"),
+    # Robots say where they can be read about or written to; of browsers old ones of Microsoft did, without a plus.
+    (r"\+ ?(?:https?://|mailto:|www\.)", "bot"),
+    (r"\(compatible; (?:[^M)]|M[^S)])[^)]*(?:https?://|\w@\w)", "bot"),
+    (r"^Mozilla/[0-9.]+(?: \(compatible;?\))?$", "bot"),
 )  # fmt: skip
+
+# How browsers call themselves. Whatever is called otherwise is a program: a probe, a library, a reader of feeds, an app
+# that asks by itself; what apps show a page in begins as browsers do.
+_BROWSERS = (
+    r"^\W*(?:User-Agent: ?)?(?:Mozilla|Opera)[/ ]",
+    r"^(?:Lynx|E?Links|w3m|Midori|NetSurf|Dillo|Konqueror|amaya|Emacs-W3)\b",
+    # Of phones before those that run apps
+    r"(?i)\b(?:MIDP|WAP Browser|Maui Browser|UP\.Browser|SEMC-Browser|NetFront|Obigo|Teleca|Openwave|Symbian)",
+    r"(?i)\bUC ?(?:Browser|WEB)\b",
+    r"^(?:BlackBerry|Nokia|SAMSUNG|SonyEricsson|LG[E/-]|MOT-|DoCoMo|KDDI|SoftBank|Vodafone|J-PHONE)",
+)
 
 # Real browsers whose names look like a robot's.
 _PEOPLE = (r"(?i)cubot",)
@@ -71,8 +84,8 @@ def _name_of(pattern: str) -> str:
 
 
 @cache
-def _patterns() -> tuple[re2.Set, tuple[Kind, ...], tuple[str, ...], re2.Set]:
-    """One automaton over all patterns, the kind and the name of each, and one for the people among them."""
+def _patterns() -> tuple[re2.Set, tuple[Kind, ...], tuple[str, ...]]:
+    """One automaton over all patterns, with the kind and the name of each."""
     options = re2.Options()
     options.max_mem = MATCHER_BYTES
     options.log_errors = False
@@ -88,25 +101,33 @@ def _patterns() -> tuple[re2.Set, tuple[Kind, ...], tuple[str, ...], re2.Set]:
         kinds.append(kind)
         names.append(_name_of(pattern) if kind == "ai-crawler" else "")
     robots.Compile()
-    people = re2.Set.SearchSet()
-    for pattern in _PEOPLE:
-        people.Add(pattern)
-    people.Compile()
-    return robots, tuple(kinds), tuple(names), people
+    return robots, tuple(kinds), tuple(names)
+
+
+@cache
+def _browsers() -> tuple[re2.Set, re2.Set]:
+    """An automaton over what browsers call themselves, and one over the people among what looks like a robot."""
+    sets = re2.Set.SearchSet(), re2.Set.SearchSet()
+    for automaton, patterns in zip(sets, (_BROWSERS, _PEOPLE), strict=True):
+        for pattern in patterns:
+            automaton.Add(pattern)
+        automaton.Compile()
+    return sets
 
 
 @lru_cache(maxsize=8192)
 def kind(user_agent: str) -> Kind:
-    """What a user agent is: "" for a browser, "library" for a program's HTTP library, "ai-crawler" or another "bot".
+    """What a user agent is: "" for a browser, "library" for another program, "ai-crawler" or another "bot".
 
     A user agent that says nothing is a program's. Headless browsers are robots.
     """
-    if not user_agent.strip():
-        return "library"
-    robots, kinds, _, people = _patterns()
+    robots, kinds, _ = _patterns()
+    browsers, people = _browsers()
     found = {kinds[number] for number in robots.Match(user_agent) or ()}
-    if not found or (people.Match(user_agent) and "(compatible" not in user_agent):
+    if people.Match(user_agent) and "(compatible" not in user_agent:
         return ""
+    if not found:
+        return "" if browsers.Match(user_agent) else "library"
     for strongest in ("ai-crawler", "bot"):
         if strongest in found:
             return strongest
@@ -118,7 +139,7 @@ def crawler(user_agent: str) -> str:
     """The name of an AI company's crawler, such as GPTBot; "" for everything else. Always one of `crawlers()`."""
     if kind(user_agent) != "ai-crawler":
         return ""
-    robots, _, names, _ = _patterns()
+    robots, _, names = _patterns()
     # Of several the longest says most: "Google-Extended" rather than a part of it.
     found: list[str] = [names[number] for number in robots.Match(user_agent) or ()]
     return max(found, key=lambda name: (len(name), name))
@@ -133,3 +154,4 @@ def crawlers() -> frozenset[str]:
 def warm() -> None:
     """Compile the patterns now rather than at the first request."""
     _patterns()
+    _browsers()
