@@ -7,6 +7,7 @@ import sys
 
 import structlog
 
+from haru.events.text import one_line, plain
 from haru.settings import Settings
 
 
@@ -34,6 +35,7 @@ def configure(settings: Settings) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                _readable,
                 last,
             ],
         )
@@ -48,3 +50,11 @@ def configure(settings: Settings) -> None:
     # Django names each page that was not found: the path of a visitor's request is nobody's business.
     logging.getLogger("django.request").setLevel(logging.ERROR)
     logging.getLogger("django.security.DisallowedHost").setLevel(logging.CRITICAL)
+
+
+def _readable(_: object, __: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
+    """A line in which nothing that was sent to the server speaks to the terminal, or looks like a line of its own."""
+    for key, value in line.items():
+        if isinstance(value, str):
+            line[key] = plain(value) if key == "exception" else one_line(value)
+    return line

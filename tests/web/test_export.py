@@ -92,7 +92,7 @@ def test_what_a_spreadsheet_would_work_out_stands_behind_an_apostrophe(browser) 
     rows = table(content(browser.get("/sites/example.com/export/sources.csv?period=all")))
     assert "'@home" in [row[0] for row in rows]
     given = ["=1", "+1", "-1", "@x", "\tx", "\rx", "a=1", "", None, -1, 2.5]
-    assert table(lines([given]))[0] == ["'=1", "'+1", "'-1", "'@x", "'\tx", "'\rx", "a=1", "", "", "-1", "2.5"]
+    assert table(lines([given]))[0] == ["'=1", "'+1", "'-1", "'@x", "'\tx", "'\\u000dx", "a=1", "", "", "-1", "2.5"]
 
 
 def test_rows_beyond_one_question_are_asked_for_with_the_next(browser, monkeypatch) -> None:

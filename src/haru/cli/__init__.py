@@ -26,6 +26,7 @@ from haru.cli import (
     storage,
 )
 from haru.cli.group import Group
+from haru.cli.output import echo
 
 app = typer.Typer(
     name="haru",
@@ -58,7 +59,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from haru import __version__
 
-        typer.echo(f"haru {__version__}")
+        echo(f"haru {__version__}")
         raise typer.Exit
 
 
@@ -99,5 +100,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sentence = failure.sentence(error)
         if sentence is None:
             raise
-        typer.echo(f"haru: {sentence}", err=True)
+        echo(f"haru: {sentence}", err=True)
         sys.exit(failure.FAILED)

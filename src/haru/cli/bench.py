@@ -19,6 +19,7 @@ import typer
 
 from haru.cli import plane
 from haru.cli.failure import Failure
+from haru.cli.output import echo
 
 CONNECTIONS = 64
 PREFIX = "haru-bench-"  # of the folder
@@ -52,7 +53,7 @@ def bench(
     with tempfile.TemporaryDirectory(prefix=PREFIX, dir=data_dir) as folder:
         found = _measured(Path(folder), seconds, workers)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        echo(json.dumps(found, indent=2))
         return
     lines = {
         "events answered in a second, each on disk": f"{found['events_per_second']:,.0f}",
@@ -63,9 +64,9 @@ def bench(
     }
     width = max(map(len, lines))
     for name, value in lines.items():
-        typer.echo(f"{name:{width}}  {value}")
+        echo(f"{name:{width}}  {value}")
     a_day = _rounded(found["events_per_second"] * DAY_SECONDS / PEAK)
-    typer.echo(
+    echo(
         f"\nThis machine carries about {a_day} events a day: the busiest minutes have about {PEAK} times the average. "
         "The sender of the load ran on it too."
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from haru.cli import failure, plane
+from haru.cli.output import echo
 
 if TYPE_CHECKING:
     from haru.settings import Settings
@@ -51,13 +52,13 @@ def check(
     if settings_table:
         from haru.settings import reference
 
-        typer.echo(reference(), nl=False)
+        echo(reference(), nl=False)
         return
     settings = plane.settings()
     wrong = 0
     for name, result, sentence in _results(settings):
         wrong += result == BAD
-        typer.echo(f"{result:4} {name}: {sentence}")
+        echo(f"{result:4} {name}: {sentence}")
     if wrong:
         raise typer.Exit(failure.FAILED)
 

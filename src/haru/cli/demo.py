@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from haru.cli import plane
+from haru.cli.output import echo
 from haru.cli.sites import owner_named
 
 
@@ -49,4 +50,4 @@ def demo(
     with plane.writing(settings) as (spool, loading):
         events = generator.fill(settings, spool, mirrored, plane.now_ms(), days, seed, visits_per_day)
         loading.wrote(events)
-    typer.echo(f"{found.name} has {events:,} made-up events of the last {days} days.")
+    echo(f"{found.name} has {events:,} made-up events of the last {days} days.")

@@ -13,6 +13,7 @@ import typer
 
 from haru.cli import plane
 from haru.cli.failure import Failure
+from haru.cli.output import echo
 
 if TYPE_CHECKING:
     from haru.collect.logimport import Summary
@@ -70,7 +71,7 @@ def log(
         summary = import_log(
             stream, mirrored, spool, Geo(settings.geoip_db), now=plane.now_ms(), format=format, progress=progress
         )
-    typer.echo(_as_json(summary) if as_json else _as_table(summary))
+    echo(_as_json(summary) if as_json else _as_table(summary))
 
 
 @app.command("events")
@@ -116,7 +117,7 @@ def events(
     rows = {"events": summary.rows, "imported": summary.imported, "already imported": summary.known}
     if as_json:
         ends = {"first": summary.first_at, "last": summary.last_at}
-        typer.echo(
+        echo(
             json.dumps(
                 {name.replace(" ", "_"): count for name, count in rows.items()}
                 | {name: _moment(at) if summary.rows else None for name, at in ends.items()},
@@ -125,9 +126,9 @@ def events(
         )
         return
     for name, count in rows.items():
-        typer.echo(f"{name:16}  {count:>12,}")
+        echo(f"{name:16}  {count:>12,}")
     if summary.rows:
-        typer.echo(f"From {_moment(summary.first_at)} to {_moment(summary.last_at)}.")
+        echo(f"From {_moment(summary.first_at)} to {_moment(summary.last_at)}.")
 
 
 def _opened(file: str) -> BinaryIO:

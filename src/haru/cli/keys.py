@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from haru.cli import plane
+from haru.cli.output import echo
 
 app = typer.Typer(help="Keys for programs that use the API.", no_args_is_help=True)
 
@@ -52,4 +53,4 @@ def add(
     if not name.strip() or len(name) > 100:
         raise typer.BadParameter("a name has 1 to 100 characters.", param_hint="NAME")
     _, text = ApiKey.create(registry.find_user(user), name.strip(), scopes)
-    typer.echo(f"Keep it now, it is not shown again: {text}")
+    echo(f"Keep it now, it is not shown again: {text}")

@@ -9,6 +9,7 @@ import typer
 
 from haru.cli import plane
 from haru.cli.failure import FAILED, Failure
+from haru.cli.output import echo
 
 if TYPE_CHECKING:
     from haru.moving import Line, Report
@@ -61,8 +62,8 @@ def move(
     _show(report, domains)
     if not report.equal:
         raise typer.Exit(FAILED)
-    typer.echo("Both stores hold the same. Before the next start, set the other one in the environment or haru.toml:")
-    typer.echo(f"  HARU_EVENTS_URL={to}")
+    echo("Both stores hold the same. Before the next start, set the other one in the environment or haru.toml:")
+    echo(f"  HARU_EVENTS_URL={to}")
 
 
 def _say(how_far: str) -> None:
@@ -77,10 +78,10 @@ def _show(report: Report, domains: dict[int, str]) -> None:
     rows = [heads, *(_cells(line, domains) for line in report.lines)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(heads))]
     for row in rows:
-        typer.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-    typer.echo(f"Refusals: {report.ledger[0]:,} before, {report.ledger[1]:,} after.")
+        echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    echo(f"Refusals: {report.ledger[0]:,} before, {report.ledger[1]:,} after.")
     for difference in report.differences:
-        typer.echo(f"DIFFERS: {difference}")
+        echo(f"DIFFERS: {difference}")
 
 
 def _cells(line: Line, domains: dict[int, str]) -> list[str]:

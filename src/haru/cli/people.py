@@ -11,6 +11,7 @@ import typer
 
 from haru.cli import plane
 from haru.cli.group import Group
+from haru.cli.output import echo
 
 if TYPE_CHECKING:
     from haru.accounts.models import User
@@ -45,7 +46,7 @@ def add(email: Email, password_stdin: PasswordStdin = False) -> None:
     from haru.accounts import registry
 
     user = registry.create_user(email, password)
-    typer.echo(f"Added {user.email}.")
+    echo(f"Added {user.email}.")
 
 
 @app.command("list")
@@ -61,14 +62,14 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for pro
     plane.database()
     rows = _rows()
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
     elif not rows:
-        typer.echo("There is no account yet. `haru user add you@example.com` adds one.")
+        echo("There is no account yet. `haru user add you@example.com` adds one.")
     else:
         lines = [("address", "confirmed", "registered", "API keys", "sites"), *map(_line, rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         for line in lines:
-            typer.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+            echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
 
 
 @app.command("password")
@@ -90,7 +91,7 @@ def password(email: Email, password_stdin: PasswordStdin = False) -> None:
     user = registry.find_user(email)
     registry.set_password(user.email, _from_input() if password_stdin else _asked())
     plane.rights_changed(settings, _sites_of(user))
-    typer.echo(f"{user.email} has a new password, and is signed out everywhere.")
+    echo(f"{user.email} has a new password, and is signed out everywhere.")
 
 
 @app.command("remove")
@@ -124,9 +125,9 @@ def remove(
     lost = _sites_of(user)
     handed_over = people.remove(user, heir)
     plane.rights_changed(settings, lost)
-    typer.echo(f"Removed {user.email}.")
+    echo(f"Removed {user.email}.")
     if heir is not None and handed_over:
-        typer.echo(f"{heir.email} owns {', '.join(handed_over)}.")
+        echo(f"{heir.email} owns {', '.join(handed_over)}.")
 
 
 def _rows() -> list[dict[str, Any]]:

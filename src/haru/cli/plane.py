@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import typer
+from haru.cli.output import echo
 
 if TYPE_CHECKING:
     from haru.control import Client
@@ -41,7 +41,7 @@ def settings() -> Settings:
 
     found = current()
     for sentence in unknown_names(os.environ):
-        typer.echo(f"haru: {sentence}", err=True)
+        echo(f"haru: {sentence}", err=True)
     logs.configure(replace(found, log_level="error" if found.log_level == "error" else "warning"))
     return found
 

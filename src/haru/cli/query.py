@@ -12,6 +12,8 @@ import typer
 
 from haru.cli import plane
 from haru.cli.failure import Failure
+from haru.cli.output import echo
+from haru.events.text import one_line
 
 if TYPE_CHECKING:
     from haru.settings import Settings
@@ -81,12 +83,12 @@ def query(
     found = _asked(plane.settings(), data, wanted)
     if "faults" in found:
         for fault in found["faults"]:
-            typer.echo(f"haru: {fault}", err=True)
+            echo(f"haru: {fault}", err=True)
         raise typer.Exit(WRONG_USE)
     if as_sql:
-        typer.echo(found["sql"])
+        echo(found["sql"])
     elif explained or format == "json":
-        typer.echo(json.dumps(found[wanted], indent=2, ensure_ascii=False))
+        echo(json.dumps(found[wanted], indent=2, ensure_ascii=False))
     else:
         heads, rows = _table(found["answer"])
         _as_csv(heads, rows) if format == "csv" else _as_table(heads, rows)
@@ -127,7 +129,7 @@ def _given(question: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        typer.echo(f"haru: #: The query is not JSON ({error})", err=True)
+        echo(f"haru: #: The query is not JSON ({error})", err=True)
         raise typer.Exit(WRONG_USE) from None
 
 
@@ -191,11 +193,15 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def _cell(value: Any) -> str:
+    return one_line(_text(value))
+
+
 def _as_csv(heads: list[str], rows: list[list[Any]]) -> None:
     from haru.web.sheets import safe
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(heads)
+    writer.writerow([safe(head) for head in heads])
     writer.writerows(
         [safe(_text(value)) if not isinstance(value, int | float) else value for value in row] for row in rows
     )
@@ -203,10 +209,10 @@ def _as_csv(heads: list[str], rows: list[list[Any]]) -> None:
 
 def _as_table(heads: list[str], rows: list[list[Any]]) -> None:
     if not sys.stdout.isatty():
-        lines = [heads, *([_text(value) for value in row] for row in rows)]
+        lines = [[_cell(head) for head in heads], *([_cell(value) for value in row] for row in rows)]
         widths = [max(len(line[place]) for line in lines) for place in range(len(heads))]
         for line in lines:
-            typer.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+            echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
         return
     from rich.console import Console
     from rich.table import Table
@@ -215,7 +221,7 @@ def _as_table(heads: list[str], rows: list[list[Any]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for place, head in enumerate(heads):
         numbers = all(isinstance(row[place], int | float) for row in rows)
-        table.add_column(Text(head), justify="right" if numbers and rows else "left")
+        table.add_column(Text(_cell(head)), justify="right" if numbers and rows else "left")
     for row in rows:
-        table.add_row(*(Text(_text(value)) for value in row))
+        table.add_row(*(Text(_cell(value)) for value in row))
     Console().print(table)

@@ -11,6 +11,7 @@ import typer
 
 from haru.cli import plane
 from haru.cli.failure import Failure
+from haru.cli.output import echo
 
 if TYPE_CHECKING:
     from haru.settings import Settings
@@ -107,10 +108,8 @@ def _develop(settings: Settings) -> Settings:
     spool = Spool(spool_path(settings))
     try:
         if development.prepare(settings, spool, plane.now_ms()):
-            typer.echo("Made a demo site with 90 days of made-up traffic.")
+            echo("Made a demo site with 90 days of made-up traffic.")
     finally:
         spool.close()
-    typer.echo(
-        f"Open {settings.base_url} and sign in as {development.EMAIL} with {development.PASSWORD} (Ctrl-C ends)."
-    )
+    echo(f"Open {settings.base_url} and sign in as {development.EMAIL} with {development.PASSWORD} (Ctrl-C ends).")
     return settings

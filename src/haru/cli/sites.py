@@ -10,6 +10,8 @@ import typer
 
 from haru.cli import plane
 from haru.cli.failure import Failure
+from haru.cli.output import echo
+from haru.events.text import one_line
 
 if TYPE_CHECKING:
     from haru.accounts.models import User
@@ -47,9 +49,9 @@ def add(
     from haru.sites import registry
 
     site = registry.create_site(domain, timezone, owner_named(owner))
-    typer.echo(f"Added {site.name} ({site.timezone}). Its token is {site.token}")
-    typer.echo("Put this into the <head> of its pages:")
-    typer.echo(f'  <script defer src="{settings.base_url}/js/haru.js" data-token="{site.token}"></script>')
+    echo(f"Added {site.name} ({site.timezone}). Its token is {site.token}")
+    echo("Put this into the <head> of its pages:")
+    echo(f'  <script defer src="{settings.base_url}/js/haru.js" data-token="{site.token}"></script>')
 
 
 @app.command("adopt")
@@ -89,27 +91,22 @@ def adopt(
     if not domain:
         raise typer.BadParameter("say which domain the site has.", param_hint="DOMAIN")
     site = registry.adopt_site(number, [each.number for each in lost], domain, timezone, owner_named(owner), token)
-    typer.echo(f"{site.name} ({site.timezone}) is back with all that was counted. Its token is {site.token}")
+    echo(f"{site.name} ({site.timezone}) is back with all that was counted. Its token is {site.token}")
 
 
 def _list_lost(lost: list[Lost]) -> None:
     if not lost:
-        typer.echo("No site is lost: the accounts know every site that the event store has.")
+        echo("No site is lost: the accounts know every site that the event store has.")
         return
     width = max(len(str(site.number)) for site in lost)
     for site in lost:
         days = f"{_day(site.first_at)} to {_day(site.last_at)}" if site.events else "refused requests only"
-        typer.echo(f"{site.number:{width}}  {site.events:>12,} events  {days}  {_printable(site.hostname)}")
-    typer.echo("Give one back: haru site adopt NUMBER DOMAIN --owner EMAIL")
+        echo(f"{site.number:{width}}  {site.events:>12,} events  {days}  {one_line(site.hostname)}")
+    echo("Give one back: haru site adopt NUMBER DOMAIN --owner EMAIL")
 
 
 def _day(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d")
-
-
-def _printable(text: str) -> str:
-    """Text that visitors sent, without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 @app.command("list")
@@ -138,13 +135,13 @@ def list_(
             }
             for site in sites
         ]
-        typer.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
     elif not sites:
-        typer.echo("There is no site yet. `haru site add example.com` adds one.")
+        echo("There is no site yet. `haru site add example.com` adds one.")
     else:
         domain, zone = (max(len(text) for text in column) for column in zip(*_cells(sites), strict=True))
         for site in sites:
-            typer.echo(f"{site.name:{domain}}  {site.timezone:{zone}}  {site.token}")
+            echo(f"{site.name:{domain}}  {site.timezone:{zone}}  {site.token}")
 
 
 NONE = "none"  # empties a list
@@ -275,7 +272,7 @@ def _show(site: Site, as_json: bool = False) -> None:
         "rate_limit": site.rate_limit,
     }
     if as_json:
-        typer.echo(json.dumps(row, indent=2, ensure_ascii=False))
+        echo(json.dumps(row, indent=2, ensure_ascii=False))
         return
     lines = {
         "domain": site.name,
@@ -292,7 +289,7 @@ def _show(site: Site, as_json: bool = False) -> None:
         lines["rate limit"] = NONE
     width = max(map(len, lines))
     for name, value in lines.items():
-        typer.echo(f"{name:{width}}  {value}")
+        echo(f"{name:{width}}  {value}")
 
 
 def _cells(sites: list[Site]) -> list[tuple[str, str]]:

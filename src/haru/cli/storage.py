@@ -11,6 +11,7 @@ import typer
 
 from haru.cli import plane
 from haru.cli.failure import Failure
+from haru.cli.output import echo
 
 if TYPE_CHECKING:
     from haru.settings import Settings
@@ -51,14 +52,14 @@ def setup() -> None:
     from haru.sites.models import Site
 
     people, sites = User.objects.count(), Site.objects.count()
-    typer.echo(f"The data folder is {settings.data_dir}.")
-    typer.echo(f"Accounts: {people}. Sites: {sites}.")
+    echo(f"The data folder is {settings.data_dir}.")
+    echo(f"Accounts: {people}. Sites: {sites}.")
     if not people:
-        typer.echo("Next: haru user add you@example.com")
+        echo("Next: haru user add you@example.com")
     elif not sites:
-        typer.echo("Next: haru site add example.com --timezone Europe/Berlin")
+        echo("Next: haru site add example.com --timezone Europe/Berlin")
     else:
-        typer.echo("Next: haru serve")
+        echo("Next: haru serve")
 
 
 def migrate() -> None:
@@ -72,7 +73,7 @@ def migrate() -> None:
     """
     settings = plane.settings()
     for line in (*_accounts_migrated(), *_store_migrated(settings)):
-        typer.echo(line)
+        echo(line)
 
 
 def _accounts_migrated() -> list[str]:
@@ -128,7 +129,7 @@ def reset(
         event_store(settings).destroy()
     for path in [*_ours(settings.data_dir), *_chdb(settings)]:
         path.unlink() if not path.is_dir() else shutil.rmtree(path)
-    typer.echo(f"{settings.data_dir} is empty.")
+    echo(f"{settings.data_dir} is empty.")
 
 
 def _without_password(url: str) -> str:

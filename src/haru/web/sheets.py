@@ -6,12 +6,19 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from haru.events.text import plain
+
+# Those that are twice as wide are taken for the same where Chinese, Japanese or Korean is written.
+FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def safe(text: str) -> str:
-    """The text, behind an apostrophe when a spreadsheet would work it out: a visitor may have written it."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    """The text, behind an apostrophe when a spreadsheet would work it out: a visitor may have written it.
+
+    Blanks before a formula may be passed over, so they make no difference. What no terminal should see is escaped.
+    """
+    guarded = text[:1] in {"\t", "\r", "\n"} or text.lstrip().startswith(FORMULA)
+    return ("'" if guarded else "") + plain(text)
 
 
 def lines(rows: Iterable[Sequence[object]]) -> bytes:
