@@ -204,7 +204,7 @@ def test_a_change_from_an_empty_period_is_a_dash_and_one_to_it_is_all(look, even
     ] * 3
 
 
-def test_a_running_period_is_compared_to_the_same_moment_and_says_so(look, events):
+def test_a_running_period_is_compared_to_the_same_moment_and_says_so(look, events, monkeypatch):
     yesterday = NOW - timedelta(days=1)
     events.add(NOW - timedelta(minutes=5), 1)
     events.add(yesterday - timedelta(hours=1), 2)
@@ -212,6 +212,10 @@ def test_a_running_period_is_compared_to_the_same_moment_and_says_so(look, event
     today = look("/panels/top?period=day")
     assert number(today, "visitors") == ["1", "0%"]
     assert "Changes are against Jan 14 until 13:00" in today
+    monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: NOW_MS / 1000 + 20))
+    look("/panels/top?period=24h")
+    monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: NOW_MS / 1000 + 30))
+    assert "Changes are against Jan 13 – Jan 14 until 13:00" in look("/panels/top?period=24h")
     assert "Changes are against" not in look("/panels/top?period=yesterday")
     assert "Changes are against" not in look("/panels/top?period=day&compare=none")
     # The line of the other day is shown whole.

@@ -189,7 +189,7 @@ def _text(value: Any) -> str:
     if isinstance(value, list):  # revenue: an amount for each currency
         return " ".join(_text(part) for part in value)
     if isinstance(value, dict):
-        return " ".join(str(part) for part in value.values())
+        return f"{value['currency']} {value['value']}"
     return "" if value is None else str(value)
 
 

@@ -185,7 +185,7 @@ def totals(reports: Reports, site: StatsSite, state: State, now_ms: int) -> Tota
 
 def _against(zone: ZoneInfo, answer: Answer, now_ms: int) -> str:
     start, end = answer.period
-    if answer.comparison is None or not start <= now_ms < end:
+    if answer.comparison is None or not start <= answer.computed_at_ms < end:  # one that rolls ended then
         return ""
     first, last = (periods.wall(zone, at) for at in (answer.comparison.period[0], answer.comparison.period[1] - 1))
     return f"{days(first.date(), last.date(), today=periods.wall(zone, now_ms).date())} until {last:%H:%M}"

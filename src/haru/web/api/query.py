@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 from haru.accounts.models import Scope
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
-from haru.stats import bounds, explain, filters, metrics, periods
+from haru.stats import bounds, explain, filters, periods
 from haru.stats.answer import Answer, Row
 from haru.stats.query import Query, QueryError, parse
 from haru.stats.question import order
 from haru.web import plane
+from haru.web.api.cells import Cells
 from haru.web.api.door import Call, Faulty, Method, route
 
 
@@ -68,27 +69,28 @@ def written(domain: str, zone: ZoneInfo, asked: Query, answer: Answer) -> dict[s
         meta["time_labels"] = answer.labels
     if asked.include.total_rows:
         meta["total_rows"] = answer.total_rows
-    results = [_row(asked, row) for row in answer.rows]
+    cells = Cells(answer.rows)
+    results = [_row(asked, row, cells) for row in answer.rows]
     return {"results": results, "meta": meta, "query": _understood(domain, zone, asked, answer)}
 
 
-def _row(asked: Query, row: Row) -> dict[str, Any]:
-    result: dict[str, Any] = {"metrics": _values(asked, row), "dimensions": list(row.dimensions)}
+def _row(asked: Query, row: Row, cells: Cells) -> dict[str, Any]:
+    result: dict[str, Any] = {"metrics": _values(asked, row, cells), "dimensions": list(row.dimensions)}
     if asked.include.comparisons is not None:
         other = row.comparison
         result["comparison"] = other and {
-            "metrics": _values(asked, other),
+            "metrics": _values(asked, other, cells),
             "dimensions": list(other.dimensions),
             "change": [
-                metrics.change(name, now, before)
+                cells.change(name, now, before)
                 for name, now, before in zip(asked.metrics, row.metrics, other.metrics, strict=True)
             ],
         }
     return result
 
 
-def _values(asked: Query, row: Row) -> list[metrics.Value]:
-    return [metrics.written(name, value) for name, value in zip(asked.metrics, row.metrics, strict=True)]
+def _values(asked: Query, row: Row, cells: Cells) -> list[Any]:
+    return [cells.value(name, value) for name, value in zip(asked.metrics, row.metrics, strict=True)]
 
 
 def _understood(domain: str, zone: ZoneInfo, asked: Query, answer: Answer) -> dict[str, Any]:

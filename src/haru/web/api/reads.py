@@ -14,6 +14,7 @@ from haru.stats.answer import Answer
 from haru.stats.query import Include, Query, QueryError
 from haru.web import plane
 from haru.web.api import legacy
+from haru.web.api.cells import Cells
 from haru.web.api.door import Call, Faulty, Method, route, texts
 
 # What is null in a bucket without visits: clients skip it there, and would take a 0 for a number.
@@ -35,14 +36,15 @@ def totals(call: Call) -> dict[str, Any]:
     site = call.site(asked.site_id)
     query = asked.dated
     (row,) = _answer(call, site, query).rows
+    cells = Cells([row])
     results: dict[str, dict[str, Any]] = {}
     for index, name in enumerate(query.metrics):
         value = row.metrics[index]
-        results[name] = {"value": metrics.written(name, value)}
+        results[name] = {"value": cells.value(name, value)}
         if row.comparison is not None:
             before = row.comparison.metrics[index]
-            change = metrics.change(name, value, before)
-            results[name] |= {"comparison_value": metrics.written(name, before), "change": change}
+            change = cells.change(name, value, before)
+            results[name] |= {"comparison_value": cells.value(name, before), "change": change}
     return {"results": results}
 
 
@@ -55,9 +57,11 @@ def over_time(call: Call) -> dict[str, Any]:
     answer = _answer(call, site, query)
     found = {row.dimensions[0]: row.metrics for row in answer.rows}
     nothing = tuple(metrics.nothing(name) for name in query.metrics)
+    cells = Cells(answer.rows)
     return {
         "results": [
-            {"date": label, **_written(query, found.get(label, nothing), gaps=_GAPS)} for label in answer.labels or []
+            {"date": label, **_written(query, found.get(label, nothing), cells, gaps=_GAPS)}
+            for label in answer.labels or []
         ]
     }
 
@@ -69,12 +73,15 @@ def broken_down(call: Call) -> dict[str, Any]:
     query = asked.dated
     name = legacy.label(query.dimensions[0])
     rows = _answer(call, site, query).rows
-    return {"results": [{name: row.dimensions[0], **_written(query, row.metrics)} for row in rows]}
+    cells = Cells(rows)
+    return {"results": [{name: row.dimensions[0], **_written(query, row.metrics, cells)} for row in rows]}
 
 
-def _written(query: Query, values: tuple[metrics.Value, ...], gaps: Collection[str] = ()) -> dict[str, metrics.Value]:
+def _written(
+    query: Query, values: tuple[metrics.Value, ...], cells: Cells, gaps: Collection[str] = ()
+) -> dict[str, Any]:
     pairs = zip(query.metrics, values, strict=True)
-    return {name: value if name in gaps else metrics.written(name, value) for name, value in pairs}
+    return {name: value if name in gaps else cells.value(name, value) for name, value in pairs}
 
 
 def _answer(call: Call, site: Site, query: Query) -> Answer:

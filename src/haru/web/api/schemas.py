@@ -182,15 +182,21 @@ SCHEMAS: dict[str, Schema] = {
         },
     ),
     "Value": {
-        "description": "A number; null where there is no data; of revenue an amount for each currency.",
-        "anyOf": [{"type": "number"}, {"type": "null"}, array(record({"currency": TEXT, "value": {"type": "number"}}))],
+        "description": "A number; null where there is no data; of revenue an amount, or a list with one of each "
+        "currency where the answer has several.",
+        "anyOf": [{"type": "number"}, {"type": "null"}, ref("Amount"), array(ref("Amount"))],
     },
+    "Amount": record(
+        {
+            "currency": {**TEXT, "description": "ISO 4217."},
+            "value": {"type": "number"},
+            "short": {**TEXT, "description": "Such as €12.5K."},
+            "long": {**TEXT, "description": "Such as €12,500.00."},
+        }
+    ),
     "Change": {
-        "description": "In per cent, of a share in points; null where there is none; of revenue for each currency.",
-        "anyOf": [
-            {"type": ["number", "null"]},
-            array(record({"currency": TEXT, "change": {"type": ["number", "null"]}})),
-        ],
+        "description": "In per cent, of a rate in points; null where there is none, as for several currencies.",
+        "type": ["number", "null"],
     },
     "Explanation": record(
         {
