@@ -35,8 +35,10 @@ class Stack:
         caddy = "  caddy:\n    ports: !override []\n" if self.project == "haru" else ""
         (folder / "ports.yml").write_text(haru + caddy)
 
-    def configure(self, **values: str) -> None:
-        """Make .env.prod of the example, as a person does: only what is named differs."""
+    def configure(self, url: str) -> None:
+        """Make .env.prod of the example, as a person does: with an address and a password."""
+        password = secrets.token_hex(24)
+        values = {"HARU_BASE_URL": url, "POSTGRES_PASSWORD": password, "PGPASSWORD": password}
         lines = (ROOT / ".env.prod.example").read_text("utf-8").splitlines()
         names = [line.partition("=")[0] for line in lines]
         for name, value in values.items():
@@ -102,7 +104,7 @@ def _browser(url: str, **options: object) -> httpx.Client:
 
 
 def test_production_keeps_accounts_and_events_over_a_stop(production: Stack) -> None:
-    production.configure(HARU_BASE_URL=production.url, POSTGRES_PASSWORD=secrets.token_hex(24))
+    production.configure(production.url)
     _add_owner_before_it_is_reached(production)
     production.up()
     production.haru("site", "add", "example.com")
@@ -128,7 +130,7 @@ def test_production_keeps_accounts_and_events_over_a_stop(production: Stack) -> 
 
 def test_caddy_brings_https(production: Stack) -> None:
     bases.caddy()
-    production.configure(HARU_BASE_URL="https://localhost", POSTGRES_PASSWORD=secrets.token_hex(24))
+    production.configure("https://localhost")
     _add_owner_before_it_is_reached(production)
     production.up("--profile", "https")
     production.haru("site", "add", "example.com")
