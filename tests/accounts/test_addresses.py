@@ -322,3 +322,21 @@ def test_an_account_whose_lost_address_was_registered_by_somebody_else_keeps_a_n
     EmailAddress.objects.create(user_id=other.pk, email="mine@example.com", primary=True, verified=True)
     MigrationExecutor(connection).migrate(before)
     assert [row[0] for row in rows()] == [f"account-{lost.pk}@lost.invalid", "mine@example.com"]
+
+
+def test_a_mail_server_that_takes_nothing_is_said_and_breaks_no_page(mail_server, owner, sign_in, settings, capfd):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1  # nobody listens there
+    page = ask_for(sign_in(owner), "fresh@example.com")
+    assert page.status_code == 200
+    assert "could not be sent" in text_of(page)
+    assert "fresh@example.com waits for you" in text_of(page)
+    _, page = register(sign_in, "new@example.com")
+    assert "could not be sent" in text_of(page)
+    assert User.objects.filter(email="new@example.com").exists()
+    page = sign_in().post("/account/password/reset/", {"email": "owner@example.com"}, follow=True)
+    assert page.status_code == 200
+    assert "could not be sent" in text_of(page)
+    said = "".join(capfd.readouterr())
+    assert "mail_failed" in said
+    assert "example.com" not in said

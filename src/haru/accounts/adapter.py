@@ -6,9 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import ratelimit
 from django.conf import settings as django_settings
+from django.contrib import messages
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
@@ -19,6 +21,8 @@ from haru.accounts import addresses, attempts
 from haru.accounts.models import User, canonical_email
 from haru.accounts.registry import checked_email, registration_is_open
 from haru.collect.address import client_address
+
+log = structlog.get_logger()
 
 
 class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
@@ -95,12 +99,20 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not ty
         self.send_mail("account/email/email_confirmation", user.new_email, {"activate_url": path})
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send a mail whose links lead to HARU_BASE_URL, whichever host name the request came in by."""
+        """Send a mail whose links lead to HARU_BASE_URL, whichever host name the request came in by.
+
+        A mail server that does not take it is logged without a word of the mail, and the person is told.
+        """
         base = django_settings.BASE_URL
         ours = {name: _below(base, value) if name.endswith("_url") else value for name, value in context.items()}
         ours["current_site"] = SimpleNamespace(name="Haru", domain=urlsplit(base).netloc)
         ours["base_url"] = base
-        super().send_mail(template_prefix, email, ours)
+        try:
+            super().send_mail(template_prefix, email, ours)
+        except OSError as error:  # smtplib's errors are such too; their texts may name the address
+            log.error("mail_failed", error=type(error).__name__, remedy="look after the server in HARU_EMAIL_URL")
+            text = _("The mail could not be sent: try again later, or tell the people who run this server.")
+            messages.error(self.request, str(text))
 
 
 def _below(base: str, address: str) -> str:
