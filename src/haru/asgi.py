@@ -21,6 +21,7 @@ import structlog
 
 from haru import control, forward, logs, metrics, server
 from haru.collect.endpoint import Endpoint
+from haru.disk import own
 from haru.node import Node
 from haru.server import Headers, Receive, Scope, Send, Tracker, respond
 from haru.settings import BadSetting, Settings, current
@@ -37,8 +38,9 @@ class FolderInUse(BadSetting):
 
 
 def lock_folder(data_dir: Path) -> TextIO:
-    """Make this process the data folder's one server until the file is closed. Raises `FolderInUse`."""
-    file = (data_dir / LOCK).open("a+")
+    """Make this process the data folder's one server until it is closed. Raises `FolderInUse` and `FileUnusable`."""
+    with own(data_dir / LOCK):
+        file = (data_dir / LOCK).open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -204,7 +206,7 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    Raises `OSError` when the port is taken, `FolderInUse`, and what keeps the node from starting: `StoreHeld`,
+    Raises `PortUnavailable`, `FolderInUse`, `FileUnusable`, and what keeps the node from starting: `StoreHeld`,
     `StoreTooNew`, `SpoolUnavailable`.
 
     For `checked` and `development` see `Node`.
@@ -238,7 +240,8 @@ def serve(
 def _pages_listener(data_dir: Path) -> socket.socket:
     """The Unix socket on which workers ask for pages: only this user may open it."""
     path = data_dir / forward.FILE
-    path.unlink(missing_ok=True)
+    with own(path):
+        path.unlink(missing_ok=True)
     found = socket.socket(socket.AF_UNIX)
     mask = os.umask(0o177)
     try:

@@ -19,6 +19,9 @@ from typing import Any
 import msgspec
 import structlog
 
+from haru.disk import own
+from haru.events.store import StoreUnavailable
+
 log = structlog.get_logger()
 
 FILE = "control.sock"
@@ -65,9 +68,9 @@ class Server:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Listen. A socket left by a killed server is replaced."""
-        with contextlib.suppress(FileNotFoundError):
-            (self._data_dir / FILE).unlink()
+        """Listen. A socket left by a killed server is replaced. Raises `FileUnusable`."""
+        with own(self._data_dir / FILE):
+            (self._data_dir / FILE).unlink(missing_ok=True)
         mask = os.umask(0o177)
         try:
             with short_path(self._data_dir, FILE) as path:
@@ -79,8 +82,7 @@ class Server:
         """Stop listening and remove the socket."""
         if self._server is not None:
             self._server.close()
-        with contextlib.suppress(FileNotFoundError):
-            (self._data_dir / FILE).unlink()
+            (self._data_dir / FILE).unlink(missing_ok=True)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -105,7 +107,8 @@ class Server:
         except ConnectionError:
             raise
         except Exception as error:
-            log.exception("control_call_failed")
+            known = isinstance(error, StoreUnavailable)
+            log.error("control_call_failed", call=name, error=str(error), exc_info=None if known else error)
             return {"error": str(error) or type(error).__name__}
 
 

@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+
+class FileUnusable(Exception):
+    """A file of the data folder cannot be used; the text says which, why, and what to do."""
+
+
+@contextlib.contextmanager
+def own(path: Path) -> Iterator[None]:
+    """While a file that Haru makes itself is opened: what the system refuses becomes `FileUnusable`."""
+    try:
+        yield
+    except OSError as error:
+        raise FileUnusable(
+            f"{path} cannot be used ({error.strerror or error}): see that this user may read and write it and that its "
+            "disk has space. If something else lies there by that name, move it away: Haru makes it by itself."
+        ) from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -68,7 +68,7 @@ class Forward:
         try:
             response = await client.send(request, stream=True)
         except httpx.TransportError:
-            sentence = b"The pages are not to be had just now; events are being collected. Please try again.\n"
+            sentence = b"The pages are unavailable just now; events are being collected. Please try again.\n"
             await respond(send, 503, sentence, b"text/plain; charset=utf-8", [(b"retry-after", b"5")])
             return
         connection = scope.get("extensions", {}).get(CONNECTION)

@@ -22,7 +22,7 @@ from haru.events import export
 from haru.events.claims import Claims
 from haru.events.histogram import Histogram
 from haru.events.loader import MOST_EVENTS, Load, Loader
-from haru.events.spool import Spools
+from haru.events.spool import Spools, SpoolUnavailable
 from haru.events.store import Folding, StoreHeld, StoreTooNew, StoreUnavailable
 from haru.events.stores import event_store, installation
 from haru.live import CURRENT_MS, Live
@@ -117,10 +117,13 @@ class Node:
         # Before the first request: whoever was here before a restart is here still. A store that is down comes later.
         try:
             await self._loop.run_in_executor(self.loading, self._take_up)
-        except StoreHeld:
+        except (StoreHeld, StoreTooNew, SpoolUnavailable):
             raise
-        except StoreUnavailable as error:
-            self.store_fault = str(error)
+        except Exception as error:
+            # Collecting needs no store: the loader tries again, as after any fault later.
+            self.store_fault = str(error) or type(error).__name__
+            known = isinstance(error, StoreUnavailable)
+            log.error("store_unavailable", error=self.store_fault, exc_info=None if known else error)
         for name, task in {**self._background(), **self.workers.tasks()}.items():
             self._tasks.append(asyncio.create_task(self._supervise(name, task), name=name))
 

@@ -18,7 +18,7 @@ import uvicorn
 from haru.collect.connections import Limits
 from haru.collect.endpoint import Endpoint
 from haru.collect.protocol import CollectProtocol, protocol
-from haru.settings import Settings
+from haru.settings import BadSetting, Settings
 
 BACKLOG = 4096
 GRACE_SECONDS = 10  # for requests under way when the server is asked to stop
@@ -107,17 +107,24 @@ def run(server: Server, listener: socket.socket) -> None:
         raise SystemExit(3)
 
 
+class PortUnavailable(BadSetting):
+    """Another program has the port, or this user may not."""
+
+
 def listener(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A bound TCP socket; `shared` lets several processes bind the same port. Raises OSError."""
+    """A bound TCP socket; `shared` lets several processes bind the same port. Raises `PortUnavailable`."""
     found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         found.bind((host, port))
-    except BaseException:
+    except OSError as error:
         found.close()
-        raise
+        raise PortUnavailable(
+            f"Port {port} on {host} is unavailable ({error.strerror}): stop the program that has it, or name another "
+            "with --port."
+        ) from None
     return found
 
 

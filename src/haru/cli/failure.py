@@ -12,6 +12,7 @@ _SAY_THEMSELVES = frozenset(
         "haru.collect.logimport.LogUnreadable",
         "haru.control.ControlError",
         "haru.demo.AlreadyFilled",
+        "haru.disk.FileUnusable",
         "haru.events.export.BadBounds",
         "haru.events.fileimport.FileUnreadable",
         "haru.events.spool.SpoolUnavailable",

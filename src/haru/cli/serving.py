@@ -10,7 +10,6 @@ import structlog
 import typer
 
 from haru.cli import plane
-from haru.cli.failure import Failure
 from haru.cli.output import echo
 
 if TYPE_CHECKING:
@@ -70,13 +69,7 @@ def serve(
             refuse_known_password()
     from haru.development import is_loopback
 
-    try:
-        asgi.serve(settings, checked=checked, development=dev and is_loopback(settings.host))
-    except OSError as error:
-        raise Failure(
-            f"Port {settings.port} on {settings.host} cannot be had ({error.strerror}): stop the program that has it, "
-            "or name another with --port."
-        ) from None
+    asgi.serve(settings, checked=checked, development=dev and is_loopback(settings.host))
 
 
 def _accounts_answer() -> bool:

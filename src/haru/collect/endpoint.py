@@ -204,7 +204,7 @@ class Endpoint:
             if token and not self._mirror.sure:
                 raise Answer(
                     503,
-                    "server: the list of sites is not to be had just now; send the event again",
+                    "server: the list of sites is unavailable just now; send the event again",
                     ((b"retry-after", str(RETRY_DISK).encode()),),
                 )
             self._refuse(INSTALLATION, now, Refusal.UNKNOWN_SITE)

@@ -18,7 +18,7 @@ from typing import BinaryIO
 import msgspec
 import structlog
 
-from haru.disk import sync_folder
+from haru.disk import own, sync_folder
 
 log = structlog.get_logger()
 
@@ -58,12 +58,13 @@ class Salts:
     def rotate(self, now: int) -> None:
         """Make today's salt when it is missing and destroy every salt that has had its two days; `now` in ms.
 
-        A clock that jumped back destroys nothing that is newer, until it has gone on over a midnight.
+        A clock that jumped back destroys nothing that is newer, until it has gone on over a midnight. Raises
+        `FileUnusable`.
         """
         today = now // DAY_MS
         if today == self._today:
             return
-        with self._locked():
+        with own(self._path), self._locked():
             self._wipe_unfinished()
             salts = self._read()
             kept = {day: salt for day, salt in salts.items() if day >= today - 1}

@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import structlog
 from sqlalchemy import Interval
 from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.dialects.postgresql.base import PGDialect
@@ -25,6 +26,8 @@ from haru.events.migrations import Migration, migrate
 from haru.events.stop import Stop
 from haru.events.store import FOLDED, Progress, Refolded, Row, StoreUnavailable
 from haru.events.visits import Visit
+
+log = structlog.get_logger()
 
 
 class _Interval(INTERVAL):
@@ -97,13 +100,29 @@ GROUP BY visit_id
 _VISITS_ORIGIN = ", ".join(f"any_value({name})" for name in _ORIGIN)
 
 
+# Errors that a statement of ours is at fault for, and the end of one that was interrupted.
+_OF_STATEMENTS = (
+    duckdb.ProgrammingError,
+    duckdb.DataError,
+    duckdb.IntegrityError,
+    duckdb.NotSupportedError,
+    duckdb.InterruptException,
+)
+
 _PROGRESS = "INSERT INTO progress VALUES ($1, $2) ON CONFLICT DO UPDATE SET position = excluded.position"
 _LAST_ID = ""
 
 
 def _remedy(text: str) -> str:
     lower = text.lower()
-    if "lock" in lower:
+    if "corrupt" in lower or "not a valid duckdb" in lower or "replaying wal" in lower:
+        return (
+            "the file is damaged. Stop Haru and put events.duckdb back from a backup, or move it away to begin an "
+            "empty one; what was collected meanwhile waits in the spool."
+        )
+    if "invalidated" in lower or "internal error" in lower:
+        return "it is opened again by itself. Should it not come back, put events.duckdb back from a backup."
+    if "could not set lock" in lower or "conflicting lock" in lower:
         return "another program has it open: stop it, or let it answer in your place."
     if "space" in lower or "too large" in lower or "could not write" in lower:
         return "see that the disk has space; what was collected waits in the spool."
@@ -334,9 +353,12 @@ class DuckStore:
     def close(self) -> None:
         """See `Store.close`."""
         with self._folding, self._writing, self._opening:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
+            database, self._database = self._database, None
+            if database is not None:
+                try:
+                    database.close()
+                except duckdb.Error as error:  # what it could not write into the file is in its log
+                    log.error("store_close_failed", error=str(error).partition("\n")[0])
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         with self._opening:
@@ -344,6 +366,10 @@ class DuckStore:
                 database = duckdb.connect(str(self._path) if self._path else ":memory:", config=self._config)
                 try:
                     _prepare(database)
+                except _OF_STATEMENTS as error:
+                    database.close()
+                    # Only a file that was changed behind its back has no place for what its version says it has.
+                    raise duckdb.IOException(f"Corrupt tables: {error}") from error
                 except BaseException:
                     database.close()
                     raise
@@ -364,18 +390,16 @@ class DuckStore:
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
-        """The door to the library: its errors become ours, and a database that it has given up on is let go."""
+        """The door to the library: its errors become ours, and a database that it has given up on is let go.
+
+        The file, the disk or the engine may be at fault for any of them, and a damaged file's is the bare base of all;
+        a statement is at fault for few.
+        """
         try:
             yield
-        except (
-            duckdb.IOException,
-            duckdb.OutOfMemoryException,
-            duckdb.FatalException,
-            duckdb.InternalException,
-            duckdb.ConnectionException,
-            duckdb.TransactionException,
-            OSError,
-        ) as error:
+        except _OF_STATEMENTS:
+            raise
+        except (duckdb.Error, OSError) as error:
             text = str(error)
             if not isinstance(error, duckdb.OutOfMemoryException) and self._path is not None:
                 self._let_go()

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from haru.events.event import COLUMNS
-from haru.events.store import Row, Store
+from haru.events.store import Row, Store, StoreUnavailable
 
 FORMATS = {"ndjson": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
 
@@ -85,7 +85,7 @@ def ndjson(rows: Iterable[list[Row]], site: str) -> Iterator[bytes]:
 
 def parquet(rows: Iterable[list[Row]], site: str, folder: Path) -> Iterator[bytes]:
     """One Parquet file of this site, with zstd. Rows go through a DuckDB file of their own, on disk, not in memory."""
-    with work_folder(folder) as work:
+    with work_folder(folder) as work, _errors():
         with contextlib.closing(duckdb.connect(str(work / "rows.duckdb"), config=_frugal())) as database:
             columns = ", ".join(f"{name} {kind}" for name, kind in EXPORTED)
             database.execute(f"CREATE TABLE event ({columns})")
@@ -113,6 +113,17 @@ def work_folder(parent: Path) -> Iterator[Path]:
                 shutil.rmtree(old, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=FOLDER, dir=parent) as work:
         yield Path(work)
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        raise StoreUnavailable(
+            f"The Parquet file cannot be made ({str(error).splitlines()[0]}): see that the data folder's disk has "
+            "space, or export as NDJSON, which needs none."
+        ) from error
 
 
 def _frugal() -> dict[str, Any]:

@@ -6,7 +6,7 @@ import sys
 from http import HTTPStatus
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -80,8 +80,13 @@ def closed(request: HttpRequest, reason: str) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500, or 503 when a database does not answer. The page asks nothing of it."""
-    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError | StoreUnavailable):
-        return _unavailable(request)
+    error = sys.exc_info()[1]
+    if isinstance(error, StoreUnavailable):
+        sentence = _("The numbers are unavailable just now. Visits are being counted; please try again in a moment.")
+        return _unavailable(request, sentence)
+    # The bare kind is that of a damaged file.
+    if isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError:
+        return _unavailable(request, _accounts_sentence(str(error)))
     if request.path.startswith("/api/"):
         return JsonResponse({"error": _("Something broke here. Please try again.")}, status=500)
     try:
@@ -90,8 +95,16 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return HttpResponse(_LAST_RESORT, status=500)
 
 
-def _unavailable(request: HttpRequest) -> HttpResponse:
-    sentence = _("The numbers are not to be had just now. Visits are being counted; please try again in a moment.")
+def _accounts_sentence(error: str) -> str:
+    if any(word in error for word in ("readonly", "read-only", "is full", "No space left")):
+        return _(
+            "The database of accounts cannot be written to: its disk is full or read-only, and whoever runs this "
+            "server must look after it. Visits are being counted."
+        )
+    return _("The accounts are unavailable just now. Visits are being counted; please try again in a moment.")
+
+
+def _unavailable(request: HttpRequest, sentence: str) -> HttpResponse:
     try:
         if request.path.startswith("/api/"):
             response: HttpResponse = JsonResponse({"error": sentence}, status=503)

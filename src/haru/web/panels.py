@@ -158,7 +158,7 @@ def panel(reports: Reports, site: StatsSite, state: State, name: str, now_ms: in
 
 
 def without_numbers(state: State, name: str) -> dict[str, object]:
-    """What a template shows of a panel whose numbers are not to be had."""
+    """What a template shows of a panel whose numbers are unavailable."""
     title, tabs = _PANELS[name]
     return {"name": name, "title": title, "tabs": tabs, "tab": next(t for t in tabs if t.name == state.tab(name))}
 

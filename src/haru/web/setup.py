@@ -10,6 +10,8 @@ from pathlib import Path
 
 import django
 
+from haru.disk import own
+
 _LOCK = int.from_bytes(b"accounts", "big")  # name of the advisory lock
 
 
@@ -66,7 +68,10 @@ def _turn() -> Iterator[None]:
 
     from haru import settings
 
-    with (settings.current().data_dir / "migrate.lock").open("w") as lock:
+    path = settings.current().data_dir / "migrate.lock"
+    with own(path):
+        file = path.open("w")
+    with file as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if connection.vendor != "postgresql":
             yield
