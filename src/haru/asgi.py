@@ -21,7 +21,7 @@ import structlog
 
 from haru import control, forward, logs, metrics, server
 from haru.collect.endpoint import Endpoint
-from haru.disk import own
+from haru.disk import keep_private, own
 from haru.node import Node
 from haru.server import Headers, Receive, Scope, Send, Tracker, respond
 from haru.settings import BadSetting, Settings, current
@@ -254,6 +254,7 @@ def _pages_listener(data_dir: Path) -> socket.socket:
 
 def application() -> Application:
     """For other ASGI servers: `uvicorn --factory haru.asgi:application`."""
+    keep_private()
     settings = current()
     logs.configure(settings)
     return Application(settings)

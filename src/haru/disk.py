@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+def keep_private() -> None:
+    """Whatever file this process makes from now on is for its user alone, those that libraries make included."""
+    os.umask(0o077)
+
+
 class FileUnusable(Exception):
     """A file of the data folder cannot be used; the text says which, why, and what to do."""
 

@@ -20,6 +20,7 @@ import structlog
 from haru import logs, server
 from haru.collect.collector import Collector
 from haru.collect.senders import Shared
+from haru.disk import keep_private
 from haru.forward import Forward
 from haru.server import Receive, Scope, Send, Tracker, respond
 from haru.settings import current
@@ -131,6 +132,7 @@ class Worker:
 
 def main() -> None:
     """Serve until the server ends, or SIGTERM."""
+    keep_private()
     settings = current()
     logs.configure(settings)
     channel = socket.socket(fileno=int(sys.argv[1]))

@@ -27,6 +27,7 @@ from haru.cli import (
 )
 from haru.cli.group import Group
 from haru.cli.output import echo
+from haru.disk import keep_private
 
 app = typer.Typer(
     name="haru",
@@ -94,6 +95,7 @@ app.add_typer(exporting.app, name="export", cls=Group)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; always ends with SystemExit. `arguments` are those of the process when None."""
+    keep_private()
     try:
         app(args=arguments)
     except Exception as error:
