@@ -128,7 +128,7 @@ def comparison_period(comparison, date_range, period, zone, now, events):
         # Clocks that go back may show the end earlier than the start.
         begin = shown_at(zone, start, years=1)
         other = (begin, max(begin, shown_at(zone, end - 1, years=1)) + 1, None, None)
-    elif date_range in ROLLING:
+    elif isinstance(date_range, str) and date_range in ROLLING:
         other = (last_buckets(zone, start - 1, *ROLLING[date_range]), start, None, None)
     else:
         other = (start - (end - start), start, None, None)
