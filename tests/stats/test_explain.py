@@ -12,7 +12,11 @@ from haru.stats.report import Reports, StatsSite
 from tests.stats.made import filled, journey, ms
 
 NOON = ms("2026-05-20 12:00")
-GOALS = (Goal("Sign up", event="signup"), Goal("Docs", page="/docs/**"))
+GOALS = (
+    Goal("Sign up", event="signup"),
+    Goal("Docs", page="/docs/**"),
+    Goal("Reads the docs", page="/docs/**", scroll=75),
+)
 SITE = StatsSite(1, "Europe/Berlin", GOALS)
 
 
@@ -52,7 +56,11 @@ def test_every_statement_behind_a_number_is_shown_and_can_be_run() -> None:
         filters=[["contains", "event:goal", ["o"]]],
     )
     assert [part["of"] for part in data["statements"]] == ["rows", "all_candidates", "revenue", "all_visitors"]
-    assert [goal["reached_by"] for goal in data["goals"]] == ['an event named "signup"', 'a pageview of "/docs/**"']
+    assert [goal["reached_by"] for goal in data["goals"]] == [
+        'an event named "signup"',
+        'a pageview of "/docs/**"',
+        'a scroll of 75 % or more on "/docs/**"',
+    ]
     store = DuckStore(None)
     store.open()
     for part in data["statements"]:
