@@ -121,7 +121,7 @@ def test_the_whole_page_comes_in_one_answer(look, events):
         ("sources=campaigns", "sources", [("spring", "1")]),
         ("pages=entry", "pages", [("/in", "1")]),
         ("pages=exit", "pages", [("/out", "1")]),
-        ("locations=regions", "locations", [("Berlin", "1")]),
+        ("locations=regions", "locations", [("Berlin, Germany", "1")]),
         ("devices=os", "devices", [("Linux", "1")]),
         ("devices=devices", "devices", [("Tablet", "1")]),
         ("devices=screens", "devices", [("1920x1080", "1")]),
@@ -221,6 +221,19 @@ def test_a_running_period_is_compared_to_the_same_moment_and_says_so(look, event
     # The line of the other day is shown whole.
     chart = look("/panels/chart?period=day")
     assert re.search(r'data-label="14:00"><th[^>]*>[^<]*</th><td></td><td data-value="1">1</td>', chart)
+
+
+def test_the_country_of_a_region_stands_beside_its_name(look, events):
+    events.add(visitor=1, region="AG-03", country="AG")
+    events.add(visitor=2, region="VC-04", country="VC")
+    events.add(visitor=3)
+    html = look("/panels/locations?period=day&locations=regions")
+    assert re.findall(r'<th scope="row" title="([^"]*)"', html) == [
+        "(not set)",
+        "Saint George, Antigua & Barbuda".replace("&", "&amp;"),
+        "Saint George, St. Vincent & Grenadines".replace("&", "&amp;"),
+    ]
+    assert 'Saint George <span class="text-muted">' in html
 
 
 def test_rates_of_nobody_are_a_dash_and_a_gap_in_the_chart(look, events):

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 
 from haru.sites import access
 from haru.stats import metrics, periods
+from haru.stats.places import region_name
 from haru.stats.query import MOST_ROWS, Include, Query
 from haru.web import panels
 from haru.web.chart import unit_of
@@ -61,20 +62,17 @@ def sent(request: HttpRequest, name: str, kind: str, pieces: Iterator[bytes]) ->
 
 def rows(view: View, tab: panels.Tab) -> Iterator[bytes]:
     """A breakdown as CSV."""
-    named = tab.mark == "flag"
+    name = {"flag": country_name, "region": region_name}.get(tab.mark)
     column = tab.dimension.partition(":")[2]
     # The head goes with the first rows: a store that does not answer is known before the first byte.
-    head: list[list[object]] = [[column, *([f"{column}_name"] if named else []), *panels.DETAIL_METRICS]]
+    head: list[list[object]] = [[column, *([f"{column}_name"] if name else []), *panels.DETAIL_METRICS]]
     for offset in itertools.count(0, MOST_ROWS):
         query = panels.exported(tab, view.state, MOST_ROWS, offset)
         found = view.reports.answer(view.stats_site, query, view.now_ms).rows
         yield lines(
             itertools.chain(
                 head if offset == 0 else (),
-                (
-                    [row.dimensions[0], *([country_name(str(row.dimensions[0]))] if named else []), *row.metrics]
-                    for row in found
-                ),
+                ([row.dimensions[0], *([name(str(row.dimensions[0]))] if name else []), *row.metrics] for row in found),
             )
         )
         if len(found) < MOST_ROWS:

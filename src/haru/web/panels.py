@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
+from haru.events.event import NOT_SET
 from haru.stats import periods
 from haru.stats import query as queries
 from haru.stats.answer import Answer
@@ -98,6 +99,7 @@ class Line:
     code: str  # what the mark is looked up by
     width: str  # of its bar, such as "63.2%"
     cells: tuple[Cell, ...]
+    beside: str = ""  # the country of a region: another may have the same name
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,8 @@ def _line(tab: Tab, value: str, numbers: tuple[Number, ...], metrics: tuple[str,
     text = {"flag": country_name, "region": region_name}.get(tab.mark, str)(value)
     mark = "link" if value == "Direct / None" else "flag" if tab.mark == "region" else tab.mark
     code = value.partition("-")[0] if tab.mark == "region" else value
-    return Line(value, text, mark, code, width, cells)
+    beside = country_name(code) if tab.mark == "region" and text != NOT_SET else ""
+    return Line(value, text, mark, code, width, cells, beside)
 
 
 def _changed(metric: str, now: Number | None, then: Number | None) -> Change:
