@@ -29,7 +29,7 @@ from haru.collect.endpoint import COUNTED, PATH, Answer, Endpoint, Headers
 
 NARROW_BYTES = 8 * 1024
 LINGER_SECONDS = 1.0  # how long the rest of a body that is not wanted is taken in before the connection is closed
-STOP_SECONDS = 1.0  # how long the rest of a body is waited for when the server is asked to stop
+STOP_SECONDS = 0.5  # how long the rest of a body is waited for when the server is asked to stop
 
 CONNECTION = "haru.connection"  # extension of an ASGI scope: its `Connection`
 
