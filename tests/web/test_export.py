@@ -54,7 +54,7 @@ def served(store, monkeypatch, tmp_path) -> Iterator[None]:
             delete_events=lambda _: None,
             tallies=lambda *_: [],
             health=dict,
-            events=lambda site_id, span, format: files.events(store, site_id, span, format, tmp_path),
+            events=lambda site_id, span, format: files.events(store, "here", site_id, span, format, tmp_path),
         )
     )
     yield

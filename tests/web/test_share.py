@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -190,6 +192,28 @@ def test_the_link_streams_until_it_is_revoked(site, events, link) -> None:
         assert watcher.status == 200
         assert watcher.text.endswith("event: gone\ndata: {}\n\n")
         assert watcher.text.count("event: tick") == ticks
+
+    asyncio.run(watch())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_revoked_link_stops_streaming_while_every_shared_thread_waits_for_the_store(site, events, link) -> None:
+    async def watch() -> None:
+        watcher, answered = Watcher(events, ""), threading.Event()
+        watcher.scope["path"] = f"/share/{link.slug}/live"
+        with ThreadPoolExecutor(1) as own:
+            waiting = [asyncio.create_task(asyncio.to_thread(answered.wait, 120)) for _ in range(100)]
+            try:
+                task = watcher.run()
+                await watcher.until(lambda: "event: tick" in watcher.text)
+                await asyncio.get_running_loop().run_in_executor(own, links.revoke_link, site, link.pk)
+                async with asyncio.timeout(60):
+                    await task
+                assert not answered.is_set()
+            finally:
+                answered.set()
+                await asyncio.gather(*waiting)
+        assert watcher.text.endswith("event: gone\ndata: {}\n\n")
 
     asyncio.run(watch())
 
