@@ -53,7 +53,7 @@ def test_a_site_goes_out_and_comes_back_to_the_same_numbers(server: Server, tmp_
             server.haru("export", "events", "--site", SITE, "--format", format, "--output", str(file))
             for imported in (True, False):
                 done = json.loads(server.haru("import", "events", str(file), "--site", copy, "--json").stdout)
-                assert (done["imported"] > 100) is imported
+                assert (done["imported"] > 50) is imported
                 assert done["imported"] + done["already_imported"] == done["events"]
             for words in (["--metrics", "visitors,visits,pageviews,bounce_rate"], ["--by", "event:page"]):
                 assert asked(server, copy, *words) == asked(server, SITE, *words)
