@@ -218,13 +218,13 @@ def test_the_chart_has_each_hour_and_leaves_the_future_open(look, filled):
 
 def test_the_first_period_includes_now_and_widens_to_whole_hours(look, filled):
     filled.refuse("bot", 1)
-    filled.refuse("bot", 2, NOW - timedelta(days=1))
-    filled.refuse("bot", 4, NOW - timedelta(days=1, hours=1))
+    filled.refuse("bot", 2, NOW - timedelta(hours=23))
+    filled.refuse("bot", 4, NOW - timedelta(hours=24))
     assert totals(look())[1] == "3"
     assert totals(look("?period=realtime"))[1] == "1"
     lines = chart(look())
-    assert len(lines) == 25
-    assert (lines[0], lines[-1]) == (("13:00", "0", "2"), ("13:00", "0", "1"))
+    assert len(lines) == 24
+    assert (lines[0], lines[-1]) == (("14:00", "0", "2"), ("13:00", "0", "1"))
     assert chart(look("?period=rubbish")) == lines
 
 
