@@ -29,7 +29,7 @@ CLICK_IDS = {
     "msclkid": "Bing",
     "yclid": "Yandex",
     "ttclid": "TikTok",
-    "twclid": "X",
+    "twclid": "Twitter",
     "li_fat_id": "LinkedIn",
     "fbclid": "Facebook",
 }
