@@ -139,3 +139,11 @@ def test_a_query_ends_at_its_limit() -> None:
     with pytest.raises(Stopped, match="Nobody waits"):
         store.fetch(long, stop=stop)
     assert store.fetch(select(literal_column("1"))) == [(1,)]
+
+
+def test_a_query_that_needs_more_memory_than_it_may_use_says_so() -> None:
+    store = DuckStore(None, memory="16MB", threads=1)
+    greedy = select(func.list(literal_column("hash(range)::VARCHAR || range"))).select_from(text("range(3000000)"))
+    with pytest.raises(StoreUnavailable, match=r"ask for less at a time, or raise HARU_EVENTS_MEMORY\.$"):
+        store.fetch(greedy)
+    assert store.fetch(select(literal_column("1"))) == [(1,)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, date, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +14,7 @@ from haru import settings
 from haru.accounts.models import ApiKey
 from haru.collect.ratelimit import RateLimit
 from haru.live import Live
+from haru.stats import bounds
 from haru.stats.query import parse
 from haru.stats.report import Reports
 from haru.web import api, plane
@@ -240,3 +243,19 @@ def test_the_example_of_the_docs_is_a_query() -> None:
     body = re.search(r"-d '(.*?)'\n```", page, re.S)
     assert body is not None
     assert parse(json.loads(body[1])).limit == 2
+
+
+def test_an_answer_that_is_too_large_is_refused_with_the_figure(ask, monkeypatch) -> None:
+    sizes = {"dimensions": ["event:page"], "metrics": ["visitors", "pageviews"]}
+    assert ask(**sizes).status_code == 200
+    for most in (1, 100):  # what the rows say, and then the JSON
+        monkeypatch.setattr(bounds, "MAX_ANSWER", most)
+        refused = ask(**sizes)
+        assert refused.status_code == 413
+        assert "MiB: ask for fewer rows with pagination" in refused.json()["error"]
+    assert bounds_of_the_docs()["the JSON of the answer"].startswith("16 MiB, else 413")
+
+
+def bounds_of_the_docs() -> dict[str, str]:
+    text = (Path(__file__).parents[2] / "docs" / "query.md").read_text("utf-8")
+    return dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE))

@@ -113,8 +113,10 @@ _PROGRESS = "INSERT INTO progress VALUES ($1, $2) ON CONFLICT DO UPDATE SET posi
 _LAST_ID = ""
 
 
-def _remedy(text: str) -> str:
-    lower = text.lower()
+def _remedy(error: Exception) -> str:
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return "ask for less at a time, or raise HARU_EVENTS_MEMORY."
+    lower = str(error).lower()
     if "corrupt" in lower or "not a valid duckdb" in lower or "replaying wal" in lower:
         return (
             "the file is damaged. Stop Haru and put events.duckdb back from a backup, or move it away to begin an "
@@ -126,8 +128,6 @@ def _remedy(text: str) -> str:
         return "another program has it open: stop it, or let it answer in your place."
     if "space" in lower or "too large" in lower or "could not write" in lower:
         return "see that the disk has space; what was collected waits in the spool."
-    if "memory" in lower:
-        return "raise HARU_EVENTS_MEMORY."
     return "see that the data folder's disk has space and that this user may write there."
 
 
@@ -404,7 +404,7 @@ class DuckStore:
             if not isinstance(error, duckdb.OutOfMemoryException) and self._path is not None:
                 self._let_go()
             raise StoreUnavailable(
-                f"The event store does not answer ({text.splitlines()[0]}): {_remedy(text)}"
+                f"The event store does not answer ({text.splitlines()[0]}): {_remedy(error)}"
             ) from error
 
     def _let_go(self) -> None:

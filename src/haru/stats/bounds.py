@@ -17,6 +17,7 @@ MAX_PATTERNS = 50  # regular expressions, of all comparisons
 MAX_PATTERN_BYTES = 500
 MAX_VALUES = 500_000  # that a filter looks at one by one
 MAX_CELLS = 1_000_000  # of an answer that is sorted, or compared, as a whole
+MAX_ANSWER = 16 << 20  # bytes of its JSON
 MAX_FAULTS = 50  # that an error names
 MAX_FAULT = 1_000  # characters of each
 

@@ -282,6 +282,8 @@ class Reports:
         names = {*query.dimensions, *(leaf.dimension for leaf in filters.leaves(query.filters))}
         goals = [goal for goal in site.goals if goal.by_path] if GOAL in names else []
         paths = [path for (path,) in self._fetch(statement.paths(site.id, reach))] if goals else []
+        if len(paths) > bounds.MAX_VALUES:
+            raise QueryError([_TOO_MANY_VALUES.format("event:page")])
         return {goal: frozenset(path for path in waiting.watched(paths) if goal.is_on(path)) for goal in goals}
 
     def _accepted(self, site: StatsSite, leaf: Leaf, reach: Period) -> frozenset[str]:

@@ -64,7 +64,8 @@ def first_event(site_id: int) -> Select[Any]:
 
 def paths(site_id: int, period: Period) -> Select[Any]:
     """Every path of a pageview or of a report of engagement in a period."""
-    return select(E.path).distinct().where(_within(site_id, period), E.name.in_([PAGEVIEW, ENGAGEMENT]))
+    found = select(E.path).distinct().where(_within(site_id, period), E.name.in_([PAGEVIEW, ENGAGEMENT]))
+    return found.limit(bounds.MAX_VALUES + 1)
 
 
 def paid(question: Question) -> Question:

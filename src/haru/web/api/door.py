@@ -25,8 +25,7 @@ from haru.events.store import StoreUnavailable
 from haru.sites import access
 from haru.sites.domain import normalise
 from haru.sites.models import Site
-from haru.stats import waiting
-from haru.stats.bounds import shortened
+from haru.stats import bounds, waiting
 
 # One sentence for both, so that a key cannot be used to find out which sites exist.
 NO_ACCESS = (
@@ -57,7 +56,7 @@ class Faulty(Refused):
     """400 that names every fault, each with its path: `#/metrics/0: Invalid metric "x"`."""
 
     def __init__(self, faults: Iterable[str]) -> None:
-        super().__init__(HTTPStatus.BAD_REQUEST, "; ".join(shortened(faults)))
+        super().__init__(HTTPStatus.BAD_REQUEST, "; ".join(bounds.shortened(faults)))
 
 
 @dataclass(frozen=True)
@@ -109,13 +108,27 @@ def route(**methods: Method) -> Callable[..., HttpResponseBase]:
             if method is None:
                 raise not_allowed(methods)
             answer = method.answer(_admit(request, method), **arguments)
-            return answer if isinstance(answer, HttpResponseBase) else JsonResponse(answer, safe=False)
+            return answer if isinstance(answer, HttpResponseBase) else _written(answer)
         except StoreUnavailable:
             return unavailable().response
         except Refused as refused:
             return refused.response
 
     return view
+
+
+def _written(answer: Any) -> JsonResponse:
+    response = JsonResponse(answer, safe=False)
+    if len(response.content) > bounds.MAX_ANSWER:
+        raise answer_too_large()
+    return response
+
+
+def answer_too_large() -> Refused:
+    """413: what was asked is small, and what would be answered is not."""
+    most = f"{bounds.MAX_ANSWER >> 20} MiB"
+    sentence = f"The answer is larger than {most}: ask for fewer rows with pagination, or for fewer dimensions."
+    return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence)
 
 
 def not_allowed(methods: Iterable[str]) -> Refused:

@@ -126,7 +126,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     if operation.missing:
         responses["404"] = _fault(operation.missing)
     if operation.body is not None:
-        responses["413"] = _fault("The body is too large.")
+        responses["413"] = _fault("The body is too large, or the answer would be.")
     responses["429"] = _fault("The key asks too often.", _RETRY)
     responses["503"] = _fault("A database does not answer just now.", _RETRY)
     return responses

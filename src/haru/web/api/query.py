@@ -14,7 +14,7 @@ from haru.stats.query import Query, QueryError, parse
 from haru.stats.question import order
 from haru.web import plane
 from haru.web.api.cells import Cells
-from haru.web.api.door import Call, Faulty, Method, route
+from haru.web.api.door import Call, Faulty, Method, answer_too_large, route
 
 
 def answer(call: Call) -> dict[str, Any]:
@@ -61,7 +61,9 @@ explained = route(POST=Method(explanation, (Scope.STATS_READ,)))
 
 
 def written(domain: str, zone: ZoneInfo, asked: Query, answer: Answer) -> dict[str, Any]:
-    """The answer as JSON."""
+    """The answer as JSON. Raises `Refused` for one that is too large, before it is written as a whole."""
+    if sum(len(str(value)) for row in answer.rows for value in row.dimensions) > bounds.MAX_ANSWER:
+        raise answer_too_large()
     meta: dict[str, Any] = {}
     if asked.include.imports:
         meta["imports_included"] = False
