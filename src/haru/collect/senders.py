@@ -106,7 +106,7 @@ class SenderTable(Storage, SlidingWindowCounterSupport):
         for place in range(WAYS):
             if fields[4 * place] == sender:
                 _, then, before, within = fields[4 * place : 4 * place + 4]
-                # A clock that went back a little goes on in the window it was in; one that jumped begins anew.
+                # A clock that went back a little goes on in the window it was in; one that jumped begins again.
                 if then == at or then == at + 1:
                     return place, before, within
                 return (place, within, 0) if then == at - 1 else (place, 0, 0)

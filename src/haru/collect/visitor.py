@@ -153,7 +153,7 @@ class Salts:
 
 
 def _overwrite(file: BinaryIO) -> None:
-    """Write zeros over all of a file, on the disk: what is destroyed shall not be found in its blocks."""
+    """Write zeros over all of a file, on the disk: what is destroyed must not be found in its blocks."""
     file.write(b"\0" * os.fstat(file.fileno()).st_size)
     file.flush()
     os.fsync(file.fileno())

@@ -27,7 +27,7 @@ Why nothing is lost and nothing is counted twice, wherever a process dies or a m
    follows for as long as an insert may run.
 5. *Two loaders.* The new one writes its epoch and then reads what is committed; the old one writes its commit and then
    reads the newest epoch. Whatever the order, the new one knows the commit, or the old one learns that it lost its
-   place: then it lets nothing go from its spool and begins anew from what the store says (`StoreMoved`).
+   place: then it lets nothing go from its spool and begins again from what the store says (`StoreMoved`).
 
 Between its first insert and its commit a batch can be seen by queries: a number may be some milliseconds early, and
 after a crash too high until the next start.
@@ -155,12 +155,12 @@ class ClickHouseStore:
             return True
         self._forget()
         self._known = known
-        raise StoreMoved("The event store is not where this loader left it: it begins anew.")
+        raise StoreMoved("The event store is not where this loader left it: it begins again.")
 
     def _see_that_it_is_ours(self) -> None:
         if self._lease.lost:
             self._forget()
-            raise StoreMoved("Another loader has taken this event store over: this one begins anew.")
+            raise StoreMoved("Another loader has taken this event store over: this one begins again.")
 
     def _take(self) -> None:
         """Begin an epoch: what is committed stands, the rest is removed."""

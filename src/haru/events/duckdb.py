@@ -193,7 +193,7 @@ class DuckStore:
                 with contextlib.suppress(duckdb.Error):
                     cursor.execute("ROLLBACK")
                 raise
-            # The engine syncs its files but not their names, and it makes its log anew at each checkpoint.
+            # The engine syncs its files but not their names, and it makes its log again at each checkpoint.
             if self._path is not None:
                 sync_folder(self._path.parent)
 
@@ -408,7 +408,7 @@ class DuckStore:
             ) from error
 
     def _let_go(self) -> None:
-        """After a failed write the engine refuses everything until the file is opened anew."""
+        """After a failed write the engine refuses everything until the file is opened again."""
         with self._opening, contextlib.suppress(duckdb.Error):
             database, self._database = self._database, None
             if database is not None:

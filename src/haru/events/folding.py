@@ -97,7 +97,7 @@ _ANEW = (
     _table("page", PAGE_COLUMNS, PAGE_MARKS),
     "UPDATE folded SET last_id = 0",
 )
-# Folded rows of before have fewer columns. They are not brought up to date: all is folded anew.
+# Folded rows of before have fewer columns. They are not brought up to date: all is folded again.
 TABLES = (
     "CREATE TABLE IF NOT EXISTS visit (id BIGINT)",
     "CREATE TABLE IF NOT EXISTS folded (last_id BIGINT NOT NULL)",
@@ -130,9 +130,9 @@ _NEW_MARKS = {
 _MARKED = "JOIN visitor USING (site_id, visitor_id) LEFT JOIN compared USING (id)"
 
 # Folds the events with ids in ($1, $2], whose visits all have an id of $3 or more: the visits that have one are made
-# anew from all of their events. An event's id is never below its visit's, so $3 bounds what is read of events and of
+# again from all of their events. An event's id is never below its visit's, so $3 bounds what is read of events and of
 # folded visits: the engine knows the least and the greatest id of each of its blocks. When a visitor was here before is
-# not known, so that is looked up among all visits, once; then the marks of all visits of these visitors are made anew.
+# not known, so that is looked up among all visits, once; then the marks of all visits of these visitors are made again.
 FOLD = (
     _temporary("changed", "SELECT DISTINCT visit_id FROM event WHERE id > $1 AND id <= $2"),
     _temporary(

@@ -140,7 +140,7 @@ class Loader:
             try:
                 self._store.load(pending.rows, pending.progress, pending.tallies)
             except StoreMoved:
-                self._progress = None  # the next step begins anew: ids and visits may be others now
+                self._progress = None  # the next step begins again: ids and visits may be others now
                 raise
             except StoreUnavailable:
                 if not self._is_there(pending):

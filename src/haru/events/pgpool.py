@@ -33,7 +33,7 @@ MOST_CONNECTIONS = 8
 CONNECT_SECONDS = 3
 WAIT_SECONDS = 3.0  # for a connection while all are busy
 CHECK_SECONDS = 2.0  # for a connection to show that it is alive
-CANCEL_SECONDS = 3.0  # for the server to take note that a query shall end, and again for it to end
+CANCEL_SECONDS = 3.0  # for the server to take note that a query should end, and again for it to end
 
 # For every session. What the operator writes into the URL's `options` comes after these and prevails.
 _OPTIONS = {

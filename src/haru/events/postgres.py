@@ -230,7 +230,7 @@ class PostgresStore:
                 raise Stopped("The database server ended the query: it has a limit of its own for them.") from error
             finally:
                 if stop.cancelled:
-                    connection.close()  # the word to end it may still be on its way: nobody else shall hear it
+                    connection.close()  # the word to end it may still be on its way: nobody else may hear it
 
     def scan(self, site_id: int | None, since: int, until: int) -> Iterator[list[Row]]:
         """See `Store.scan`."""

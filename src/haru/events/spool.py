@@ -48,7 +48,7 @@ CREATE INDEX IF NOT EXISTS key_at ON key (at);
 
 
 class Imported(msgspec.Struct, array_like=True, gc=False):
-    """Rows of a file of events on their way into the store: their visits are known, their ids are given anew there."""
+    """Rows of a file of events on their way into the store: their visits are known, they get new ids there."""
 
     name: str  # of the import: what the store remembers its ids by
     first: int  # the least id in the file
@@ -144,7 +144,7 @@ class Spool:
                 if self._connection.in_transaction:
                     self._connection.rollback()
                 raise
-            # What the store remembers positions by: a file that was lost and made anew is another spool.
+            # What the store remembers positions by: a file that was lost and made again is another spool.
             (self.name,) = self._connection.execute("SELECT name FROM identity").fetchone()
             (self._page_bytes,) = self._connection.execute("PRAGMA page_size").fetchone()
 

@@ -1,4 +1,4 @@
-"""When a question shall end before its answer: after some seconds, or as soon as nobody waits for it any more."""
+"""When a question ends before its answer: after some seconds, or as soon as nobody waits for it any more."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Stop:
 
     @contextlib.contextmanager
     def watching(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Call `interrupt`, which must not block, from another thread when what runs in the block shall end.
+        """Call `interrupt`, which must not block, from another thread when what runs in the block should end.
 
         Raises `Stopped` in the place of whatever error the interrupted query ends with.
         """

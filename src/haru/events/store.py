@@ -28,7 +28,7 @@ class StoreHeld(StoreUnavailable):
 
 
 class StoreMoved(StoreUnavailable):
-    """Another loader has worked on the store since: whoever loads must begin anew from what the store says."""
+    """Another loader has worked on the store since: whoever loads must begin again from what the store says."""
 
 
 class Refolded(Exception):

@@ -41,7 +41,7 @@ class Writer:
         self._counts: Counter[tuple[int, int, str, str]] = Counter()  # refusals; the event loop's only
         self._tallies: deque[Tally] = deque()  # on their way into a commit
         self._wake = threading.Event()
-        self._kicked = False  # whether `_kick` is about to look whether the thread shall wake
+        self._kicked = False  # whether `_kick` is about to look whether the thread should wake
         self._kick_seen = 0  # how many waited when it looked last
         self._kick_by = 0.0  # when it stops waiting for more
         self._closing = False

@@ -88,7 +88,7 @@ def find_site(domain: str) -> Site:
 
 
 def set_timezone(site: Site, timezone: str) -> None:
-    """Move the site to another zone; its numbers are asked anew in that zone. Raises `SiteError`."""
+    """Move the site to another zone; its numbers are asked again in that zone. Raises `SiteError`."""
     _check_timezone(timezone)
     site.timezone = timezone
     site.save(update_fields=["timezone"])

@@ -132,7 +132,7 @@ class Compressed(GZipMiddleware):
     """Compresses pages and the API's answers for whoever takes gzip.
 
     Random bytes in it hide lengths that could betray a secret beside what a stranger chose (BREACH); keys of forms are
-    masked anew in each page. A stream is left as it is: its pieces would wait for each other.
+    masked again in each page. A stream is left as it is: its pieces would wait for each other.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
