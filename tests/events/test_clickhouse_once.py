@@ -284,7 +284,7 @@ def test_a_lease_that_was_renewed_is_not_over() -> None:
 def test_a_lease_that_ran_out_is_taken_and_its_holder_inserts_no_more() -> None:
     first, second = two(LEASE_SECONDS + 1)
     second.hold()
-    with pytest.raises(StoreMoved, match="begins anew"):
+    with pytest.raises(StoreMoved, match="begins again"):
         first.load(rows(event()), Progress(1))
     assert second.progress() == Progress()
     with pytest.raises(StoreHeld, match="stats-2"):
