@@ -7,7 +7,7 @@ import pytest
 
 from haru.events.stop import Stop, Stopped
 from haru.stats import turns
-from haru.stats.turns import Crowded, Turns
+from haru.stats.turns import ONE_FOR_GUESTS, Crowded, Guest, Turns
 
 
 class Queue:
@@ -112,3 +112,57 @@ def test_no_more_wait_than_can_be_served(monkeypatch: pytest.MonkeyPatch) -> Non
     queue = Turns(1)
     with queue.turn("a", Stop()), pytest.raises(Crowded), queue.turn("b", Stop()):
         pass
+
+
+def test_people_go_before_guests_who_came_earlier() -> None:
+    queue = Queue(1)
+    queue.comes(("user", 1), "held")
+    for site_id in (1, 2):
+        queue.comes(Guest(site_id, site_id, b"a"), f"guest of {site_id}")
+    queue.comes(("user", 1), "again")
+    queue.comes(("key", 1), "key")
+    while queue.turns.waiting:
+        queue.goes(str(queue.served[-1]))
+    assert queue.served == ["held", "key", "again", "guest of 1", "guest of 2"]
+
+
+def test_one_turn_in_five_is_a_guests_however_many_people_wait() -> None:
+    queue = Queue(1)
+    queue.comes(("user", 1), "held")
+    for number in range(2 * ONE_FOR_GUESTS):
+        queue.comes(Guest(1, 1, b"a"), f"guest {number}")
+        queue.comes(("user", number), f"user {number}")
+    while queue.turns.waiting > ONE_FOR_GUESTS:
+        queue.goes(str(queue.served[-1]))
+    contested = queue.served[1 : 1 + 2 * ONE_FOR_GUESTS]
+    assert [number for number, name in enumerate(contested, 1) if str(name).startswith("guest")] == [5, 10]
+
+
+def test_guests_of_one_site_hold_one_turn_and_leave_the_others_to_those_of_other_sites() -> None:
+    queue = Queue(2)
+    queue.comes(Guest(1, 1, b"a"), "slow")
+    queue.comes(Guest(1, 2, b"b"), "of the same site")
+    queue.comes(Guest(2, 3, b"a"), "of another")
+    assert queue.served == ["slow", "of another"]
+    queue.goes("slow")
+    assert queue.served == ["slow", "of another", "of the same site"]
+
+
+def test_people_of_a_site_hold_as_many_turns_as_there_are() -> None:
+    queue = Queue(3)
+    for number in range(3):
+        queue.comes(("user", 1), f"user {number}")
+    assert len(queue.served) == 3
+
+
+def test_guests_who_wait_leave_room_for_those_of_other_sites(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "MAX_GUESTS", 1)
+    queue = Queue(2)
+    queue.comes(Guest(1, 1, b"a"), "held")
+    queue.comes(Guest(1, 1, b"b"), "waits")
+    with pytest.raises(Crowded), queue.turns.turn(Guest(1, 2, b"c"), Stop()):
+        pass
+    with queue.turns.turn(Guest(2, 3, b"a"), Stop()):
+        assert queue.turns.waiting == 1
+    queue.goes("held")
+    assert queue.served == ["held", "waits"]

@@ -12,10 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from haru.collect.ratelimit import RateLimit
+from haru.events.stop import Stop
 from haru.live import Live
 from haru.sites import links, registry
 from haru.stats.report import Reports
-from haru.stats.turns import Crowded, Turns
+from haru.stats.turns import Crowded, Guest, Turns
+from haru.stats.waiting import Waiter
 from haru.web import plane, share, stream
 from tests.stats.made import filled, journey
 from tests.web.test_stream import NOW, Watcher, cookie_of
@@ -319,3 +321,43 @@ def test_a_guest_whose_turn_does_not_come_is_told_so(sign_in, events, link, monk
     answer = sign_in().get(f"/share/{link.slug}")
     assert answer.status_code == 503
     assert turns.waiting == 0
+
+
+def test_a_slow_link_keeps_nobody_of_another_site_waiting(site, owner, sign_in, events, link, monkeypatch):
+    monkeypatch.setattr(share, "_turns", Turns(share.PAGES_AT_ONCE))
+    monkeypatch.setattr(share, "WAIT_SECONDS", 0.5)
+    other = registry.create_site("other.example", "Europe/Berlin", owner)
+    press, others = links.add_link(site, "Press"), links.add_link(other, "Board")
+    with share._turns.turn(Guest(site.pk, link.pk, b"slow"), Stop()):
+        assert sign_in().get(f"/share/{press.slug}").status_code == 503
+        monkeypatch.setattr(share, "WAIT_SECONDS", 30.0)
+        assert sign_in().get(f"/share/{others.slug}").status_code == 200
+
+
+def test_queries_for_guests_are_asked_as_theirs_and_those_for_people_as_theirs(
+    site, owner, sign_in, events, link, monkeypatch
+):
+    def askers(browser, address):
+        turns = Watching()
+        monkeypatch.setattr(plane.get().reports, "_turns", turns)
+        with Waiter().waits():
+            assert browser.get(address, REMOTE_ADDR="192.0.2.1").status_code == 200
+        return set(turns.askers)
+
+    (guest,) = askers(sign_in(), f"/share/{link.slug}?period=7d")
+    assert isinstance(guest, Guest)
+    assert (guest.site_id, guest.link_id) == (site.pk, link.pk)
+    (guest,) = askers(sign_in(owner), f"/share/{link.slug}?period=28d")
+    assert isinstance(guest, Guest)
+    assert askers(sign_in(owner), "/sites/example.com?period=91d") == {("user", owner.pk)}
+
+
+def test_people_are_told_too_when_more_wait_than_can_be_served(site, owner, sign_in, events, monkeypatch):
+    def crowded():
+        raise Crowded
+
+    monkeypatch.setattr(plane.get().reports, "_turns", Watching(crowded))
+    answer = sign_in(owner).get("/sites/example.com")
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "10"
+    assert "Very many look at this just now" in answer.content.decode()

@@ -1,4 +1,8 @@
-"""Turns: a few may go on at the same time, and of those who wait the next is whoever had a turn longest ago."""
+"""Turns: a few may go on at the same time, and the others wait.
+
+Guests of shared links go after all others, but one turn in five is a guest's when both wait; the guests of one site
+hold one turn at most; and among equals the next is whoever had a turn longest ago.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,13 @@ import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 
 from haru.events.stop import Stop
 
+ONE_FOR_GUESTS = 5  # of so many turns given away while guests and others wait, one is a guest's
 MAX_WAITING = 500  # each waits in a thread of its own
+MAX_GUESTS = 100  # of one site that wait: they must leave room for those of others
 MAX_REMEMBERED = 10_000  # askers, of whom it is known when they had their turn
 
 
@@ -18,11 +25,21 @@ class Crowded(Exception):
     """So many wait already that one more would not be served in time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """An asker who has no more than a shared link."""
+
+    site_id: int
+    link_id: int
+    network: bytes
+
+
 class _Place:
     """Someone who waits."""
 
     def __init__(self, asker: Hashable) -> None:
         self.asker = asker
+        self.site = asker.site_id if isinstance(asker, Guest) else None  # whose guest it is
         self.admitted = False
         self.woken = threading.Event()
 
@@ -37,6 +54,8 @@ class Turns:
         self._waiting: list[_Place] = []  # in the order in which they came
         self._numbers = itertools.count(1)
         self._served: OrderedDict[Hashable, int] = OrderedDict()  # asker → the number of their last turn
+        self._guested: set[int | None] = set()  # sites of which a guest has a turn
+        self._contested = 0  # turns given away while guests and others waited
 
     @property
     def waiting(self) -> int:
@@ -49,7 +68,7 @@ class Turns:
         stop.check()
         place = _Place(asker)
         with self._lock:
-            if not self._free and len(self._waiting) >= MAX_WAITING:
+            if self._crowded(place):
                 raise Crowded
             self._waiting.append(place)
             self._admit()
@@ -62,19 +81,37 @@ class Turns:
             with self._lock:
                 if place.admitted:
                     self._free += 1
+                    self._guested.discard(place.site)
                 else:
                     self._waiting.remove(place)
                 self._admit()
 
+    def _crowded(self, place: _Place) -> bool:
+        """Whether too many wait for one more; the lock is held."""
+        if place.site is not None and sum(other.site == place.site for other in self._waiting) >= MAX_GUESTS:
+            return True
+        return not self._free and len(self._waiting) >= MAX_WAITING
+
     def _admit(self) -> None:
         """Give away the turns that are free; the lock is held."""
-        while self._free and self._waiting:
-            place = min(self._waiting, key=lambda place: self._served.get(place.asker, 0))
+        while self._free and (places := self._first()):
+            place = min(places, key=lambda place: self._served.get(place.asker, 0))
             self._waiting.remove(place)
             self._free -= 1
+            if place.site is not None:
+                self._guested.add(place.site)
             self._served[place.asker] = next(self._numbers)
             self._served.move_to_end(place.asker)
             while len(self._served) > MAX_REMEMBERED:
                 self._served.popitem(last=False)
             place.admitted = True
             place.woken.set()
+
+    def _first(self) -> list[_Place]:
+        """Those of whom one is next: the guests who may have a turn, or all others; the lock is held."""
+        guests = [place for place in self._waiting if place.site is not None and place.site not in self._guested]
+        others = [place for place in self._waiting if place.site is None]
+        if not guests or not others:
+            return guests or others
+        self._contested += 1
+        return others if self._contested % ONE_FOR_GUESTS else guests

@@ -67,7 +67,7 @@ def slow_sentence() -> str:
 
 
 def crowded(request: HttpRequest) -> HttpResponse:
-    """503: so many look at shared dashboards that one more would wait for too long."""
+    """503: so many wait for numbers that one more would wait for too long."""
     return closed(request, _("Very many look at this just now. Please try again in a moment."))
 
 

@@ -16,6 +16,7 @@ from whitenoise.responders import StaticFile
 
 from haru import settings
 from haru.events.stop import Stopped
+from haru.stats.turns import Crowded
 from haru.web import errors, plane
 
 Respond = Callable[[HttpRequest], HttpResponseBase]
@@ -87,7 +88,7 @@ class KnownHosts:
 
 
 class SlowQuestions:
-    """Answers 504 with a sentence where a question was ended at its limit, or because its client left."""
+    """Answers with a sentence: 504 where a question was ended at its limit or its client left, 503 to one too many."""
 
     def __init__(self, respond: Respond) -> None:
         self._respond = respond
@@ -98,6 +99,8 @@ class SlowQuestions:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """Called by Django with what a view raised."""
+        if isinstance(exception, Crowded):
+            return errors.crowded(request)
         return errors.too_slow(request) if isinstance(exception, Stopped) else None
 
 

@@ -24,14 +24,14 @@ from haru.events.stop import Stopped
 from haru.sites import access, links
 from haru.sites.models import SharedLink
 from haru.stats import waiting
-from haru.stats.turns import Crowded, Turns
+from haru.stats.turns import Guest, Turns
 from haru.web import dashboard, errors
 from haru.web.dashboard import View
 
 COOKIE = "haru_share"
 TRIES_A_MINUTE = 10  # of one link's password, from one address
 LINK_TRIES_A_MINUTE = 100  # of one link's password, from everywhere: hashing takes a tenth of a second of the processor
-PAGES_AT_ONCE = 1  # that are made for guests: what is left of the machine is for those whose site it is
+PAGES_AT_ONCE = 2  # that are made for guests; what is left of the machine is for those whose sites they are
 WAIT_SECONDS = 30.0  # for a turn
 _turns = Turns(PAGES_AT_ONCE)
 _limit = RateLimit(0)
@@ -50,17 +50,18 @@ class PasswordForm(forms.Form):
 
 
 def _in_turn(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Guests' pages are made one at a time, in turn by link and address."""
+    """Guests' pages are made two at a time, never two of one site, in turn by link and network."""
 
     @functools.wraps(view)
     def asked(request: HttpRequest, slug: str, **arguments: str) -> HttpResponse:
-        asker = "guest", access.shared(slug).pk, _network(request)
+        link = access.shared(slug)
+        asker = Guest(link.site_id, link.pk, _network(request))
         waiting.asks(asker)
         with contextlib.ExitStack() as held:
             try:
                 with waiting.question(WAIT_SECONDS) as waiter:
                     held.enter_context(_turns.turn(asker, waiter.stop))
-            except (Crowded, Stopped):
+            except Stopped:
                 return errors.crowded(request)
             # The link may have been revoked meanwhile: the view looks again.
             return view(request, slug, **arguments)
