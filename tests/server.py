@@ -142,7 +142,7 @@ class Server:
             f"{self.url}/api/collect",
             headers={"Authorization": f"Bearer {token}", "User-Agent": FIREFOX},
             json={"p": path, **body},
-            timeout=10,
+            timeout=60,
         )
 
     def __enter__(self) -> Server:

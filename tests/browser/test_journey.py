@@ -95,7 +95,7 @@ def test_navigation_inside_a_page_counts_and_leaving_sends_a_beacon(
     assert top(page, "visits") == "1"
     paths = [str(body["p"]) for body in sent if body.get("n", "pageview") == "pageview"]
     assert [path.removeprefix(measured.url) for path in paths] == ["/app", "/app/inbox", "/app"]
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     stored = 0
     while stored < 4 and time.monotonic() < deadline:
         stored = int(server.call("status")["position"])

@@ -28,7 +28,7 @@ MEGABYTE = 1 << 20
 BULK = {"d": {f"key{n}": "x" * 1_900 for n in range(8)}}  # 15 kB
 
 
-def until(true: Callable[[], bool], what: str, seconds: float = 30, each: Callable[[], object] = bool) -> None:
+def until(true: Callable[[], bool], what: str, seconds: float = 120, each: Callable[[], object] = bool) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, what

@@ -23,7 +23,7 @@ QUICK = {**PAGES, "dimensions": ["visit:source"]}
 
 def until(found: Callable[[], bool]) -> None:
     """Wait for it."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while not found():
         assert time.monotonic() < deadline
         time.sleep(0.05)

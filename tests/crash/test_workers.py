@@ -36,7 +36,7 @@ def _is_worker(process: psutil.Process) -> bool:
 async def send(server: Server, token: str, paths: list[str]) -> Counter[int]:
     """Each over a connection of its own, so that they spread over the processes."""
     headers = {"Authorization": f"Bearer {token}", "User-Agent": FIREFOX, "Connection": "close"}
-    async with httpx.AsyncClient(headers=headers, timeout=10, limits=httpx.Limits(max_connections=16)) as client:
+    async with httpx.AsyncClient(headers=headers, timeout=60, limits=httpx.Limits(max_connections=16)) as client:
 
         async def one(path: str) -> int:
             return (await client.post(f"{server.url}/api/collect", json={"p": path})).status_code

@@ -7,6 +7,7 @@ import pytest
 from allauth.account.models import EmailAddress
 
 from haru.collect.mirror import Mirror
+from haru.live import Live
 from haru.sites import access
 from haru.sites.models import Role, Site
 from haru.web import plane
@@ -170,7 +171,7 @@ def test_a_deleted_site_is_gone_with_its_events(site, owner, sign_in, data_dir, 
     plane.use(
         plane.Plane(
             reports=None,
-            live=None,
+            live=Live(),
             sites_changed=lambda: told.append("sites changed"),
             delete_events=gone.append,
             tallies=lambda *_: [],

@@ -14,7 +14,7 @@ def test_every_kind_of_widget_has_its_look():
     html = str(SiteForm()) + str(KeyForm())
     assert 'class="d-input w-full"' in widget(html, "domain")
     assert 'class="d-select w-full"' in widget(html, "timezone")
-    assert html.count('class="d-checkbox d-checkbox-sm"') == 3
+    assert html.count('class="d-checkbox d-checkbox-sm"') == 2
 
 
 def test_a_faulty_field_looks_so_and_is_tied_to_its_error_and_its_help():
@@ -32,4 +32,4 @@ def test_choices_stand_in_a_fieldset_with_a_legend_and_labels():
     html = str(KeyForm({"name": "notebook"}))
     assert re.search(r'<fieldset[^>]*aria-describedby="id_scopes_error"', html)
     assert re.search(r"<legend[^>]*>The key may</legend>", html)
-    assert html.count('<label class="flex items-center gap-2.5" for="id_scopes_') == 3
+    assert html.count('<label class="flex items-center gap-2.5" for="id_scopes_') == 2
