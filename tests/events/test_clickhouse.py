@@ -18,7 +18,7 @@ from haru.events.event import Origin
 from haru.events.ledger import Tally
 from haru.events.migrations import Migration
 from haru.events.stop import Stop, Stopped
-from haru.events.store import Progress, StoreTooNew, StoreUnavailable
+from haru.events.store import Progress, StoreOutOfMemory, StoreTooNew, StoreUnavailable
 from haru.events.visits import Visit
 from tests import embedded
 from tests.events.made import MINUTE, NOON, event
@@ -174,7 +174,7 @@ def test_a_query_has_the_memory_and_the_cores_it_may_use() -> None:
     greedy = select(func.count(func.distinct(literal_column("sipHash128(number)")))).select_from(
         text("numbers(20000000)")
     )
-    with pytest.raises(StoreUnavailable, match="raise HARU_EVENTS_MEMORY"):
+    with pytest.raises(StoreOutOfMemory, match="ask for less at a time, or raise HARU_EVENTS_MEMORY"):
         store.fetch(greedy)
     limit = select(literal_column("getSetting('max_threads')"))
     assert store.fetch(limit) == [(1,)]

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import column, func, literal_column, select, table, text
 
 from haru.events.clickhouse import ClickHouseStore
-from haru.events.clickhouse_client import Address
+from haru.events.clickhouse_client import Address, Door
 from haru.events.ledger import Tally
 from haru.events.stop import Stop, Stopped
-from haru.events.store import Progress, StoreHeld, StoreUnavailable
+from haru.events.store import Progress, StoreHeld, StoreOutOfMemory, StoreUnavailable
 from haru.stats.query import parse
 from haru.stats.report import Reports, StatsSite
 from tests import embedded
@@ -71,6 +71,18 @@ def test_a_query_over_http_is_killed_by_its_id(server: Bridge) -> None:
     long = select(func.sum(literal_column("number % 7"))).select_from(text("system.numbers"))
     with pytest.raises(Stopped, match=r"limit of 0\.2 seconds"):
         store.fetch(long, stop=Stop(0.2))
+    assert store.fetch(select(literal_column("1"))) == [(1,)]
+    store.close()
+
+
+def test_a_query_that_needs_more_memory_than_the_server_gives_it_says_so(server: Bridge) -> None:
+    store = ClickHouseStore(where := address(server))
+    store._door = Door(where, memory=50_000_000)  # as the profile of a server limits it
+    greedy = select(func.count(func.distinct(literal_column("sipHash128(number)")))).select_from(
+        text("numbers(20000000)")
+    )
+    with pytest.raises(StoreOutOfMemory, match="ask for less at a time, or give the server more memory"):
+        store.fetch(greedy)
     assert store.fetch(select(literal_column("1"))) == [(1,)]
     store.close()
 

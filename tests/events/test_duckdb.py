@@ -14,7 +14,7 @@ from haru.events.duckdb import DuckStore
 from haru.events.event import Arrival, Origin
 from haru.events.loader import row
 from haru.events.stop import Stop, Stopped
-from haru.events.store import Progress, StoreTooNew, StoreUnavailable
+from haru.events.store import Progress, StoreOutOfMemory, StoreTooNew, StoreUnavailable
 from haru.events.visits import Visit
 from tests.events.made import MINUTE, NOON, event
 
@@ -144,6 +144,6 @@ def test_a_query_ends_at_its_limit() -> None:
 def test_a_query_that_needs_more_memory_than_it_may_use_says_so() -> None:
     store = DuckStore(None, memory="16MB", threads=1)
     greedy = select(func.list(literal_column("hash(range)::VARCHAR || range"))).select_from(text("range(3000000)"))
-    with pytest.raises(StoreUnavailable, match=r"ask for less at a time, or raise HARU_EVENTS_MEMORY\.$"):
+    with pytest.raises(StoreOutOfMemory, match=r"ask for less at a time, or raise HARU_EVENTS_MEMORY\.$"):
         store.fetch(greedy)
     assert store.fetch(select(literal_column("1"))) == [(1,)]

@@ -18,7 +18,7 @@ from haru.events.ledger import Tally
 from haru.events.migrations import Migration
 from haru.events.postgres import PostgresStore
 from haru.events.stop import Stop, Stopped
-from haru.events.store import Progress, Row, StoreHeld, StoreTooNew, StoreUnavailable
+from haru.events.store import Progress, Row, StoreHeld, StoreOutOfMemory, StoreTooNew, StoreUnavailable
 from haru.events.visits import Visit
 from tests.events.made import MINUTE, NOON, event
 from tests.events.test_duckdb import rows
@@ -379,6 +379,20 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(
 
 
 LONG = select(func.pg_sleep(60))
+
+
+@pytest.mark.parametrize("code", ["53200", "53400"])  # of memory, and of the files that hold what memory does not
+def test_a_query_that_needs_more_memory_than_the_server_gives_it_says_so(
+    store: PostgresStore, database: str, code: str
+) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "CREATE OR REPLACE FUNCTION public.greedy() RETURNS int LANGUAGE plpgsql AS "
+            f"$$BEGIN RAISE 'there is no more' USING ERRCODE = '{code}'; END$$"
+        )
+    with pytest.raises(StoreOutOfMemory, match="ask for less at a time, or give the database server more memory"):
+        store.fetch(select(literal_column("public.greedy()")))
+    assert store.fetch(select(literal_column("1"))) == [(1,)]
 
 
 def test_a_query_ends_at_its_limit(store: PostgresStore) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from haru.events.stop import Stopped
-from haru.events.store import Folding, Progress
+from haru.events.store import Folding, Progress, StoreOutOfMemory
 from haru.stats import report, statement
 from haru.stats.query import QueryError, parse
 from haru.stats.report import Reports, StatsSite
@@ -330,6 +330,23 @@ def test_a_question_that_takes_longer_than_the_limit_is_ended_counted_and_not_as
     reports.refresh_hot(NOON + 1, [1])
     reports.refresh_hot(NOON + 2, [1])
     assert store.asked == 2
+
+
+def test_a_question_that_needs_too_much_memory_is_not_asked_again_by_itself_and_keeps_no_other_from_it() -> None:
+    class Greedy(Counting):
+        def fetch(self, statement: Any, parameters: Any = None, stop: Any = None) -> Any:
+            self.asked += 1
+            raise StoreOutOfMemory("too little")
+
+    store = Greedy([])
+    reports = Reports(store)
+    other = parse({"metrics": ["pageviews"], "date_range": "day"})
+    for question in (TODAY, other):
+        with pytest.raises(StoreOutOfMemory):
+            reports.answer(SITE, question, NOON)
+    reports.refresh_hot(NOON + 1, [1])
+    reports.refresh_hot(NOON + 2, [1])
+    assert store.asked == 4
 
 
 def test_a_statement_is_made_once_for_all_sites_and_periods(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from haru.events import clickhouse_ddl as ddl
 from haru.events.clickhouse_sql import MEANING, quoted
 from haru.events.stop import Stop
-from haru.events.store import Row, StoreUnavailable
+from haru.events.store import Row, StoreOutOfMemory, StoreUnavailable
 
 DATABASE = "haru"
 CONNECT_SECONDS = 5
@@ -36,6 +36,8 @@ _OPTIONS = {"secure", "cluster", "database"}
 
 # Faults of a statement, not of the store: unknown function and column, wrong type, syntax. They are raised as they are.
 _FAULTS = {36, 42, 43, 44, 46, 47, 53, 62, 184, 215, 386}
+
+_OUT_OF_MEMORY = 241
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,11 @@ class Door:
         except ClickHouseError as error:
             if isinstance(error, DatabaseError) and error.code in _FAULTS:
                 raise
+            if isinstance(error, DatabaseError) and error.code == _OUT_OF_MEMORY:
+                raise StoreOutOfMemory(
+                    f"The event store has too little memory ({_first(error)}): ask for less at a time, or "
+                    + ("raise HARU_EVENTS_MEMORY." if self.embedded else "give the server more memory for a query.")
+                ) from error
             self.close()  # the next call begins with clients of its own
             raise StoreUnavailable(
                 f"The event store does not answer ({_first(error)}): {self._remedy(error)}"
@@ -278,8 +285,6 @@ class Door:
         code = getattr(error, "code", None)
         if code in {192, 193, 194, 516, 497}:
             return "see that user, password and rights in HARU_EVENTS_URL are right."
-        if code == 241 or "memory" in text:
-            return "raise HARU_EVENTS_MEMORY." if self.embedded else "give the server more memory for a query."
         if code == 243 or "space" in text:
             return "see that the disk has space; what was collected waits in the spool."
         if "already initialized" in text:

@@ -24,7 +24,7 @@ from haru.events.folding import FIRST, FOLD, FOLDED_AT_ONCE, MARKED_TABLES, NEXT
 from haru.events.ledger import Tally, merged
 from haru.events.migrations import Migration, migrate
 from haru.events.stop import Stop
-from haru.events.store import FOLDED, Progress, Refolded, Row, StoreUnavailable
+from haru.events.store import FOLDED, Progress, Refolded, Row, StoreOutOfMemory, StoreUnavailable
 from haru.events.visits import Visit
 
 log = structlog.get_logger()
@@ -114,8 +114,6 @@ _LAST_ID = ""
 
 
 def _remedy(error: Exception) -> str:
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return "ask for less at a time, or raise HARU_EVENTS_MEMORY."
     lower = str(error).lower()
     if "corrupt" in lower or "not a valid duckdb" in lower or "replaying wal" in lower:
         return (
@@ -400,12 +398,15 @@ class DuckStore:
         except _OF_STATEMENTS:
             raise
         except (duckdb.Error, OSError) as error:
-            text = str(error)
-            if not isinstance(error, duckdb.OutOfMemoryException) and self._path is not None:
+            reason = str(error).splitlines()[0]
+            if isinstance(error, duckdb.OutOfMemoryException):
+                raise StoreOutOfMemory(
+                    f"The event store has too little memory ({reason}): "
+                    "ask for less at a time, or raise HARU_EVENTS_MEMORY."
+                ) from error
+            if self._path is not None:
                 self._let_go()
-            raise StoreUnavailable(
-                f"The event store does not answer ({text.splitlines()[0]}): {_remedy(error)}"
-            ) from error
+            raise StoreUnavailable(f"The event store does not answer ({reason}): {_remedy(error)}") from error
 
     def _let_go(self) -> None:
         """After a failed write the engine refuses everything until the file is opened again."""

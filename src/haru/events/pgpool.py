@@ -21,7 +21,7 @@ from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from haru.events.store import StoreUnavailable
+from haru.events.store import StoreOutOfMemory, StoreUnavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -68,6 +68,9 @@ _UNAVAILABLE = (
     errors.InvalidSchemaName,
     errors.UndefinedTable,
 )
+
+# Memory, and the space for what memory does not hold (temp_file_limit).
+_OUT_OF_MEMORY = (errors.OutOfMemory, errors.ConfigurationLimitExceeded)
 
 # The pool tells of each try to connect; what matters is raised here and logged by whoever asked.
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
@@ -136,6 +139,11 @@ class Connections:
             yield
         except _UNAVAILABLE as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
+            if isinstance(error, _OUT_OF_MEMORY):
+                raise StoreOutOfMemory(
+                    f"The event store has too little memory ({lines[0]}): ask for less at a time, or give the database "
+                    "server more memory."
+                ) from error
             raise StoreUnavailable(f"The event store does not answer ({lines[0]}): {_remedy(error)}") from error
 
     def close(self) -> None:

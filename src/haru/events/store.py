@@ -23,6 +23,10 @@ class StoreUnavailable(Exception):
     """The store cannot be opened or does not answer; the text says what to do. Nothing was written."""
 
 
+class StoreOutOfMemory(StoreUnavailable):
+    """A question needs more memory than the store may use, now and when it is asked again; the text says what to do."""
+
+
 class StoreHeld(StoreUnavailable):
     """Another loader works on the store; the text says which, and what to do."""
 

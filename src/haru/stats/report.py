@@ -18,7 +18,7 @@ from sqlalchemy.sql import ClauseElement
 
 from haru.events.histogram import Histogram
 from haru.events.stop import Stop, Stopped
-from haru.events.store import FOLDED, Folding, Refolded, Store
+from haru.events.store import FOLDED, Folding, Refolded, Store, StoreOutOfMemory
 from haru.stats import bounds, filters, folded, folds, periods, statement, waiting, wholes
 from haru.stats.answer import Answer, Beside, Row, Values, compared, make_row, ordered, without_events
 from haru.stats.cache import MOST_ENTRIES, Cache
@@ -113,7 +113,7 @@ class Reports:
                     self._answer(site, query, now_ms, fresh=True)
                 except QueryError:  # who asks is told
                     pass
-                except Stopped:  # not again until someone asks
+                except (Stopped, StoreOutOfMemory):  # not again until someone asks
                     with self._hot_lock:
                         self._hot.pop((site, query), None)
 

@@ -71,7 +71,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "haru.web.middleware.SlowQuestions",
+    "haru.web.middleware.UnansweredQuestions",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [

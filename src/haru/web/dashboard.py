@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from haru.events.stop import Stopped
+from haru.events.store import StoreOutOfMemory
 from haru.sites import access
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
@@ -134,6 +135,8 @@ class View:
         if not self._slow:
             try:
                 return ask()
+            except StoreOutOfMemory:  # another part may need less
+                return {**(shown or {}), "fault": errors.memory_sentence()}
             except Stopped:
                 self._slow = True
         return {**(shown or {}), "fault": errors.slow_sentence()}

@@ -66,6 +66,19 @@ def slow_sentence() -> str:
     }
 
 
+def too_large(request: HttpRequest) -> HttpResponse:
+    """400: a question needs more memory than the event store may use."""
+    return _answer(request, HTTPStatus.BAD_REQUEST, memory_sentence())
+
+
+def memory_sentence() -> str:
+    """What people read in the place of numbers that need too much memory."""
+    return _(
+        "This needs more memory than the event store may use. Ask for a shorter period, fewer rows or fewer "
+        "dimensions; whoever runs this server can give it more (by HARU_EVENTS_MEMORY, or in the database server)."
+    )
+
+
 def crowded(request: HttpRequest) -> HttpResponse:
     """503: so many wait for numbers that one more would wait for too long."""
     return closed(request, _("Very many look at this just now. Please try again in a moment."))

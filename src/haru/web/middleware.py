@@ -16,6 +16,7 @@ from whitenoise.responders import StaticFile
 
 from haru import settings
 from haru.events.stop import Stopped
+from haru.events.store import StoreOutOfMemory
 from haru.stats.turns import Crowded
 from haru.web import errors, plane
 
@@ -87,8 +88,10 @@ class KnownHosts:
         return self._respond(request)
 
 
-class SlowQuestions:
-    """Answers with a sentence: 504 where a question was ended at its limit or its client left, 503 to one too many."""
+class UnansweredQuestions:
+    """Answers with a sentence: 504 where a question was ended at its limit or its client left, 503 to one too many, 400
+    where it needs too much memory.
+    """
 
     def __init__(self, respond: Respond) -> None:
         self._respond = respond
@@ -101,6 +104,8 @@ class SlowQuestions:
         """Called by Django with what a view raised."""
         if isinstance(exception, Crowded):
             return errors.crowded(request)
+        if isinstance(exception, StoreOutOfMemory):
+            return errors.too_large(request)
         return errors.too_slow(request) if isinstance(exception, Stopped) else None
 
 

@@ -21,11 +21,12 @@ from django.views.decorators.csrf import csrf_exempt
 from haru import settings
 from haru.accounts.models import ApiKey, Scope
 from haru.collect.ratelimit import RateLimit
-from haru.events.store import StoreUnavailable
+from haru.events.store import StoreOutOfMemory, StoreUnavailable
 from haru.sites import access
 from haru.sites.domain import normalise
 from haru.sites.models import Site
 from haru.stats import bounds, waiting
+from haru.web import errors
 
 # One sentence for both, so that a key cannot be used to find out which sites exist.
 NO_ACCESS = (
@@ -109,6 +110,8 @@ def route(**methods: Method) -> Callable[..., HttpResponseBase]:
                 raise not_allowed(methods)
             answer = method.answer(_admit(request, method), **arguments)
             return answer if isinstance(answer, HttpResponseBase) else _written(answer)
+        except StoreOutOfMemory:
+            return errors.too_large(request)
         except StoreUnavailable:
             return unavailable().response
         except Refused as refused:

@@ -121,7 +121,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     content: dict[str, Any] = {kind: fine if kind == kinds[0] else {} for kind in kinds}
     responses: dict[str, Any] = {"200": {"description": "The answer.", "content": content}}
     if operation.body is not None or any(parameter.place == "query" for parameter in operation.parameters):
-        responses["400"] = _fault("Something in it is faulty: every fault, with its path.")
+        responses["400"] = _fault("Something in it is faulty: every fault, with its path. Or it needs too much memory.")
     responses["401"] = _fault("No valid key, or no such site for it: the same sentence for both.")
     if operation.missing:
         responses["404"] = _fault(operation.missing)
