@@ -154,7 +154,8 @@ def test_links_in_mail_lead_to_the_base_url_whatever_the_host_header_says(mail_s
     EmailAddress.objects.update(verified=False)
     browser = sign_in()
     browser.post("/account/password/reset/", {"email": "owner@example.com"}, headers={"host": host})
-    sign_in(owner).post("/account/email/", {"action_add": "1", "email": "new@example.com"}, headers={"host": host})
+    change = {"action_add": "1", "email": "new@example.com", "password": PASSWORD}
+    sign_in(owner).post("/account/email/", change, headers={"host": host})
     browser.post("/account/signup/", {"email": "other@example.com", "password1": PASSWORD}, headers={"host": host})
     assert [message.to for message in mail.outbox] == [
         ["owner@example.com"],

@@ -94,15 +94,30 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not ty
         super().send_password_reset_mail(user, user.email, context)
 
     def send_new_email_mail(self, user: User) -> None:
-        """Send the link that confirms the address that waits, to that address."""
+        """Send the link that confirms the address that waits, to that address, and word of it to the account's own."""
         path = reverse("confirm-new-email", args=[addresses.key_of(user)])
-        self.send_mail("account/email/email_confirmation", user.new_email, {"activate_url": path})
+        if self.send_mail("account/email/email_confirmation", user.new_email, {"activate_url": path}):
+            self.send_notice("account/email/email_change_requested", addresses.confirmed(user), user.new_email)
 
-    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send a mail whose links lead to HARU_BASE_URL, whichever host name the request came in by.
+    def send_notice(self, template_prefix: str, email: str, new_email: str) -> None:
+        """Send word of a change of address to the old one, if there is one that was confirmed.
 
-        A mail server that does not take it is logged without a word of the mail, and the person is told.
+        It has no link that does anything, and hinders nothing: an old mailbox that takes no mail is a reason to change.
         """
+        if email:
+            self._is_sent(template_prefix, email, {"new_email": new_email})
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> bool:
+        """Send a mail; the person is told when the mail server does not take it. Whether it did."""
+        is_sent = self._is_sent(template_prefix, email, context)
+        if not is_sent:
+            text = _("The mail could not be sent: try again later, or tell the people who run this server.")
+            messages.error(self.request, str(text))
+        return is_sent
+
+    def _is_sent(self, template_prefix: str, email: str, context: dict[str, Any]) -> bool:
+        # Links lead to HARU_BASE_URL, whichever host name the request came in by; a failure is logged without a word
+        # of the mail.
         base = django_settings.BASE_URL
         ours = {name: _below(base, value) if name.endswith("_url") else value for name, value in context.items()}
         ours["current_site"] = SimpleNamespace(name="Haru", domain=urlsplit(base).netloc)
@@ -111,8 +126,8 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not ty
             super().send_mail(template_prefix, email, ours)
         except OSError as error:  # smtplib's errors are such too; their texts may name the address
             log.error("mail_failed", error=type(error).__name__, remedy="look after the server in HARU_EMAIL_URL")
-            text = _("The mail could not be sent: try again later, or tell the people who run this server.")
-            messages.error(self.request, str(text))
+            return False
+        return True
 
 
 def _below(base: str, address: str) -> str:

@@ -53,6 +53,12 @@ def waiting(key: str) -> User | None:
     return user if user is not None and _content(user) == content else None
 
 
+def confirmed(user: User) -> str:
+    """The account's own address if its owner proved to have it, else nothing: it may be somebody else's."""
+    row = EmailAddress.objects.filter(user=user, email=user.email, verified=True).first()
+    return user.email if row is not None else ""
+
+
 def is_free(user: User) -> bool:
     """Whether no other account has the address that waits."""
     return not User.objects.filter(email=user.new_email).exclude(pk=user.pk).exists()

@@ -6,7 +6,6 @@ from allauth.account.adapter import get_adapter
 from allauth.account.fields import EmailField, PasswordField
 from allauth.account.forms import SignupForm
 from django import forms
-from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -24,7 +23,7 @@ class RegistrationForm(SignupForm):  # type: ignore[misc]  # allauth is not type
 
 
 class NewEmailForm(forms.Form):
-    """The address that is to be the account's; where no mail can prove whose it is, also the password."""
+    """The address that is to be the account's, and the password: a browser that is signed in proves too little."""
 
     email = EmailField(label=_("New address"))
     password = PasswordField(label=_("Your password"), autocomplete="current-password")
@@ -32,8 +31,6 @@ class NewEmailForm(forms.Form):
     def __init__(self, user: User, data: Any = None) -> None:
         super().__init__(data)
         self._user = user
-        if settings.MAILS_ARE_SENT:
-            del self.fields["password"]
 
     def clean_email(self) -> str:
         """The address in the form in which it is kept."""

@@ -113,12 +113,14 @@ def confirm_new_email(request: HttpRequest, key: str) -> HttpResponse:
     context = {"confirmation": user, "email": user.new_email, "can_confirm": addresses.is_free(user)}
     if request.method != "POST":
         return render(request, "account/email_confirm.html", context)
+    old = addresses.confirmed(user)
     try:
         confirmed = addresses.confirm(key)
     except addresses.AddressTaken:
         return render(request, "account/email_confirm.html", {**context, "can_confirm": False}, status=409)
     if confirmed is None:  # the other of two clicks
         return render(request, "account/email_confirm.html", status=404)
+    get_adapter(request).send_notice("account/email/email_changed", old, confirmed.email)
     messages.success(request, _("You now sign in as %(email)s.") % {"email": confirmed.email})
     return redirect("account_email")
 
