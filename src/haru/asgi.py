@@ -21,6 +21,7 @@ import structlog
 
 from haru import control, forward, logs, metrics, server
 from haru.collect.endpoint import Endpoint
+from haru.collect.protocol import is_local
 from haru.disk import keep_private, own
 from haru.node import Node
 from haru.server import Headers, Receive, Scope, Send, Tracker, respond
@@ -80,7 +81,7 @@ class Application:
             return
         if scope["type"] != "http" or self.node is None:
             return
-        if scope["client"] is None:
+        if is_local(scope.get("server")):
             _name_peer(scope)
         path = scope["path"]
         if path == "/api/collect":

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -277,6 +279,24 @@ async def test_one_who_does_not_read_an_answer_is_closed_and_a_slow_reader_is_no
         assert len(found.state.connections) == 1
         found.sweep(2)
         await until(lambda: not found.state.connections)
+
+
+# Whose a connection is
+
+UNKNOWN = head("/a", "X-Haru-Peer: 198.51.100.7", method="GET") + head("/api/collect", "Content-Length: 2") + b"{}"
+
+
+async def test_a_connection_that_was_reset_before_anyone_asked_whose_it_is_is_dropped() -> None:
+    async with serving() as found:
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", found.port)) as sock:  # blocks: the server has not looked yet
+                sock.sendall(UNKNOWN)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert (await found.ask(head("/b", method="GET")))[0] == 200  # it was accepted after the others
+        await until(lambda: not found.state.connections)
+        found.sweep(1)
+        assert found.application.asked == ["/b"]
+        assert found.door.bodies == []
 
 
 # Connections of one address

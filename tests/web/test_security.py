@@ -10,6 +10,7 @@ from django.core import mail
 from django.db import connection
 from django.test import RequestFactory
 
+from haru import asgi
 from haru import settings as haru_settings
 from haru.accounts.adapter import Adapter
 from haru.web import middleware
@@ -146,6 +147,29 @@ def test_only_trusted_proxies_say_that_a_request_came_by_https(behind_proxies, p
     proxies = middleware.TrustedProxies(lambda request: seen.append(request.is_secure()))
     proxies(RequestFactory().get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_PROTO="https"))
     assert seen == [secure]
+
+
+@pytest.mark.parametrize(
+    ("server", "client", "peer"),
+    [
+        (("127.0.0.1", 4000), None, None),  # it was reset before the server could ask whose it is
+        (("127.0.0.1", 4000), ("203.0.113.7", 1), ("203.0.113.7", 1)),
+        (("/data/pages.sock", None), None, ("198.51.100.7", 0)),
+    ],
+)
+async def test_only_on_the_unix_socket_is_it_believed_who_asked(server, client, peer, monkeypatch):
+    application = asgi.Application(haru_settings.read({}))
+    application.node = object()
+    peers = []
+
+    async def page(scope, receive, send):
+        peers.append(scope["client"])
+
+    monkeypatch.setattr(application, "_page", page)
+    headers = [(b"x-haru-peer", b"198.51.100.7")]
+    scope = {"type": "http", "path": "/account/login/", "server": server, "client": client, "headers": headers}
+    await application(scope, None, None)
+    assert peers == [peer]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9999", "[::1]:1"])

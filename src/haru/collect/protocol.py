@@ -161,6 +161,11 @@ class CollectProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See uvicorn."""
         super().connection_made(transport)
+        if self.client is None and not is_local(self.server):
+            # It was reset before anyone could ask the system whose it is; what it sent would count as nobody's.
+            self._refused = True
+            transport.abort()
+            return
         self._place = self._limits.enter(self.client[0] if self.client else "")
         if self._place is None:
             self._refuse(429, "Your address holds too many connections: close some, or ask for HARU_CONNECTIONS.")
@@ -305,7 +310,7 @@ class CollectProtocol(HttpToolsProtocol):
     def look(self, now: float) -> None:
         """Close the connection when what it waits for does not come. Called each second."""
         cycle, limits = self.cycle, self._limits
-        if self.client is None:  # a collect process of our own looks after those who ask it
+        if is_local(self.server):  # a collect process of our own looks after those who ask it
             return
         if waiting := self.transport.get_write_buffer_size():
             self._look_whether_taken(waiting, now)
@@ -389,6 +394,11 @@ class CollectProtocol(HttpToolsProtocol):
 def protocol(door: Callable[[], Endpoint | None], limits: Limits) -> Callable[..., CollectProtocol]:
     """What uvicorn calls to make the protocol of a connection; `door` is asked for the endpoint of each request."""
     return partial(CollectProtocol, door, limits)
+
+
+def is_local(server: tuple[str, int | None] | None) -> bool:
+    """Whether a connection came in on a Unix socket; `server` is as in its ASGI scope: there a path without a port."""
+    return server is not None and server[1] is None
 
 
 def _size(url: bytes, headers: Headers) -> int:
