@@ -35,11 +35,11 @@ class Stop:
 
     def cancel(self, reason: str = "Nobody waits for the answer any more.") -> None:
         """End what runs, and what is about to."""
-        with self._lock:
+        with self._lock:  # whose block has ended waits here, and closes what it ran on only when this is over
             self._reason = self._reason or reason
-            interrupts = list(self._interrupts)
-        for interrupt in interrupts:
-            interrupt()
+            for interrupt in self._interrupts:
+                with contextlib.suppress(Exception):  # one that fails keeps none of the others from being ended
+                    interrupt()
 
     @property
     def over(self) -> bool:
@@ -64,7 +64,9 @@ class Stop:
 
     @contextlib.contextmanager
     def watching(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Call `interrupt`, which must not block, from another thread when what runs in the block should end.
+        """Call `interrupt` from another thread when what runs in the block should end, and never after the block.
+
+        It must neither block nor ask this object anything.
 
         Raises `Stopped` in the place of whatever error the interrupted query ends with.
         """
@@ -77,9 +79,9 @@ class Stop:
             self._interrupts.append(interrupt)
         if timer is not None:
             timer.start()
-        if self.cancelled:  # between the check and the list of interrupts
-            interrupt()
         try:
+            if self.cancelled:  # between the check and the list of interrupts
+                interrupt()
             yield
         except BaseException as error:
             if self._reason and isinstance(error, Exception):
