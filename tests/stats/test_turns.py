@@ -166,3 +166,15 @@ def test_guests_who_wait_leave_room_for_those_of_other_sites(monkeypatch: pytest
         assert queue.turns.waiting == 1
     queue.goes("held")
     assert queue.served == ["held", "waits"]
+
+
+def test_whoever_asks_for_very_many_leaves_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "MAX_EACH", 2)
+    queue = Queue(1)
+    for number in range(3):  # one goes on, two wait
+        queue.comes("busy", f"busy {number}")
+    with pytest.raises(Crowded), queue.turns.turn("busy", Stop()):
+        pass
+    queue.comes("owner", "owner 0")
+    queue.goes("busy 0")
+    assert queue.served == ["busy 0", "owner 0"]

@@ -14,7 +14,7 @@ from haru import settings
 from haru.accounts.models import ApiKey
 from haru.collect.ratelimit import RateLimit
 from haru.live import Live
-from haru.stats import bounds
+from haru.stats import bounds, turns
 from haru.stats.query import parse
 from haru.stats.report import Reports
 from haru.web import api, plane
@@ -243,6 +243,13 @@ def test_the_example_of_the_docs_is_a_query() -> None:
     body = re.search(r"-d '(.*?)'\n```", page, re.S)
     assert body is not None
     assert parse(json.loads(body[1])).limit == 2
+
+
+def test_a_question_too_many_is_asked_to_come_again(ask, monkeypatch) -> None:
+    monkeypatch.setattr(turns, "MAX_EACH", 0)
+    refused = ask()
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == "5"
 
 
 def test_an_answer_that_is_too_large_is_refused_with_the_figure(ask, monkeypatch) -> None:

@@ -314,6 +314,14 @@ def test_a_guest_too_many_is_asked_to_come_again(sign_in, events, link, monkeypa
     assert "Very many look at this just now" in answer.content.decode()
 
 
+def test_whoever_waits_for_a_turn_holds_no_connection_to_the_database(sign_in, events, link, monkeypatch):
+    told = []
+    monkeypatch.setattr(share, "close_old_connections", lambda: told.append("closed"))
+    monkeypatch.setattr(share, "_turns", Watching(lambda: told.append("waits")))
+    assert sign_in().get(f"/share/{link.slug}").status_code == 200
+    assert told == ["closed", "waits"]
+
+
 def test_a_guest_whose_turn_does_not_come_is_told_so(sign_in, events, link, monkeypatch):
     turns = Turns(0)
     monkeypatch.setattr(share, "_turns", turns)

@@ -30,7 +30,7 @@ from haru.stats.metrics import METRICS, Payments
 from haru.stats.periods import Period
 from haru.stats.query import Include, Query, QueryError, check_goals
 from haru.stats.question import Question, needs_facts
-from haru.stats.turns import Turns
+from haru.stats.turns import Crowded, Turns
 from haru.stats.waiting import Waiter
 from haru.stats.wholes import ALL_ROWS, WHOLES
 
@@ -111,7 +111,9 @@ class Reports:
             for site, query in itertools.takewhile(lambda _: not stop.over, hot):
                 try:
                     self._answer(site, query, now_ms, fresh=True)
-                except QueryError:  # who asks is told
+                except Crowded:  # those who ask now come first
+                    return
+                except QueryError:  # whoever asks is told
                     pass
                 except (Stopped, StoreOutOfMemory):  # not again until someone asks
                     with self._hot_lock:

@@ -17,6 +17,7 @@ from haru.events.stop import Stop
 
 ONE_FOR_GUESTS = 5  # of so many turns given away while guests and others wait, one is a guest's
 MAX_WAITING = 500  # each waits in a thread of its own
+MAX_EACH = 50  # of one asker that wait: they must leave room for others
 MAX_GUESTS = 100  # of one site that wait: they must leave room for those of others
 MAX_REMEMBERED = 10_000  # askers, of whom it is known when they had their turn
 
@@ -88,6 +89,8 @@ class Turns:
 
     def _crowded(self, place: _Place) -> bool:
         """Whether too many wait for one more; the lock is held."""
+        if sum(other.asker == place.asker for other in self._waiting) >= MAX_EACH:
+            return True
         if place.site is not None and sum(other.site == place.site for other in self._waiting) >= MAX_GUESTS:
             return True
         return not self._free and len(self._waiting) >= MAX_WAITING

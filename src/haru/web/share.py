@@ -10,6 +10,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings as django_settings
+from django.db import close_old_connections
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -57,6 +58,7 @@ def _in_turn(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         link = access.shared(slug)
         asker = Guest(link.site_id, link.pk, _network(request))
         waiting.asks(asker)
+        close_old_connections()  # whoever waits in line must hold none: a database server has a hundred or so
         with contextlib.ExitStack() as held:
             try:
                 with waiting.question(WAIT_SECONDS) as waiter:

@@ -26,6 +26,7 @@ from haru.sites import access
 from haru.sites.domain import normalise
 from haru.sites.models import Site
 from haru.stats import bounds, waiting
+from haru.stats.turns import Crowded
 from haru.web import errors
 
 # One sentence for both, so that a key cannot be used to find out which sites exist.
@@ -112,7 +113,7 @@ def route(**methods: Method) -> Callable[..., HttpResponseBase]:
             return answer if isinstance(answer, HttpResponseBase) else _written(answer)
         except StoreOutOfMemory:
             return errors.too_large(request)
-        except StoreUnavailable:
+        except (StoreUnavailable, Crowded):
             return unavailable().response
         except Refused as refused:
             return refused.response
