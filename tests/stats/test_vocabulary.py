@@ -454,3 +454,27 @@ def test_a_conversion_rate_by_property_divides_by_the_visitors_who_have_the_valu
     assert rows(chosen) == [("a", 1, 50.0)]
     by_goal = ask(events, NOON, dimensions=["event:goal", *by_plan], filters=[signed_up], **asked)
     assert rows(by_goal) == [("Sign up", "a", 1, 50.0), ("Sign up", "b", 1, 100.0)]
+
+
+# Rolling periods
+
+
+def test_the_last_24_hours_and_the_last_30_minutes_have_so_many_buckets() -> None:
+    now = NOON + 31 * MINUTE + 4_005
+    events = [
+        *journey(100, now - DAY, (0, "/")),  # in the hour before the first
+        *journey(200, NOON - 23 * HOUR, (0, "/"), (2, "/a")),
+        *journey(300, now - 30 * MINUTE, (0, "/")),  # in the minute before the first
+        *journey(400, NOON + 2 * MINUTE, (0, "/")),
+        *journey(500, now, (0, "/")),
+        *journey(600, now + 1, (0, "/")),
+    ]
+    for name, buckets, last in (("24h", 24, (3, 100)), ("realtime", 30, (1, 100))):
+        asked: dict[str, Any] = {"metrics": ["visitors", "bounce_rate"], "dimensions": ["time"]}
+        answer = ask(events, now, date_range=name, include={"time_labels": True}, **asked)
+        assert answer.labels is not None
+        assert len(answer.labels) == buckets
+        assert [row.dimensions[0] for row in answer.rows] == [answer.labels[0], answer.labels[-1]]
+        assert [row.metrics for row in answer.rows] == [(1, 0 if name == "24h" else 100), last]
+        compared = ask(events, now, date_range=name, include={"comparisons": {"mode": "previous_period"}}, **asked)
+        assert [row.metrics for row in compared.rows[1:-1]] == [(0, None)] * (buckets - 2)
