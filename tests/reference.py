@@ -346,6 +346,8 @@ def leaf_holds(leaf, text):
     else:
         if not sensitive:
             text, clauses = text.lower(), [clause.lower() for clause in clauses]
+        if leaf[1] == "visit:referrer" and operator.startswith("is"):
+            text, clauses = text.removeprefix("www."), [clause.removeprefix("www.") for clause in clauses]
         found = text in clauses if operator.startswith("is") else any(clause in text for clause in clauses)
     return found != operator.endswith("_not")
 

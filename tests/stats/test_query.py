@@ -237,12 +237,6 @@ def test_a_goal_that_the_site_does_not_have_is_named_with_its_path() -> None:
         assert raised.value.faults == expected
 
 
-@pytest.mark.parametrize("operator", ["is", "is_not"])
-def test_a_referrer_is_compared_as_it_is_stored(operator) -> None:
-    asked = parse(query(filters=[[operator, "visit:referrer", ["www.a.example/x", "b.example"]]]))
-    assert asked.filters == (Leaf(operator, "visit:referrer", ("a.example/x", "b.example")),)
-
-
 def test_what_no_store_holds_is_read_as_its_replacement() -> None:
     asked = parse(query(dimensions=["event:props:a\0"], filters=[["is", "event:page", ["/\ud800"]]]))
     assert asked.dimensions == ("event:props:a\ufffd",)

@@ -216,6 +216,27 @@ def test_a_value_that_is_called_as_the_unknown_is_counted_with_it() -> None:
     assert rows(ask(events, NOON, dimensions=["visit:source"])) == [("Direct / None", 2)]
 
 
+def test_a_referrer_is_found_with_www_and_without_however_it_was_stored() -> None:
+    events = [
+        *journey(100, NOON, (0, "/"), referrer="a.example/x"),
+        *journey(200, NOON, (0, "/"), referrer="www.a.example/x"),  # as it was before they were left out
+        *journey(300, NOON, (0, "/"), referrer="www.b.example"),
+        *journey(400, NOON, (0, "/")),
+    ]
+    any_case = {"case_sensitive": False}
+    for asked, visitors in [
+        (["is", "visit:referrer", ["www.a.example/x"]], 2),
+        (["is", "visit:referrer", ["a.example/x"]], 2),
+        (["is", "visit:referrer", ["WWW.A.example/x"], any_case], 2),
+        (["is", "visit:referrer", ["b.example", "Direct / None"]], 2),
+        (["is_not", "visit:referrer", ["www.a.example/x"]], 2),
+        (["is_not", "visit:referrer", ["B.EXAMPLE"], any_case], 3),
+        (["is", "visit:referrer", ["www."]], 0),
+        (["contains", "visit:referrer", ["a.example"]], 2),
+    ]:
+        assert rows(ask(events, NOON, filters=[asked])) == [(visitors,)]
+
+
 def test_a_city_is_a_number() -> None:
     events = [*journey(100, NOON, (0, "/"), city=2950159), *journey(200, NOON, (0, "/"))]
     answer = ask(events, NOON, dimensions=["visit:city"], order_by=[["visit:city", "desc"]])

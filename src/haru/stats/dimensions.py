@@ -10,6 +10,7 @@ from haru.events.event import NO_CHANNEL, NO_SOURCE, NOT_SET
 from haru.stats import places
 
 GOAL = "event:goal"
+REFERRER = "visit:referrer"
 PROPERTY = "event:props:"  # with the property's key after it
 MOST_KEY_BYTES = 300  # of a property: collect takes none that is longer
 
@@ -58,7 +59,7 @@ _TABLE = (
     Dimension("visit:exit_page_hostname", "host name of the visit's last pageview", _F, "exit_hostname"),
     Dimension("visit:source", "named source, or host of the referrer", _S, "source", NO_SOURCE),
     Dimension("visit:channel", "channel of the source", _S, "channel", NO_CHANNEL),
-    Dimension("visit:referrer", "host and path of the referrer", _S, "referrer", NO_SOURCE),
+    Dimension(REFERRER, "host and path of the referrer", _S, "referrer", NO_SOURCE),
     Dimension("visit:utm_source", "utm_source of the first page", _S, "utm_source"),
     Dimension("visit:utm_medium", "utm_medium of the first page", _S, "utm_medium"),
     Dimension("visit:utm_campaign", "utm_campaign of the first page", _S, "utm_campaign"),

@@ -12,7 +12,7 @@ from functools import lru_cache
 import re2
 from sqlalchemy import ColumnElement, and_, false, func, not_, or_, true
 
-from haru.stats.dimensions import GOAL, Dimension, Level, of
+from haru.stats.dimensions import GOAL, REFERRER, Dimension, Level, of
 from haru.stats.engine import Among
 
 MAX_SEARCHED = 100  # clauses that a store looks for in a text; engines take minutes for many
@@ -130,16 +130,24 @@ def holding(leaf: Leaf) -> Callable[[str], bool]:
         searches = [_pattern(clause, leaf.case_sensitive) for clause in leaf.clauses]
         return lambda value: any(search(value) is not None for search in searches)
     changed = str if leaf.case_sensitive else str.lower
-    clauses = [changed(clause) for clause in leaf.clauses]
     if leaf.operator.startswith("is"):
-        known = frozenset(clauses)
+        known = spellings(leaf.dimension, map(changed, leaf.clauses))
         return lambda value: changed(value) in known
+    clauses = [changed(clause) for clause in leaf.clauses]
 
     def contains(value: str) -> bool:
         text = changed(value)
         return any(clause in text for clause in clauses)
 
     return contains
+
+
+def spellings(dimension: str, clauses: Iterable[str]) -> frozenset[str]:
+    """The texts that mean one of these clauses: a referrer may be stored with `www.`, and is the same without."""
+    if dimension != REFERRER:
+        return frozenset(clauses)
+    hosts = {clause.removeprefix("www.") for clause in clauses}
+    return frozenset({*hosts, *(f"www.{host}" for host in hosts)})
 
 
 def leaves(filters: Iterable[Filter], *, done: bool = True) -> Iterator[Leaf]:
@@ -224,7 +232,7 @@ def _positive(leaf: Leaf, dimension: Dimension, column: ColumnElement[str], valu
     if leaf.by_value:
         return _one_of(column, values[leaf])
     if leaf.operator.startswith("is"):
-        clauses = {clause for clause in leaf.clauses if clause}
+        clauses = spellings(leaf.dimension, leaf.clauses) - {""}
         return _one_of(column, clauses | {""} if dimension.empty in clauses else clauses)
     found = [func.strpos(column, clause) > 0 for clause in leaf.clauses if clause]
     if any(clause == "" for clause in leaf.clauses):

@@ -290,8 +290,6 @@ class _Parser:
         name = self.name(f"{path}/1", "dimension", data[1])
         good = name is not None and self.filterable(operator, name, path, depth)
         clauses = self.clauses(data[2], f"{path}/2", operator)
-        if name == "visit:referrer" and operator in {"is", "is_not"}:
-            clauses = tuple(clause.removeprefix("www.") for clause in clauses)  # as it is stored
         case_sensitive = self.modifiers(data[3], f"{path}/3") if len(data) == 4 else True
         if name is None or not good:
             return None
