@@ -7,13 +7,14 @@ import io
 import json
 import logging
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import structlog
 
 from haru import logs
-from haru.cli import main, query
+from haru.cli import exporting, main, query
 from haru.cli.output import echo
 from haru.events.text import one_line, plain
 from haru.settings import read
@@ -59,6 +60,21 @@ def test_what_is_escaped_in_json_is_the_same_json() -> None:
         assert json.loads(plain(written)) == {"text": text}
     assert plain("two\nlines\twith größe, 日本 and שלום") == "two\nlines\twith größe, 日本 and שלום"
     assert one_line("a\nb\tc") == "a\\u000ab\\u0009c"
+
+
+def test_raw_events_are_plain_on_a_terminal_and_as_they_are_elsewhere(
+    capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = "".join(json.dumps({"path": text + "größe"}, ensure_ascii=False) + "\n" for text in HOSTILE)
+    pieces = [bytes([byte]) for byte in lines.encode()]
+    exporting.write(iter(pieces), "-", binary=False)
+    assert capfdbinary.readouterr().out == lines.encode()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    exporting.write(iter(pieces), "-", binary=False)
+    shown = capfdbinary.readouterr().out.decode()
+    assert obeyed(lines)
+    assert obeyed(shown) == set()
+    assert [json.loads(line) for line in shown.splitlines()] == [json.loads(line) for line in lines.split("\n")[:-1]]
 
 
 def test_an_error_that_names_what_was_typed_is_plain_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 
 from haru.cli import plane
 from haru.cli.failure import Failure
+from haru.cli.output import echo
 
 if TYPE_CHECKING:
     from haru.settings import Settings
@@ -70,8 +72,12 @@ def events(
 def write(pieces: Iterator[bytes], output: str, *, binary: bool) -> None:
     """Write pieces to a file, which is there whole or not at all, or to standard output."""
     if output == "-":
-        if binary and sys.stdout.isatty():
-            raise Failure("This is no text for a screen: name a file with --output, or send it on with a pipe.")
+        if sys.stdout.isatty():
+            if binary:
+                raise Failure("This is no text for a screen: name a file with --output, or send it on with a pipe.")
+            for text in codecs.iterdecode(pieces, "utf-8"):  # a piece may end within a character
+                echo(text, nl=False)
+            return
         for piece in pieces:
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
