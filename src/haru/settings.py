@@ -195,13 +195,17 @@ class Settings:
         "clickhouse://user:password@host:8123/database or chdb:///path (docs/stores.md). "
         "Empty: events.duckdb in the data folder.",
     )
-    events_memory: str = setting("512MB", _memory, "Most memory the embedded event store may use for a query.")
+    events_memory: str = setting(
+        "512MB",
+        _memory,
+        "Most memory the embedded event store may use for a query; one that needs more is ended and answered with 400.",
+    )
     events_threads: int = setting("2", _at_least_one, "Most processor cores one query of the event store may use.")
     query_seconds: int = setting(
         "30",
         _count,
         "Seconds that one question may take, all its queries of the event store and the wait for its turn included, "
-        "before it is ended and answered with a sentence. 0 is no limit.",
+        "before it is ended and answered with 504. 0 is no limit.",
     )
     spool_limit: int = setting(
         "2GB",
@@ -224,7 +228,7 @@ class Settings:
         "256",
         _count,
         "Connections that one address (of IPv6: one /64 network) may hold open at a time; more get 429. With workers "
-        "each counts its own. This machine and HARU_TRUSTED_PROXIES may hold any number. 0 switches it off.",
+        "each counts its own. 127.0.0.1, ::1 and HARU_TRUSTED_PROXIES may hold any number. 0 switches it off.",
     )
     header_seconds: int = setting(
         "10",
@@ -234,8 +238,8 @@ class Settings:
     idle_seconds: int = setting(
         "60",
         _at_least_one,
-        "Seconds that a connection may stay open while nothing comes of a request that is waited for, or nothing is "
-        "taken of an answer.",
+        "Seconds that a connection may stay open while nothing comes of a request that is waited for (where its body "
+        "stops it gets 408, else it ends), or nothing is taken of an answer (it is reset).",
     )
     country_header: str = setting(
         "", _text, "Header in which your CDN names the visitor's country, such as CF-IPCountry. Empty: none is read."
