@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import contextlib
 import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 from sqlalchemy import bindparam, column, func, literal_column, select, table, text
 
+from haru.events import duckdb as duckdb_module
 from haru.events.duckdb import DuckStore
 from haru.events.event import Arrival, Origin
 from haru.events.loader import row
@@ -147,3 +150,58 @@ def test_a_query_that_needs_more_memory_than_it_may_use_says_so() -> None:
     with pytest.raises(StoreOutOfMemory, match=r"ask for less at a time, or raise HARU_EVENTS_MEMORY\.$"):
         store.fetch(greedy)
     assert store.fetch(select(literal_column("1"))) == [(1,)]
+
+
+@pytest.fixture
+def fault(monkeypatch: pytest.MonkeyPatch) -> Callable[[DuckStore], None]:
+    """The disk fails once, under a load, and the file is opened again."""
+
+    def fail(store: DuckStore) -> None:
+        def failing(folder: Path) -> None:
+            raise OSError(5, "Input/output error", str(folder))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(duckdb_module, "sync_folder", failing)
+            with pytest.raises(StoreUnavailable, match="Input/output error"):
+                store.load([], Progress(9))
+        assert store.progress() == Progress(9)
+
+    return fail
+
+
+def scanned(store: DuckStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[object, ...]]]:
+    """A scan that has come as far as its first row."""
+    monkeypatch.setattr(duckdb_module, "_SCANNED", 1)
+    scan = store.scan(1, 0, 2 * NOON)
+    assert len(next(scan)) == 1
+    return scan
+
+
+def test_a_scan_whose_database_is_let_go_says_that_the_store_is_unavailable(
+    tmp_path: Path, fault: Callable[[DuckStore], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DuckStore(tmp_path / "e.duckdb")
+    store.load(rows(event(), event()), Progress(2))
+    scan = scanned(store, monkeypatch)
+    fault(store)
+    with pytest.raises(StoreUnavailable, match="it was closed while this ran, and is opened again: try again"):
+        next(scan)
+
+
+def test_a_query_that_was_cut_off_leaves_alone_the_database_that_was_opened_since(
+    tmp_path: Path, fault: Callable[[DuckStore], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DuckStore(tmp_path / "e.duckdb")
+    store.load(rows(event(), event()), Progress(2))
+    later: list[Iterator[list[tuple[object, ...]]]] = []
+
+    class Meanwhile(Stop):
+        @contextlib.contextmanager
+        def watching(self, interrupt: Callable[[], None]) -> Iterator[None]:
+            fault(store)
+            later.append(scanned(store, monkeypatch))
+            yield
+
+    with pytest.raises(StoreUnavailable):
+        store.fetch(select(literal_column("1")), stop=Meanwhile())
+    assert len(next(later[0])) == 1

@@ -170,7 +170,7 @@ class DuckStore:
 
     def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:
         """See `Store.load`."""
-        with self._errors(), self._no_folding(rows), self._writing, self._cursor() as cursor:
+        with self._no_folding(rows), self._writing, self._cursor() as cursor:
             unfolds = False
             cursor.execute("BEGIN")
             try:
@@ -208,7 +208,7 @@ class DuckStore:
 
     def fold(self, most: int = FOLDED_AT_ONCE) -> int:
         """See `Folding.fold`."""
-        with self._folding, self._errors(), self._cursor() as cursor:
+        with self._folding, self._cursor() as cursor:
             last = _folded(cursor)
             ((end, least),) = cursor.execute(NEXT, [last, most]).fetchall()
             if end is None:
@@ -244,7 +244,7 @@ class DuckStore:
         changes, last = self._known
         if changes == self._changes:
             return last
-        with self._errors(), self._cursor() as cursor:
+        with self._cursor() as cursor:
             changes = self._changes
             last = _folded(cursor)
         if changes % 2 == 0 and changes == self._changes:
@@ -253,12 +253,12 @@ class DuckStore:
 
     def unfolded(self) -> int:
         """See `Folding.unfolded`."""
-        with self._errors(), self._cursor() as cursor:
+        with self._cursor() as cursor:
             return max(0, _last_id(cursor) - _folded(cursor))
 
     def progress(self) -> Progress:
         """See `Store.progress`."""
-        with self._errors(), self._cursor() as cursor:
+        with self._cursor() as cursor:
             positions = dict(cursor.execute("SELECT spool, position FROM progress").fetchall())
         return Progress(positions.pop(_LAST_ID, 0), positions)
 
@@ -276,18 +276,18 @@ class DuckStore:
 
     def _visits(self, whole: str, some: str, parameters: list[Any]) -> list[Visit]:
         query = _VISITS.format(origin=_VISITS_ORIGIN, whole=whole, some=some)
-        with self._errors(), self._cursor() as cursor:
+        with self._cursor() as cursor:
             rows = cursor.execute(query, parameters).fetchall()
         return [_visit(row) for row in rows]
 
     def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
         """See `Store.tallies`."""
-        with self._errors(), self._cursor() as cursor:
+        with self._cursor() as cursor:
             return [Tally(*row) for row in cursor.execute(_TALLIES, [site_id, since, until]).fetchall()]
 
     def sites(self) -> set[int]:
         """See `Store.sites`."""
-        with self._errors(), self._cursor() as cursor:
+        with self._cursor() as cursor:
             return {site_id for (site_id,) in cursor.execute(_SITES).fetchall()}
 
     def fetch(
@@ -296,7 +296,7 @@ class DuckStore:
         """See `Store.fetch`."""
         compiled, given = _COMPILING.compiled(statement), dict(parameters or {})
         values, names = {**compiled.params, **given}, compiled.positiontup or []
-        with self._errors(), self._cursor() as cursor, (stop or Stop()).watching(cursor.interrupt):
+        with self._cursor() as cursor, (stop or Stop()).watching(cursor.interrupt):
 
             def run() -> list[Row]:
                 return cursor.execute(compiled.string, [values[name] for name in names]).fetchall()
@@ -321,7 +321,7 @@ class DuckStore:
             f"SELECT {columns} FROM event WHERE ($1 IS NULL OR site_id = $1) "
             "AND occurred_at >= make_timestamp_ms($2) AND occurred_at < make_timestamp_ms($3) ORDER BY id"
         )
-        with self._errors(), self._cursor() as cursor:
+        with self._cursor() as cursor:
             cursor.execute(query, [site_id, since, until])
             while rows := cursor.fetchmany(_SCANNED):
                 yield rows
@@ -329,7 +329,7 @@ class DuckStore:
     def sql(self, statement: ClauseElement) -> str:
         """See `Store.sql`."""
         if FOLDED in (statement.compile(dialect=_DIALECT).params or {}):
-            with self._errors(), self._cursor() as cursor:
+            with self._cursor() as cursor:
                 statement = statement.params({FOLDED: _folded(cursor)})
         return str(
             statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True, "literal_binds": True})
@@ -337,7 +337,7 @@ class DuckStore:
 
     def delete_site(self, site_id: int) -> None:
         """See `Store.delete_site`."""
-        with self._folding, self._writing, self._errors(), self._cursor() as cursor:
+        with self._folding, self._writing, self._cursor() as cursor:
             for table in ("visit", "page", "event", "refusal"):
                 cursor.execute(f"DELETE FROM {table} WHERE site_id = $1", [site_id])
 
@@ -379,40 +379,45 @@ class DuckStore:
 
     @contextlib.contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        # A cursor is a connection of its own to the same database: threads don't wait for each other's queries.
-        cursor = self._opened().cursor()
-        try:
+        """A connection of its own to the same database: threads don't wait for each other's queries."""
+        with self._errors():
+            database = self._opened()
+        with self._errors(database), contextlib.closing(database.cursor()) as cursor:
             yield cursor
-        finally:
-            cursor.close()
 
     @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        """The door to the library: its errors become ours, and a database that it has given up on is let go.
+    def _errors(self, database: duckdb.DuckDBPyConnection | None = None) -> Iterator[None]:
+        """The door to the library: its errors become ours, and a `database` that it has given up on is let go.
 
         The file, the disk or the engine may be at fault for any of them, and a damaged file's is the bare base of all;
-        a statement is at fault for few.
+        a statement is at fault for few. Where another thread has let go of the database meanwhile, none says anything
+        but that: whatever ran is cut off.
         """
         try:
             yield
-        except _OF_STATEMENTS:
-            raise
         except (duckdb.Error, OSError) as error:
+            cut_off = database is not None and database is not self._database
+            if isinstance(error, _OF_STATEMENTS) and not cut_off:
+                raise
             reason = str(error).splitlines()[0]
             if isinstance(error, duckdb.OutOfMemoryException):
                 raise StoreOutOfMemory(
                     f"The event store has too little memory ({reason}): "
                     "ask for less at a time, or raise HARU_EVENTS_MEMORY."
                 ) from error
-            if self._path is not None:
-                self._let_go()
-            raise StoreUnavailable(f"The event store does not answer ({reason}): {_remedy(error)}") from error
+            if database is not None and self._path is not None:
+                self._let_go(database)
+            remedy = "it was closed while this ran, and is opened again: try again." if cut_off else _remedy(error)
+            raise StoreUnavailable(f"The event store does not answer ({reason}): {remedy}") from error
 
-    def _let_go(self) -> None:
-        """After a failed write the engine refuses everything until the file is opened again."""
+    def _let_go(self, database: duckdb.DuckDBPyConnection) -> None:
+        """After a failed write the engine refuses everything until the file is opened again.
+
+        Only the database that failed is closed, not one that another thread has opened since.
+        """
         with self._opening, contextlib.suppress(duckdb.Error):
-            database, self._database = self._database, None
-            if database is not None:
+            if self._database is database:
+                self._database = None
                 database.close()
 
 
