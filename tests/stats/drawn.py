@@ -179,12 +179,18 @@ THEMES: dict[str, tuple[list[str], list[str], list[str]]] = {
         ["event:props:plan"],
         ["visitors", "average_revenue", "bounce_rate"],
     ),
+    "conversions by property": (
+        ["event:props:plan", "event:props:a.b"],
+        ["event:props:plan"],
+        ["group_conversion_rate"],
+    ),
 }
 
 
 @st.composite
 def queries(draw: st.DrawFn, now: int, goals: list[Goal]) -> dict[str, Any]:
-    theme, filtered, wanted = THEMES[draw(st.sampled_from(sorted(THEMES)))]
+    about = draw(st.sampled_from(sorted(THEMES)))
+    theme, filtered, wanted = THEMES[about]
     times = [name for name in DIMENSIONS if name.startswith("time")]
     others = [*FILTERED, "visit:entry_page_hostname", "event:goal"]
     by_filter = theme in (["event:page"], ["event:goal"]) and draw(st.integers(0, 2)) == 0
@@ -198,7 +204,7 @@ def queries(draw: st.DrawFn, now: int, goals: list[Goal]) -> dict[str, Any]:
         query["filters"] = draw(st.lists(trees(goals), min_size=1, max_size=2))
     if filtered and draw(st.booleans()):
         query["filters"] = [*query.get("filters", []), draw(leaves(filtered))]
-    if by_filter:
+    if by_filter or about == "conversions by property":  # which have no answer without a goal
         query["filters"] = [
             *query.get("filters", []),
             draw(leaves(theme) if "event:page" in theme else goal_leaves(goals)),
