@@ -136,6 +136,55 @@ def test_a_forgotten_password_is_replaced_by_mail(mail_server, owner, sign_in):
     assert "used before or is too old" in text_of(sign_in().get(link, follow=True))
 
 
+def reset_by_mail(browser, email: str) -> str:
+    """Choose the password `NEW` by the link in a mail to this address; the page one sees then."""
+    browser.post("/account/password/reset/", {"email": email})
+    page = browser.get(link_in_last_mail(), follow=True)
+    return text_of(browser.post(page.request["PATH_INFO"], {"password1": NEW, "password2": NEW}, follow=True))
+
+
+def test_whoever_registered_somebody_elses_address_keeps_nothing_when_its_owner_resets_the_password(
+    mail_server, quick_passwords, sign_in
+):
+    mallory, victim = sign_in(), sign_in()
+    mallory.post("/account/signup/", {"email": "victim@example.com", "password1": PASSWORD})
+    page = text_of(mallory.post("/account/keys", {"name": "notebook", "scopes": ["stats:read"]}))
+    key = re.search(r"haru_\w{40}", page).group()
+    change = {"action_add": "1", "email": "mallory@example.com", "password": PASSWORD}
+    mallory.post("/account/email/", change)
+    page = reset_by_mail(victim, "victim@example.com")
+    assert "API keys that were made before are removed" in page
+    assert ApiKey.find(key) is None
+    assert mallory.get("/sites").status_code == 302
+    assert not signs_in(sign_in(), "victim@example.com", PASSWORD)
+    page = text_of(victim.get("/account/email/"))
+    assert "You sign in as <strong>victim@example.com</strong>" in page
+    assert "mallory@example.com" not in page
+    assert "not confirmed this address yet" not in page  # the mail proved it
+
+
+def test_a_confirmed_account_keeps_its_keys_when_its_password_is_reset(mail_server, owner, sign_in):
+    key, text = ApiKey.create(owner, "notebook", ["stats:read"])
+    assert "are removed" not in reset_by_mail(sign_in(), "owner@example.com")
+    assert ApiKey.find(text) == key
+
+
+def test_a_change_of_address_that_waits_is_forgotten_when_the_password_is_reset(mail_server, owner, sign_in):
+    change = {"action_add": "1", "email": "thief@example.com", "password": PASSWORD}
+    sign_in(owner).post("/account/email/", change)
+    reset_by_mail(sign_in(), "owner@example.com")
+    owner.refresh_from_db()
+    assert (owner.email, owner.new_email) == ("owner@example.com", "")
+
+
+def test_an_account_whose_address_is_unknown_to_the_table_of_addresses_is_unconfirmed(mail_server, owner, sign_in):
+    owner.emailaddress_set.all().delete()
+    _key, text = ApiKey.create(owner, "notebook", ["stats:read"])
+    reset_by_mail(sign_in(), "owner@example.com")
+    assert ApiKey.find(text) is None
+    assert [(row.email, row.verified) for row in owner.emailaddress_set.all()] == [("owner@example.com", True)]
+
+
 def test_asking_for_an_unknown_address_sends_nothing_and_tells_nothing(mail_server, owner, sign_in):
     known = sign_in().post("/account/password/reset/", {"email": "owner@example.com"}, follow=True)
     sent = len(mail.outbox)

@@ -4,8 +4,9 @@ from typing import Any
 
 from allauth.account.adapter import get_adapter
 from allauth.account.fields import EmailField, PasswordField
-from allauth.account.forms import SignupForm
+from allauth.account.forms import ResetPasswordKeyForm, SignupForm
 from django import forms
+from django.contrib import messages
 from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -20,6 +21,16 @@ class RegistrationForm(SignupForm):  # type: ignore[misc]  # allauth is not type
     def save(self, request: HttpRequest) -> User:
         """The account. Raises `AccountError` when somebody else was quicker."""
         return registry.register(self.cleaned_data["email"], self.cleaned_data["password1"])
+
+
+class ForgottenPasswordForm(ResetPasswordKeyForm):  # type: ignore[misc]  # allauth is not typed
+    """The new password of whoever opened the link in a mail."""
+
+    def save(self) -> None:
+        """Keep it, and say so when the API keys of an address that nobody had confirmed went."""
+        if registry.reset_password(self.user, self.cleaned_data["password1"]):
+            text = _now("Your address is confirmed now. API keys that were made before are removed: make new ones.")
+            messages.info(get_adapter().request, text)
 
 
 class NewEmailForm(forms.Form):

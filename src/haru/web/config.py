@@ -132,6 +132,7 @@ LOGOUT_REDIRECT_URL = "account_login"
 
 REGISTRATION = HARU.registration
 ACCOUNT_ADAPTER = "haru.accounts.adapter.Adapter"
+ACCOUNT_FORMS = {"reset_password_from_key": "haru.accounts.forms.ForgottenPasswordForm"}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
