@@ -263,6 +263,14 @@ def test_an_answer_that_is_too_large_is_refused_with_the_figure(ask, monkeypatch
     assert bounds_of_the_docs()["the JSON of the answer"].startswith("16 MiB, else 413")
 
 
+def test_a_query_of_more_bytes_than_the_docs_say_is_refused_with_the_figure(ask) -> None:
+    query = b'{"site_id": "example.com", "metrics": ["visitors"], "date_range": "day"}'
+    assert ask(query.ljust(128 * 1024)).status_code == 200
+    refused = ask(query.ljust(128 * 1024 + 1))
+    assert refused.status_code == 413
+    assert refused.json() == {"error": "The body is larger than 128 KiB."}
+
+
 def bounds_of_the_docs() -> dict[str, str]:
     text = (Path(__file__).parents[2] / "docs" / "query.md").read_text("utf-8")
     return dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE))
