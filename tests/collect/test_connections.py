@@ -281,6 +281,24 @@ async def test_one_who_does_not_read_an_answer_is_closed_and_a_slow_reader_is_no
         await until(lambda: not found.state.connections)
 
 
+async def test_a_stop_waits_for_a_slow_reader_and_not_for_one_who_does_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("haru.collect.protocol.UNREAD_SECONDS", 0.5)
+    async with serving(length=20_000_000) as found:
+        deaf, slow = [await found.connected(head(method="GET")) for _ in range(2)]
+        await until(lambda: all(each.flow.write_paused for each in found.state.connections))
+        for connection in list(found.state.connections):
+            connection.shutdown()
+        body = bytearray()
+        while part := await slow.read(500_000):
+            body += part
+            await asyncio.sleep(0.02)
+        assert len(body.partition(b"\r\n\r\n")[2]) == 20_000_000
+        await until(lambda: not found.state.connections)
+        assert len(await deaf.read()) < 20_000_000
+
+
 # Whose a connection is
 
 UNKNOWN = head("/a", "X-Haru-Peer: 198.51.100.7", method="GET") + head("/api/collect", "Content-Length: 2") + b"{}"

@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
@@ -66,6 +67,23 @@ def flood(sock: socket.socket, piece: bytes, most: int = FLOOD) -> None:
     with suppress(OSError):
         for _ in range(most // len(piece)):
             sock.sendall(piece)
+
+
+def deaf(server: Server) -> socket.socket:
+    """Has begun to read an answer of many, and goes on no more."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+    sock.connect(("127.0.0.1", server.port))
+    sock.sendall(b"GET /static/build/app.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 100)
+    assert sock.recv(15) == b"HTTP/1.1 200 OK"
+    return sock
+
+
+def stopped(server: Server) -> float:
+    """Seconds that it takes."""
+    began = time.monotonic()
+    assert server.stop() == 0
+    return time.monotonic() - began
 
 
 def resident(server: Server) -> int:
@@ -157,11 +175,14 @@ def test_a_stop_waits_neither_for_half_requests_nor_for_those_who_do_not_read(se
         open_until_here.enter_context(closing(connected(server, b"GET / HTTP/1.1\r\n")))
         live = open_until_here.enter_context(closing(watch(server, cookie)))
         assert live.recv(15) == b"HTTP/1.1 200 OK"
+        open_until_here.enter_context(closing(deaf(server)))
 
-        assert server.stop() == 0
+        busy = stopped(server)
         assert [status(sock) for sock in half] == [503, 503, 503]
     (line,) = server.log.read_text()[before:].splitlines()
     assert json.loads(line)["event"] == "stopped"
+    # A machine that is slow in all it does may be so here; the ten seconds of answers that someone waits for it may not.
+    assert busy < 3 + 2 * stopped(server.start())
 
 
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
@@ -169,16 +190,11 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
         server.add_site()
         server.start()
         assert server.process is not None
-        # Answers that nobody reads hold up a stop for ten seconds.
-        ask = b"GET /static/build/app.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 100
-        with closing(socket.socket()) as deaf:
-            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
-            deaf.connect(("127.0.0.1", server.port))
-            deaf.sendall(ask)
-            assert deaf.recv(15) == b"HTTP/1.1 200 OK"
+        with closing(deaf(server)) as slow:  # whoever reads an answer, however slowly, holds up a stop
             server.process.send_signal(signal.SIGINT)
             with suppress(ConnectionError):
                 while True:  # until the server listens no more: it is about to stop
+                    slow.recv(100)
                     connected(server).close()
             server.process.send_signal(signal.SIGINT)
             assert server.process.wait(30) == 128 + signal.SIGINT

@@ -30,6 +30,7 @@ from haru.collect.endpoint import COUNTED, PATH, Answer, Endpoint, Headers
 NARROW_BYTES = 8 * 1024
 LINGER_SECONDS = 1.0  # how long the rest of a body that is not wanted is taken in before the connection is closed
 STOP_SECONDS = 0.5  # how long the rest of a body is waited for when the server is asked to stop
+UNREAD_SECONDS = 1.0  # an answer of which nothing is taken for so long holds up a stop no more
 
 CONNECTION = "haru.connection"  # extension of an ASGI scope: its `Connection`
 
@@ -148,6 +149,7 @@ class CollectProtocol(HttpToolsProtocol):
         self._stray = 0  # bytes since the last whole head or part of a body
         self._room = 0  # bytes that the body may still have
         self._left = -1  # bytes of an answer that were not taken when the last sweep looked
+        self._asked: RequestResponseCycle | None = None  # what the application answers; `cycle` is what came last
         self._idle_since: float | None = None  # an exchange ended then, and nothing came since
         self._idle_timer: asyncio.TimerHandle | None = None
 
@@ -274,6 +276,10 @@ class CollectProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See uvicorn."""
+        if self._asked is not None:
+            self._asked.disconnected = True
+            self._asked.message_event.set()
+            self._asked = None
         super().connection_lost(exc)
         self._limits.leave(self._place)
         # Nothing may refer back to the protocol: as a cycle, each ended connection would stay in memory for minutes.
@@ -282,6 +288,11 @@ class CollectProtocol(HttpToolsProtocol):
             self._idle_timer = None
         if isinstance(self.cycle, Exchange):
             self.cycle = None
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """See uvicorn, which tells only the last of pipelined requests that the sender left."""
+        self._asked = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _unset_keepalive_if_required(self) -> None:
         self._idle_since = None
@@ -312,8 +323,8 @@ class CollectProtocol(HttpToolsProtocol):
         cycle, limits = self.cycle, self._limits
         if is_local(self.server):  # a collect process of our own looks after those who ask it
             return
-        if waiting := self.transport.get_write_buffer_size():
-            self._look_whether_taken(waiting, now)
+        if left := self._untaken():
+            self._look_whether_taken(left, now)
             return
         self._left = -1
         if self._refused:
@@ -329,10 +340,11 @@ class CollectProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def shutdown(self) -> None:
-        """See uvicorn. Bodies that are under way are waited for, but not for as long as answers."""
+        """See uvicorn. Bodies that are under way are waited for, but not for as long as answers that someone reads."""
         super().shutdown()
         if self._is_receiving():
             self.loop.call_later(STOP_SECONDS, self._stop_receiving)
+        self._stop_unread(0)
 
     def resume_writing(self) -> None:
         """See uvicorn."""
@@ -371,9 +383,23 @@ class CollectProtocol(HttpToolsProtocol):
             self._refuse(503, "The server stops: send this again in a moment.", self.cycle)
             self.transport.close()
 
-    def _look_whether_taken(self, waiting: int, now: float) -> None:
+    def _stop_unread(self, before: int) -> None:
+        """Look until the connection ends; drop it when as many bytes wait for the reader as the look before saw."""
+        if self not in self.connections:
+            return
+        left = self._untaken()
+        if left and left == before:
+            self.transport.abort()
+        else:
+            self.loop.call_later(UNREAD_SECONDS, self._stop_unread, left)
+
+    def _untaken(self) -> int:
+        """Bytes of answers that the other side did not take; 0 when the system has all of them to send."""
+        waiting = self.transport.get_write_buffer_size()
+        return waiting + _unsent(self.transport) if waiting else 0
+
+    def _look_whether_taken(self, left: int, now: float) -> None:
         """Drop a connection whose answer nobody reads; one who reads slowly takes some in the time of many looks."""
-        left = waiting + _unsent(self.transport)
         if left != self._left:
             self._left, self._heard = left, now
         elif now - self._heard > self._limits.idle_seconds:
