@@ -76,6 +76,26 @@ def test_the_answer_asked_longest_ago_goes_first() -> None:
     assert cache.get("b", 1, 0, lambda: "again").value == "again"
 
 
+def test_what_is_kept_is_bounded_by_its_size_too() -> None:
+    cache = Cache(cells=len, most_cells=100)
+    for key in range(50):
+        cache.get(key, 1, 0, lambda: "x" * 20)
+    cache.get(49, 1, 61_000, lambda: "y" * 10)  # takes the place of the one before
+    assert len(cache) == 5
+    assert cache.get(46, 1, 1, lambda: "again").value == "x" * 20
+    cache.get("in the room that is left", 1, 0, lambda: "x" * 10)
+    assert len(cache) == 6
+
+
+def test_an_answer_of_more_than_a_quarter_of_all_is_given_and_not_kept() -> None:
+    cache = Cache(cells=len, most_cells=100)
+    cache.get("small", 1, 0, lambda: "x" * 25)
+    assert cache.get("q", 1, 0, lambda: "x").value == "x"
+    assert cache.get("q", 1, 61_000, lambda: "x" * 26).value == "x" * 26
+    assert cache.get("q", 1, 61_001, lambda: "again").value == "again"
+    assert cache.get("small", 1, 0, lambda: "again").value == "x" * 25
+
+
 def test_many_who_ask_wait_for_one_computation() -> None:
     cache = Cache()
     started, go = threading.Event(), threading.Event()

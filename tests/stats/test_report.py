@@ -47,6 +47,17 @@ def test_a_question_is_computed_once_and_again_when_events_came() -> None:
     assert store.asked == 2
 
 
+def test_what_is_made_whole_to_be_compared_is_not_kept_when_it_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Counting(journey(100, NOON, *((number, f"/{number}") for number in range(30))))
+    reports = Reports(store)
+    monkeypatch.setattr(reports.cache, "_most_cells", 400)
+    small = {"metrics": ["visitors"], "date_range": "day", "dimensions": ["event:page"], "pagination": {"limit": 5}}
+    large = {**small, "metrics": ["visitors", "pageviews"], "include": {"comparisons": {"mode": "previous_period"}}}
+    for query, statements in [(small, 1), (small, 1), (large, 3), (large, 4), (small, 4)]:  # the other period is empty
+        assert len(reports.answer(SITE, parse(query), NOON).rows) == 5
+        assert store.asked == statements
+
+
 def test_sites_and_their_zones_have_answers_of_their_own() -> None:
     reports = Reports(filled(journey(100, ms("2026-05-20 23:30"), (0, "/"))))
     assert reports.answer(SITE, TODAY, NOON).rows[0].metrics == (1,)

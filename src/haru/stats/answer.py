@@ -52,6 +52,13 @@ class Answer:
     comparison: Answer | None = None  # over the period compared with, every row of it; its labels pair up by position
     beside: Beside = Beside()
 
+    @property
+    def cells(self) -> int:
+        """How many values it holds, near enough to tell what it takes of memory; those of its comparison apart."""
+        rows = sum(len(row.key) + len(row.dimensions) + len(row.metrics) for row in self.rows)
+        beside = [*self.beside.wholes.values(), *self.beside.revenue.values()]
+        return 1 + rows + len(self.labels or ()) + sum(map(len, beside))
+
 
 def make_row(query: Query, key: Values, counts: Mapping[str, Any], beside: Beside) -> Row:
     """The row of this key with what was counted for it; what is not among the counts is 0."""

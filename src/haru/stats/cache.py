@@ -15,6 +15,7 @@ from haru.stats import waiting
 from haru.stats.waiting import Flight
 
 MOST_ENTRIES = 2_000
+MOST_CELLS = 1_000_000  # values in all that is kept, about 100 bytes each
 LIFE_MS = 60_000
 STALE_COSTS = 5  # a stale answer is served for as many times what it cost
 
@@ -28,20 +29,30 @@ class Entry:
     generation: int  # how often the site had changed when the computation began
     computed_at_ms: int
     cost_ms: float
+    cells: int = 1  # how many values it holds, each of much the same size in memory
 
 
 class Cache:
     """Values computed from a site's events. All methods may be called from any thread."""
 
     def __init__(
-        self, most: int = MOST_ENTRIES, clock: Callable[[], float] = time.perf_counter, seconds: float = 0
+        self,
+        most: int = MOST_ENTRIES,
+        clock: Callable[[], float] = time.perf_counter,
+        seconds: float = 0,
+        cells: Callable[[Any], int] = lambda value: 1,
+        most_cells: int = MOST_CELLS,
     ) -> None:
-        """`most` entries are kept, those asked last; `clock` tells seconds, for the cost of a computation.
+        """`most` entries of together `most_cells` are kept, those asked last, and none of more than a quarter of that;
+        `cells` tells how many a value has. `clock` tells seconds, for the cost of a computation.
 
         `seconds` is the limit of a computation; 0 is none.
         """
         self._seconds = seconds
         self._most = most
+        self._most_cells = most_cells
+        self._count_cells = cells
+        self._cells = 0  # of all entries
         self._clock = clock
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
@@ -124,12 +135,21 @@ class Cache:
                 del self._flights[key]
             flight.future.set_exception(error)
             raise
-        entry = Entry(value, site_id, flight.generation, now_ms, (self._clock() - begun) * 1000)
+        cost_ms = (self._clock() - begun) * 1000
+        entry = Entry(value, site_id, flight.generation, now_ms, cost_ms, self._count_cells(value))
         with self._lock:
             del self._flights[key]
-            self._entries[key] = entry
-            self._entries.move_to_end(key)
-            while len(self._entries) > self._most:
-                self._entries.popitem(last=False)
+            self._keep(key, entry)
         flight.future.set_result(entry)
         return entry
+
+    def _keep(self, key: Hashable, entry: Entry) -> None:
+        before = self._entries.pop(key, None)
+        if before is not None:
+            self._cells -= before.cells
+        if entry.cells > self._most_cells // 4:  # the many small ones would go for its sake
+            return
+        self._entries[key] = entry
+        self._cells += entry.cells
+        while len(self._entries) > self._most or self._cells > self._most_cells:
+            self._cells -= self._entries.popitem(last=False)[1].cells

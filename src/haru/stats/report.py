@@ -65,7 +65,7 @@ class Reports:
         """`store` is asked; it is not closed. One question may take so many seconds; 0 is no limit."""
         self._store = store
         self._folding = store if isinstance(store, Folding) else None
-        self.cache = Cache(seconds=seconds)
+        self.cache = Cache(seconds=seconds, cells=lambda value: value.cells if isinstance(value, Answer) else 1)
         self._seconds = seconds
         self._turns = Turns(MOST_AT_ONCE)
         self._counting = threading.Lock()
