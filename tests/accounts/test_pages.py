@@ -6,6 +6,8 @@ from html import unescape
 import pytest
 from django.core import mail
 
+from haru.accounts import registry
+from haru.accounts.forms import KeyForm
 from haru.accounts.models import ApiKey, User
 from tests.conftest import PASSWORD
 
@@ -254,6 +256,19 @@ def test_a_key_is_shown_once(owner, sign_in):
     assert text not in page
     assert text[:9] in page
     assert "Read statistics, Add and change sites" in page
+
+
+def test_a_session_that_ends_while_it_makes_a_key_makes_none(owner, sign_in, monkeypatch):
+    judge = KeyForm.is_valid
+
+    def somebody_is_quicker(form: KeyForm) -> bool:
+        registry.reset_password(User.objects.get(), NEW)
+        return judge(form)
+
+    monkeypatch.setattr(KeyForm, "is_valid", somebody_is_quicker)
+    answer = sign_in(owner).post("/account/keys", {"name": "notebook", "scopes": ["stats:read"]}, follow=True)
+    assert "Forgot your password?" in text_of(answer)
+    assert not ApiKey.objects.exists()
 
 
 @pytest.mark.parametrize(

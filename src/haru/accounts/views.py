@@ -12,6 +12,7 @@ from allauth.core import ratelimit
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -132,7 +133,12 @@ def keys(request: SignedIn) -> HttpResponse:
     """List the person's keys; make one, and show its text in this answer only."""
     form, text = KeyForm(request.POST or None), ""
     if request.method == "POST" and form.is_valid():
-        _key, text = ApiKey.create(request.user, form.cleaned_data["name"], form.cleaned_data["scopes"])
+        with transaction.atomic():
+            # A new password ends this session, and may just have removed the keys: none comes after it.
+            user = User.objects.select_for_update().filter(pk=request.user.pk, password=request.user.password).first()
+            if user is None:
+                return redirect("keys")
+            _key, text = ApiKey.create(user, form.cleaned_data["name"], form.cleaned_data["scopes"])
         form = KeyForm()
     status = 422 if form.is_bound and form.errors else 200
     context = {"form": form, "text": text, "keys": ApiKey.objects.filter(user=request.user)}
