@@ -160,9 +160,9 @@ def test_guests_who_wait_leave_room_for_those_of_other_sites(monkeypatch: pytest
     queue = Queue(2)
     queue.comes(Guest(1, 1, b"a"), "held")
     queue.comes(Guest(1, 1, b"b"), "waits")
-    with pytest.raises(Crowded), queue.turns.turn(Guest(1, 2, b"c"), Stop()):
+    with pytest.raises(Crowded), queue.turns.turn(Guest(1, 2, b"c"), Stop(60)):
         pass
-    with queue.turns.turn(Guest(2, 3, b"a"), Stop()):
+    with queue.turns.turn(Guest(2, 3, b"a"), Stop(60)):
         assert queue.turns.waiting == 1
     queue.goes("held")
     assert queue.served == ["held", "waits"]
