@@ -33,6 +33,12 @@ ROUNDS = 3
 RATE = 2000
 PAST = int(os.environ.get("BENCH_PAST", "10_000_000"))  # events of the site whose dashboard is open
 REQUEST = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
+_NUMBER = """
+from haru.web import setup
+setup.configure()
+from haru.sites.models import Site
+print(Site.objects.get().pk)
+"""
 
 
 def pin(process: psutil.Process, core: int) -> None:
@@ -138,12 +144,13 @@ def growth(folder: Path) -> list[list[str]]:
     ]
 
 
-def history(path: Path, events: int) -> None:
-    """Give site 1 a past of so many events, the last of them now."""
+def history(server: Server, events: int) -> None:
+    """Give the one site of a server that does not run a past of so many events, the last of them now."""
+    path, number = server.data_dir / "events.duckdb", int(server.python("-c", _NUMBER).stdout.split()[-1])
     fill_duckdb(path, Traffic(events, sites=1))
     with closing(duckdb.connect(str(path))) as store:
         store.execute("CREATE TEMP TABLE last AS SELECT now()::TIMESTAMP - max(occurred_at) AS since FROM event")
-        store.execute("UPDATE event SET occurred_at = occurred_at + (SELECT since FROM last)")
+        store.execute("UPDATE event SET site_id = $1, occurred_at = occurred_at + (SELECT since FROM last)", [number])
     with closing(DuckStore(path)) as folding:  # as a server has long done with the past
         while folding.fold():
             pass
@@ -165,7 +172,7 @@ def watch(url: str, cookies: dict[str, str], stop: Any, seen: Any) -> None:
 def latency(folder: Path, workers: int = 0) -> list[list[str]]:
     with Server(folder / f"latency-{workers}", HARU_LOG_LEVEL="warning", HARU_WORKERS=str(workers)) as server:
         token = server.add_site()
-        history(server.data_dir / "events.duckdb", PAST)
+        history(server, PAST)
         server.start()
         dashboard = sign_in(server)
         load.at_rate(server.url, requests(server.url, token), 2, RATE)  # warm

@@ -74,7 +74,7 @@ def main() -> None:
     chance, stopped = random.Random(1), threading.Event()
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder) / "data", HARU_LOG_LEVEL="warning") as server:
         server.add_site()
-        history(Path(folder) / "data" / "events.duckdb", PAST)
+        history(server, PAST)
         slug = server.python("-c", _LINK).stdout.split()[-1]
         server.start()
         assert server.process is not None
