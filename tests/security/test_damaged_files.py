@@ -5,6 +5,7 @@ is said names the file and what to do.
 from __future__ import annotations
 
 import random
+import re
 import sqlite3
 import time
 from collections.abc import Callable
@@ -12,8 +13,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from django.db import DatabaseError, OperationalError
+from django.db.backends.postgresql.base import DatabaseWrapper
 
 from haru.events.duckdb import DuckStore
 from haru.events.event import COLUMNS
@@ -165,6 +168,63 @@ def sqlite_error(database: Path, *statements: str) -> str:
         except sqlite3.Error as error:
             return str(error)
     raise AssertionError("there is no error")
+
+
+def refusal(database: str, *statements: str) -> Exception:
+    """What Django makes of the error of PostgreSQL in which statements end."""
+    wrapper = DatabaseWrapper({})
+    with psycopg.connect(database) as connection, pytest.raises(DatabaseError) as caught, wrapper.wrap_database_errors:
+        for statement in statements:
+            connection.execute(statement)
+    return caught.value
+
+
+@pytest.mark.parametrize("path", ["/sites", "/api/v1/sites"])
+def test_a_fault_of_accounts_in_postgresql_is_one_of_the_accounts(rf, database: str, path: str) -> None:
+    table = "CREATE TABLE t (x int)"
+    raised = "DO $$ BEGIN RAISE EXCEPTION 'invalid page in block 0' USING ERRCODE = '%s'; END $$"
+    for error, sentence in (
+        (refusal(database, "SET TRANSACTION READ ONLY", table), "its disk is full or read-only"),
+        (refusal(database, raised % "53100"), "The accounts are unavailable"),
+        (refusal(database, raised % "XX001"), "The accounts are unavailable"),
+        (refusal(database, raised % "XX002"), "The accounts are unavailable"),
+        (refusal(database, table, "SET ROLE pg_monitor", "SELECT * FROM t"), "The accounts are unavailable"),
+        (refusal(database, "SELECT * FROM nothing"), "Something broke here"),
+    ):
+        try:
+            raise error
+        except Exception:
+            response = errors.server_error(rf.get(path))
+        assert sentence in response.content.decode()
+        assert response.status_code == (500 if "broke" in sentence else 503)
+
+
+def test_accounts_in_postgresql_that_become_read_only_stop_no_collecting(tmp_path: Path, database: str) -> None:
+    def become_read_only() -> None:
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {connection.info.dbname} SET default_transaction_read_only = on")
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    def sign_in() -> httpx.Response:
+        with httpx.Client(base_url=server.url, headers={"Referer": server.url}, timeout=30) as browser:
+            page = browser.get("/account/login/")
+            token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+            if token is None:
+                return page
+            values = {"login": "owner@example.com", "password": "a long password", "csrfmiddlewaretoken": token[1]}
+            return browser.post("/account/login/", data=values)
+
+    with Server(tmp_path / "data", HARU_DATABASE_URL=database) as server:
+        token = server.add_site()
+        server.start()
+        assert sign_in().status_code == 302
+        become_read_only()
+        answer = next(found for _ in range(5) if "read-only" in (found := sign_in()).text or found.status_code == 500)
+        assert answer.status_code == 503
+        assert server.collect(token, "/meanwhile").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/sites", "/api/v1/sites"])

@@ -17,6 +17,9 @@ from haru.events.store import StoreUnavailable
 
 _LAST_RESORT = "<!doctype html><html lang=en><title>Haru</title><h1>Something broke here</h1><p>Please try again.</p>"
 
+# What PostgreSQL says of itself in errors of other kinds: read-only, a right is missing, damaged data, a damaged index.
+_AT_FAULT = {"25006", "42501", "XX001", "XX002"}
+
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """400."""
@@ -97,8 +100,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if isinstance(error, StoreUnavailable):
         sentence = _("The numbers are unavailable just now. Visits are being counted; please try again in a moment.")
         return _unavailable(request, sentence)
-    # The bare kind is that of a damaged file.
-    if isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError:
+    if isinstance(error, DatabaseError | InterfaceError) and _is_of_the_database(error):
         return _unavailable(request, _accounts_sentence(str(error)))
     if request.path.startswith("/api/"):
         return JsonResponse({"error": _("Something broke here. Please try again.")}, status=500)
@@ -106,6 +108,14 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return HttpResponse(render_to_string("500.html"), status=500)
     except Exception:  # whatever broke the page may have broken the template too
         return HttpResponse(_LAST_RESORT, status=500)
+
+
+def _is_of_the_database(error: Exception) -> bool:
+    """Whether the database is at fault, and not what it was asked."""
+    if getattr(error.__cause__, "sqlstate", None) in _AT_FAULT:
+        return True
+    # The bare kind is that of a damaged file.
+    return isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError
 
 
 def _accounts_sentence(error: str) -> str:
