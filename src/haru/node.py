@@ -299,16 +299,19 @@ class Node:
             self.load_waiting()
             return self.store.sites()
 
+        self._sites_looked_at = True  # until a deletion fails, perhaps while this looks
         try:
             lost, deleted = sorted_out(self.loading.submit(stored).result())
             for site_id in deleted:
                 self.delete_events(site_id)
-        except StoreUnavailable:
-            return  # the loader tells of it; the next look is in some seconds
+        except Exception as error:
+            self._sites_looked_at = False
+            if isinstance(error, StoreUnavailable):
+                return  # the loader tells of it; the next look is in some seconds
+            raise
         if lost:
             remedy = "`haru site adopt` lists them and gives them back"
             log.error("sites_lost", sites=sorted(lost), outcome="nobody sees their numbers", remedy=remedy)
-        self._sites_looked_at = True
 
     async def _lost_sites(self) -> list[Any]:
         """For the control socket: the sites of the store that the accounts do not know."""
@@ -343,8 +346,12 @@ class Node:
         self._loop.call_soon_threadsafe(self.workers.sites_changed)
 
     def delete_events(self, site_id: int) -> None:
-        """Remove all events of a site; blocks."""
-        self.loading.submit(self.loader.delete_site, site_id, now_ms()).result()
+        """Remove all events of a site; blocks. What fails is done again as soon as the store answers."""
+        try:
+            self.loading.submit(self.loader.delete_site, site_id, now_ms()).result()
+        except Exception:
+            self._sites_looked_at = False
+            raise
         self.reports.invalidate([site_id])
 
     async def status(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -11,12 +12,16 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from haru import settings
+from haru.events.event import COLUMNS
+from haru.events.store import Progress, StoreUnavailable
+from haru.node import Node
 from haru.sites import registry
 from haru.sites.lost import lost_sites, sorted_out
 from haru.sites.models import DeletedSite, Membership, Site
 from haru.sites.registry import SiteError
 from tests.server import Server
-from tests.stats.made import ENGINES, HOUR, filled, journey, ms
+from tests.stats.made import ENGINES, HOUR, filled, journey, ms, stored
 
 NOON = ms("2026-05-20 12:00")
 
@@ -121,6 +126,35 @@ def test_a_site_that_was_deleted_is_not_lost(site, owner) -> None:
     number = site.pk
     registry.delete_site(site)
     assert sorted_out([number]) == (set(), {number})
+
+
+@pytest.mark.django_db
+def test_events_of_a_site_that_was_deleted_while_the_store_was_away_go_once_it_answers(
+    site, data_dir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def made() -> Node:
+        return Node(settings.current(), checked=True)
+
+    def away(site_id: int) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    node, number = asyncio.run(made()), site.pk
+    event = stored(1, NOON, 1) | {"site_id": number}
+    node.store.load([tuple(event[name] for name, _ in COLUMNS)], Progress(1))
+    node._look_at_sites()
+    assert node._sites_looked_at
+    registry.delete_site(site)
+    with monkeypatch.context() as patch:
+        patch.setattr(node.store, "delete_site", away)
+        for _ in range(2):  # by whoever deletes it, and by the look that follows
+            with pytest.raises(StoreUnavailable):
+                node.delete_events(number)
+            node._look_at_sites()
+            assert not node._sites_looked_at  # so that the next look comes in some seconds
+    node._look_at_sites()
+    assert node.store.sites() == set()
+    assert node._sites_looked_at
+    asyncio.run(node.stop())
 
 
 @pytest.mark.django_db(transaction=True)

@@ -57,6 +57,19 @@ def test_a_deleted_site_leaves_the_mirror_and_its_events_are_asked_to_go(
     assert heard == [("changed",), ("deleted", site_id)]
 
 
+def test_events_of_a_deleted_site_are_asked_to_go_though_the_mirror_cannot_be_written(
+    site, monkeypatch, heard, django_capture_on_commit_callbacks
+):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(mirror.mirror, "write", full)
+    site_id = site.pk
+    with pytest.raises(OSError, match="No space"), django_capture_on_commit_callbacks(execute=True):
+        registry.delete_site(site)
+    assert heard == [("deleted", site_id)]
+
+
 def test_another_zone_reaches_the_mirror(site, data_dir, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         registry.set_timezone(site, "America/New_York")

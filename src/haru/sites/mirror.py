@@ -55,7 +55,9 @@ def on_deleted(*, instance: Site, **_: Any) -> None:
 
 
 def _follow(deleted: int | None = None) -> None:
-    rewrite()
-    signals.changed.send(sender=Site)
-    if deleted is not None:
-        signals.deleted.send(sender=Site, site_id=deleted)
+    try:
+        rewrite()
+        signals.changed.send(sender=Site)
+    finally:  # a disk that takes no new mirror keeps no events
+        if deleted is not None:
+            signals.deleted.send(sender=Site, site_id=deleted)
