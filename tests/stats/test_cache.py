@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from haru.events.stop import Stopped
+from haru.events.stop import Stop, Stopped
 from haru.stats import waiting
 from haru.stats.cache import Cache
 from haru.stats.waiting import Flight, Waiter
@@ -258,6 +258,22 @@ def test_who_is_nobody_in_particular_waits_to_the_end() -> None:
         while not leaving._flights:
             pass
         leaving.leave()
+        with pytest.raises(Stopped):
+            other.result(10)
         go.set()
         assert background.result(10).value == "answer"
-        assert other.result(10) == "answer"
+
+
+def test_who_has_no_time_left_waits_for_nobody_else_and_nobody_goes_on_for_them() -> None:
+    cache, endless, patient = Cache(), Endless(), Waiter()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(asked, patient, cache, endless)
+        assert endless.started.wait(10)
+        second = threads.submit(asked, Waiter(Stop(0.05)), cache, endless)
+        with pytest.raises(Stopped, match=r"limit of 0\.05 seconds"):
+            second.result(5)
+        assert not endless.ended.is_set()
+        patient.leave()
+        with pytest.raises(Stopped):
+            first.result(5)
+    assert endless.count == 1

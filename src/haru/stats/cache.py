@@ -101,7 +101,7 @@ class Cache:
                 if mine:
                     return self._compute(key, site_id, now_ms, compute, flight)
                 try:
-                    entry = flight.future.result()
+                    entry = flight.entry(waiter)
                 except Stopped:
                     # Those for whom it was are gone, or had less time left: another round for whoever still waits.
                     if flight.abandoned or flight.stop.curtailed:

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
-from haru.events.stop import Stop
+from haru.events.stop import Stop, Stopped
 
 if TYPE_CHECKING:
     from haru.stats.cache import Entry
@@ -119,6 +119,19 @@ class Flight(Waiter):
             if not self.abandoned:
                 self._waiters += 1
             return not self.abandoned
+
+    def entry(self, waiter: Waiter | None) -> Entry:
+        """What it gave. Raises what it ended with, and `Stopped` as soon as `waiter` has left or has no time left."""
+        if waiter is not None:
+            woken = threading.Event()
+            self.future.add_done_callback(lambda _: woken.set())
+            try:
+                with waiter.stop.watching(woken.set):
+                    woken.wait()
+            except Stopped:
+                waiter.leave()  # whoever has no time left is gone too: what nobody else waits for ends
+                raise
+        return self.future.result()
 
     def lost(self) -> None:
         """One of those who wait has left."""
