@@ -270,6 +270,8 @@ class Node:
                     await asyncio.to_thread(self._check_password)
                 if day != (day := now_ms() // DAY_MS):
                     await asyncio.to_thread(forget_old_sessions)
+                if self.loader.deleted:
+                    await asyncio.to_thread(self._restore_sites)
                 if not self._sites_looked_at and not self.store_fault:
                     await asyncio.to_thread(self._look_at_sites)
                 if not self.accounts_up:
@@ -287,6 +289,13 @@ class Node:
             with contextlib.suppress(OSError):  # a full disk: the spool tells of it
                 set_sure(self.settings.data_dir, self.accounts_up)
             await asyncio.sleep(ACCOUNTS_SECONDS)
+
+    def _restore_sites(self) -> None:
+        """Count again for sites that were deleted and have come back, as from a backup. Raises `django.db.Error`."""
+        from haru.sites.models import Site
+
+        if back := list(Site.objects.filter(pk__in=self.loader.deleted).values_list("pk", flat=True)):
+            self.loader.restore_sites(back)
 
     def _look_at_sites(self) -> None:
         """Say which sites of the store the accounts do not know, and finish what was deleted.

@@ -14,12 +14,14 @@ from django.db.migrations.executor import MigrationExecutor
 
 from haru import settings
 from haru.events.event import COLUMNS
+from haru.events.spool import Spool
 from haru.events.store import Progress, StoreUnavailable
 from haru.node import Node
 from haru.sites import registry
 from haru.sites.lost import lost_sites, sorted_out
 from haru.sites.models import DeletedSite, Membership, Site
 from haru.sites.registry import SiteError
+from tests.events.made import event as made_event
 from tests.server import Server
 from tests.stats.made import ENGINES, HOUR, filled, journey, ms, stored
 
@@ -154,6 +156,30 @@ def test_events_of_a_site_that_was_deleted_while_the_store_was_away_go_once_it_a
     node._look_at_sites()
     assert node.store.sites() == set()
     assert node._sites_looked_at
+    asyncio.run(node.stop())
+
+
+@pytest.mark.django_db
+def test_a_deleted_site_that_comes_back_from_a_backup_counts_again(site, data_dir) -> None:
+    async def made() -> Node:
+        return Node(settings.current(), checked=True)
+
+    def collected() -> None:
+        spool.append([made_event(site_id=number)])
+        node.loading.submit(node.load_waiting).result()
+
+    node, number = asyncio.run(made()), site.pk
+    spool = Spool(data_dir / "spool.sqlite3")
+    node.delete_events(number)
+    Site.objects.filter(pk=number).delete()
+    node._restore_sites()
+    collected()
+    assert node.store.sites() == set()
+    Site(pk=number, domain="back.example", token="t" * 32).save()
+    node._restore_sites()
+    collected()
+    assert node.store.sites() == {number}
+    spool.close()
     asyncio.run(node.stop())
 
 

@@ -132,6 +132,16 @@ class Loader:
             self._window.forget_site(site_id)
             self._claims.forget_site(site_id)
 
+    @property
+    def deleted(self) -> frozenset[int]:
+        """The sites whose events are let go."""
+        return frozenset(self._deleted)
+
+    def restore_sites(self, site_ids: Iterable[int]) -> None:
+        """Store events of these sites again: they were deleted and are there again."""
+        with self._lock:
+            self._deleted.difference_update(site_ids)
+
     def _commit(self, pending: _Pending) -> None:
         # A commit may have reached the disk although its answer did not reach us: before a batch is given again the
         # store is asked. It may be away then too, and for long.
