@@ -205,3 +205,11 @@ def test_a_query_that_was_cut_off_leaves_alone_the_database_that_was_opened_sinc
     with pytest.raises(StoreUnavailable):
         store.fetch(select(literal_column("1")), stop=Meanwhile())
     assert len(next(later[0])) == 1
+
+
+def test_the_name_of_a_folder_is_not_taken_for_the_fault(tmp_path: Path) -> None:
+    folder = tmp_path / "corrupt workspace"
+    folder.mkdir()
+    folder.joinpath("e.duckdb").mkdir()  # no file by this name can be opened
+    with pytest.raises(StoreUnavailable, match="that this user may write there"):
+        DuckStore(folder / "e.duckdb").open()

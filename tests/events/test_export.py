@@ -21,7 +21,7 @@ from haru.events.event import COLUMNS
 from haru.events.fileimport import FileUnreadable, Record, import_events
 from haru.events.loader import Loader
 from haru.events.spool import Spool, Spools
-from haru.events.store import Row, Store, StoreUnavailable
+from haru.events.store import Progress, Row, Store, StoreUnavailable
 from haru.stats.dimensions import DIMENSIONS, Level
 from haru.stats.metrics import METRICS
 from haru.stats.periods import Dates
@@ -399,6 +399,25 @@ def test_a_file_with_a_fault_imports_nothing_and_names_the_line(
     assert sentence in str(caught.value)
     assert "Nothing was imported" in str(caught.value)
     assert home.rows(2) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "make_timestamp_ms(260000000000000) AS occurred_at",  # of the year 10209
+        """'{"a": "\\ud800"}' AS props""",  # half of a character
+        """repeat('[', 100000) AS props""",
+    ],
+)
+def test_a_parquet_file_with_a_value_that_no_event_has_says_where(
+    home: Installation, tmp_path: Path, value: str
+) -> None:
+    home.store.load([tuple(stored(1, NOON, 1)[name] for name, _ in COLUMNS)], Progress(1))
+    path, odd = tmp_path / "events.parquet", tmp_path / "odd.parquet"
+    path.write_bytes(b"".join(export.parquet(home.store.scan(1, *ALL), f"{HERE}/1", tmp_path)))
+    duckdb.execute(f"COPY (SELECT * REPLACE ({value}) FROM '{path}') TO '{odd}' (FORMAT parquet)")
+    with pytest.raises(FileUnreadable, match=r"^Row 1: .*Nothing was imported\.$"):
+        home.take_in(odd)
 
 
 def test_a_parquet_file_of_something_else_says_what_is_missing(home: Installation, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -114,7 +115,8 @@ _LAST_ID = ""
 
 
 def _remedy(error: Exception) -> str:
-    lower = str(error).lower()
+    # Names of files stand in quotes, and say nothing of the fault.
+    lower = re.sub(r"""(["'])/.*?\1""", "", str(error)).lower()
     if "corrupt" in lower or "not a valid duckdb" in lower or "replaying wal" in lower:
         return (
             "the file is damaged. Stop Haru and put events.duckdb back from a backup, or move it away to begin an "

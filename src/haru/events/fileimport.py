@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -224,7 +223,7 @@ class _File:
             number += 1
             try:
                 record = next(source, None)
-            except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+            except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
                 raise FileUnreadable(f"{self.place(number)}: {_sentence(error)}. Nothing was imported.") from None
             if record is None:
                 return
@@ -283,7 +282,7 @@ def _record(values: dict[str, Any]) -> Record:
             raise ValueError(f"{name}: is null")
     values["occurred_at"] = _EPOCH + timedelta(milliseconds=values["occurred_at"])
     values["visitor_id"] = str(values["visitor_id"])
-    values["props"] = json.loads(values["props"])
+    values["props"] = msgspec.json.decode(values["props"])
     return msgspec.convert(values, Record)
 
 
