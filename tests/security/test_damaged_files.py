@@ -25,6 +25,7 @@ from haru.stats.query import parse
 from haru.stats.report import Reports, StatsSite
 from haru.web import errors
 from tests.events.made import NOON
+from tests.live.test_idle import signed_in
 from tests.server import Server
 from tests.stats.made import journey, stored
 
@@ -119,14 +120,26 @@ def test_a_damaged_store_stops_no_collecting_and_what_came_is_counted_when_it_is
         until(lambda: httpx.get(f"{server.url}/health").status_code == 200, "it goes on by itself")
         assert server.collect(token, "/after").status_code == 200
         server.call("load")
+        key = server.haru("key", "add", "a", "--user", "owner@example.com").stdout.split()[-1]
+        cookie = signed_in(server)
         # Now under the running server: its blocks are read again when they are needed.
         scribble(path, 4096, max(0, path.stat().st_size - 4096))
         assert server.collect(token, "/last").status_code == 200
         with suppress(Exception):
             server.call("load")
         assert server.collect(token, "/very last").status_code == 200
+        asked = {"site_id": "example.com", "metrics": ["visitors", "bounce_rate"], "date_range": "all"}
+        for question in (asked, asked | {"dimensions": ["event:page"]}, asked | {"dimensions": ["visit:source"]}):
+            answer = httpx.post(
+                f"{server.url}/api/v2/query", json=question, headers={"Authorization": f"Bearer {key}"}, timeout=60
+            )
+            assert answer.status_code in {200, 503}
+            assert answer.status_code == 200 or "try again" in answer.json()["error"]
+        page = httpx.get(f"{server.url}/sites/example.com", headers={"Cookie": cookie}, timeout=60)
+        assert page.status_code in {200, 503}
         assert server.process.poll() is None
         assert httpx.get(f"{server.url}/health/live").status_code == 200
+        assert "Traceback" not in server.log.read_text()
         path.write_bytes(backup)
         server.stop()
 
@@ -200,9 +213,12 @@ def test_a_fault_of_accounts_in_postgresql_is_one_of_the_accounts(rf, database: 
 
 
 def test_accounts_in_postgresql_that_become_read_only_stop_no_collecting(tmp_path: Path, database: str) -> None:
-    def become_read_only() -> None:
+    def become(read_only: str) -> None:
         with psycopg.connect(database, autocommit=True) as connection:
-            connection.execute(f"ALTER DATABASE {connection.info.dbname} SET default_transaction_read_only = on")
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute(
+                f"ALTER DATABASE {connection.info.dbname} SET default_transaction_read_only = {read_only}"
+            )
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -221,10 +237,13 @@ def test_accounts_in_postgresql_that_become_read_only_stop_no_collecting(tmp_pat
         token = server.add_site()
         server.start()
         assert sign_in().status_code == 302
-        become_read_only()
+        become("on")
         answer = next(found for _ in range(5) if "read-only" in (found := sign_in()).text or found.status_code == 500)
         assert answer.status_code == 503
         assert server.collect(token, "/meanwhile").status_code == 200
+        become("off")
+        assert 302 in {sign_in().status_code for _ in range(3)}
+        assert server.stop() == 0
 
 
 @pytest.mark.parametrize("path", ["/sites", "/api/v1/sites"])
