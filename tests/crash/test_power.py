@@ -68,7 +68,7 @@ def test_a_record_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
 
 @long
 @pytest.mark.crash
-@pytest.mark.parametrize("seed", range(4, 4 + rounds(1, 3)))
+@pytest.mark.parametrize("seed", range(4, 4 + rounds(1, 2)))
 def test_power_cuts_neither_lose_nor_double_an_event(tmp_path: Path, seed: int) -> None:
     table = cuts(tmp_path, len(ALL_MOMENTS), seed)
     assert set(table) == set(ALL_MOMENTS)

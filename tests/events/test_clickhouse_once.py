@@ -28,7 +28,7 @@ from tests.events.made import MINUTE, NOON, event
 from tests.events.test_duckdb import rows
 from tests.rounds import examples
 
-SEARCH = examples(10, 100, phases=(Phase.generate,), suppress_health_check=list(HealthCheck), derandomize=True)
+SEARCH = examples(10, 40, phases=(Phase.generate,), suppress_health_check=list(HealthCheck), derandomize=True)
 WAYS = ["before", "after", "late"]
 
 

@@ -103,7 +103,7 @@ def test_no_text_in_a_query_is_more_than_a_text(engine) -> None:
     answered = 0
 
     @settings(
-        max_examples=rounds(200, 1_000),
+        max_examples=rounds(200, 500),
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
