@@ -97,8 +97,11 @@ def can_be_asked(metric: str, dimensions: tuple[str, ...]) -> bool:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Installation:
-    return Installation(tmp_path / "home")
+def home(tmp_path: Path) -> Iterator[Installation]:
+    made = Installation(tmp_path / "home")
+    yield made
+    # The next test may get the same folder: it must not find this one's file, which the engine would still have open.
+    made.store.close()
 
 
 def some_events() -> list[dict[str, Any]]:
