@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -43,7 +44,7 @@ def signed_in(server: Server, email: str, password: str = PASSWORD) -> httpx.Cli
 
 
 class Watcher(threading.Thread):
-    """Reads the live stream of example.com until it ends."""
+    """Reads the live stream of example.com until it, or the server, ends."""
 
     def __init__(self, browser: httpx.Client) -> None:
         super().__init__(daemon=True)
@@ -52,7 +53,10 @@ class Watcher(threading.Thread):
         self.lines: list[str] = []
 
     def run(self) -> None:
-        with self._browser.stream("GET", "/sites/example.com/live", timeout=60) as stream:
+        with (
+            suppress(httpx.RemoteProtocolError),
+            self._browser.stream("GET", "/sites/example.com/live", timeout=60) as stream,
+        ):
             for line in stream.iter_lines():
                 self.lines.append(line)
                 self.watches.set()

@@ -339,10 +339,15 @@ def test_each_task_that_fails_is_started_again_and_named(tmp_path: Path) -> None
     with Server(tmp_path / "data") as server:
         token = server.add_site()
         server.start(module="tests.crash.failing", ready="/health/live")
-        answered = [f"/{number}" for number in range(20)]
-        for path in answered:  # while they fail
-            assert server.collect(token, path).status_code == 200
-        until(lambda: set(dict(health(server)["restarts"])) == names, "each failed")  # type: ignore[call-overload]
+        answered: list[str] = []
+        for _ in range(20):  # while they fail
+            send(server, token, answered)
+        # The writer looks at its size, and fails, in a turn that comes some time after the start: it has to have one.
+        until(
+            lambda: set(dict(health(server)["restarts"])) == names,  # type: ignore[call-overload]
+            "each failed",
+            each=lambda: send(server, token, answered),
+        )
         until(lambda: is_well(server), "each goes on")
         found = health(server)
         assert found["tasks"] == dict.fromkeys(names, "ok")

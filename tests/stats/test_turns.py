@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 
 import pytest
 
@@ -42,14 +42,35 @@ class Queue:
         self._done[name].set()
         self.until(lambda: len(self.served) == expected)
 
+    def end(self) -> None:
+        """All go, those who wait too, each when they have had their turn."""
+        for done in self._done.values():
+            done.set()
+        for thread in self.threads:
+            thread.join(60)
+
     def until(self, true: Callable[[], bool]) -> None:
         with self._came:
             while not true():
                 self._came.wait(0.01)
 
 
-def test_whoever_had_a_turn_longest_ago_is_next_however_many_another_asks_for() -> None:
-    queue = Queue(1)
+@pytest.fixture
+def queue_of() -> Iterator[Callable[[int], Queue]]:
+    """Makes a queue for so many turns; nobody is left in it after the test."""
+    queues: list[Queue] = []
+
+    def make(most: int) -> Queue:
+        queues.append(Queue(most))
+        return queues[-1]
+
+    yield make
+    for queue in queues:
+        queue.end()
+
+
+def test_whoever_had_a_turn_longest_ago_is_next_however_many_another_asks_for(queue_of: Callable[[int], Queue]) -> None:
+    queue = queue_of(1)
     for number in range(4):
         queue.comes("busy", f"busy {number}")
     queue.comes("owner", "owner 0")
@@ -60,8 +81,8 @@ def test_whoever_had_a_turn_longest_ago_is_next_however_many_another_asks_for() 
     assert queue.served == ["busy 0", "owner 0", "late 0", "busy 1", "owner 1", "busy 2", "busy 3"]
 
 
-def test_no_more_go_on_at_once_than_there_are_turns() -> None:
-    queue = Queue(2)
+def test_no_more_go_on_at_once_than_there_are_turns(queue_of: Callable[[int], Queue]) -> None:
+    queue = queue_of(2)
     for name in "abc":
         queue.comes(name, name)
     assert queue.served == ["a", "b"]
@@ -114,8 +135,8 @@ def test_no_more_wait_than_can_be_served(monkeypatch: pytest.MonkeyPatch) -> Non
         pass
 
 
-def test_people_go_before_guests_who_came_earlier() -> None:
-    queue = Queue(1)
+def test_people_go_before_guests_who_came_earlier(queue_of: Callable[[int], Queue]) -> None:
+    queue = queue_of(1)
     queue.comes(("user", 1), "held")
     for site_id in (1, 2):
         queue.comes(Guest(site_id, site_id, b"a"), f"guest of {site_id}")
@@ -126,8 +147,8 @@ def test_people_go_before_guests_who_came_earlier() -> None:
     assert queue.served == ["held", "key", "again", "guest of 1", "guest of 2"]
 
 
-def test_one_turn_in_five_is_a_guests_however_many_people_wait() -> None:
-    queue = Queue(1)
+def test_one_turn_in_five_is_a_guests_however_many_people_wait(queue_of: Callable[[int], Queue]) -> None:
+    queue = queue_of(1)
     queue.comes(("user", 1), "held")
     for number in range(2 * ONE_FOR_GUESTS):
         queue.comes(Guest(1, 1, b"a"), f"guest {number}")
@@ -138,8 +159,10 @@ def test_one_turn_in_five_is_a_guests_however_many_people_wait() -> None:
     assert [number for number, name in enumerate(contested, 1) if str(name).startswith("guest")] == [5, 10]
 
 
-def test_guests_of_one_site_hold_one_turn_and_leave_the_others_to_those_of_other_sites() -> None:
-    queue = Queue(2)
+def test_guests_of_one_site_hold_one_turn_and_leave_the_others_to_those_of_other_sites(
+    queue_of: Callable[[int], Queue],
+) -> None:
+    queue = queue_of(2)
     queue.comes(Guest(1, 1, b"a"), "slow")
     queue.comes(Guest(1, 2, b"b"), "of the same site")
     queue.comes(Guest(2, 3, b"a"), "of another")
@@ -148,16 +171,18 @@ def test_guests_of_one_site_hold_one_turn_and_leave_the_others_to_those_of_other
     assert queue.served == ["slow", "of another", "of the same site"]
 
 
-def test_people_of_a_site_hold_as_many_turns_as_there_are() -> None:
-    queue = Queue(3)
+def test_people_of_a_site_hold_as_many_turns_as_there_are(queue_of: Callable[[int], Queue]) -> None:
+    queue = queue_of(3)
     for number in range(3):
         queue.comes(("user", 1), f"user {number}")
     assert len(queue.served) == 3
 
 
-def test_guests_who_wait_leave_room_for_those_of_other_sites(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guests_who_wait_leave_room_for_those_of_other_sites(
+    queue_of: Callable[[int], Queue], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(turns, "MAX_GUESTS", 1)
-    queue = Queue(2)
+    queue = queue_of(2)
     queue.comes(Guest(1, 1, b"a"), "held")
     queue.comes(Guest(1, 1, b"b"), "waits")
     with pytest.raises(Crowded), queue.turns.turn(Guest(1, 2, b"c"), Stop(60)):
@@ -168,9 +193,11 @@ def test_guests_who_wait_leave_room_for_those_of_other_sites(monkeypatch: pytest
     assert queue.served == ["held", "waits"]
 
 
-def test_whoever_asks_for_very_many_leaves_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_asks_for_very_many_leaves_room_for_others(
+    queue_of: Callable[[int], Queue], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(turns, "MAX_EACH", 2)
-    queue = Queue(1)
+    queue = queue_of(1)
     for number in range(3):  # one goes on, two wait
         queue.comes("busy", f"busy {number}")
     with pytest.raises(Crowded), queue.turns.turn("busy", Stop()):
