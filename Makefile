@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BUILD := src/haru/web/static/build
 FRONTEND := $(shell find frontend -type f -not -path 'frontend/node_modules/*' 2>/dev/null) \
-            $(shell find src/haru/web/templates -type f) $(wildcard src/haru/web/*.py src/haru/web/templatetags/*.py)
+            $(shell find src/haru/web/templates -type f) $(shell find src/haru/web -name "*.py")
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Shows what pip collects, a package a line.

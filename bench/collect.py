@@ -24,8 +24,8 @@ from tests.server import FIREFOX, Server, free_port
 
 from bench.table import table
 from bench.traffic import Traffic, fill_duckdb
-from haru import loadtest as load
-from haru.events.duckdb import DuckStore
+from haru.demo import load as load
+from haru.store.duckdb.store import DuckStore
 
 CONNECTIONS = 64
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
@@ -84,7 +84,7 @@ def collecting(server: Server) -> psutil.Process:
     """The process that answers: the server's first collect process, or the server."""
     assert server.process is not None
     process = psutil.Process(server.process.pid)
-    return next((each for each in process.children() if "haru.worker" in each.cmdline()), process)
+    return next((each for each in process.children() if "haru.server.worker" in each.cmdline()), process)
 
 
 def throughput(folder: Path, workers: int = 0) -> list[list[str]]:

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 from bench.table import table
-from haru.events.claims import Claims
-from haru.events.duckdb import DuckStore
 from haru.events.event import Event, Origin
-from haru.events.loader import Loader
-from haru.events.spool import Spool, Spools
+from haru.spool.keys import Claims
+from haru.spool.spool import Spool, Spools
+from haru.store.duckdb.store import DuckStore
+from haru.store.loader import Loader
 
 EVENTS = 400_000
 BATCH = 100  # events of one commit of the spool

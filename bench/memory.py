@@ -12,7 +12,7 @@ import psutil
 from tests.server import FIREFOX, Server
 
 from bench.table import table
-from haru import loadtest
+from haru.demo import load
 
 MINUTES = float(os.environ.get("BENCH_MINUTES", "10"))
 RATE = 1_000
@@ -22,7 +22,7 @@ PARTS = 20
 def requests(url: str, token: str, part: int) -> list[bytes]:
     """Other visitors and pages in each part, so that what grows with them is seen."""
     return [
-        loadtest.request(
+        load.request(
             f"{url}/api/collect",
             token,
             json.dumps({"p": f"/{part}/{number}", "r": f"https://site-{part}-{number}.example/"}).encode(),
@@ -43,7 +43,7 @@ def main() -> None:
         begun = time.monotonic()
         events = 0
         for part in range(PARTS):
-            outcome = loadtest.at_rate(server.url, requests(server.url, token, part), MINUTES * 60 / PARTS, RATE)
+            outcome = load.at_rate(server.url, requests(server.url, token, part), MINUTES * 60 / PARTS, RATE)
             assert set(outcome.statuses) == {200}, outcome.statuses
             events += len(outcome.latencies)
             sizes.append((time.monotonic() - begun, process.memory_info().rss))

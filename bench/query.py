@@ -23,15 +23,15 @@ from sqlalchemy import table as table_of
 
 from bench.table import table
 from bench.traffic import DAY_MS, DAYS, START, Traffic, batches, fill_duckdb, first
-from haru.events.clickhouse import ClickHouseStore
-from haru.events.clickhouse_client import Address
-from haru.events.duckdb import DuckStore
-from haru.events.postgres import PostgresStore
-from haru.events.store import Store
-from haru.stats.facts import E
-from haru.stats.periods import moment
+from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import parse
-from haru.stats.report import Reports, StatsSite
+from haru.stats.sql.counters import E
+from haru.stats.vocabulary.periods import moment
+from haru.store.clickhouse.client import Address
+from haru.store.clickhouse.store import ClickHouseStore
+from haru.store.duckdb.store import DuckStore
+from haru.store.postgres.store import PostgresStore
+from haru.store.protocol import Store
 
 NOW = START + (DAYS - 1) * DAY_MS
 SITE = StatsSite(1, "Europe/Berlin")

@@ -34,7 +34,7 @@ for _name in [name for name in os.environ if name.startswith("HARU_")]:
 (_folder / "haru.toml").touch()
 os.environ["HARU_CONFIG"] = str(_folder / "haru.toml")
 os.environ["HARU_DATA_DIR"] = str(_folder / "data")
-os.environ["DJANGO_SETTINGS_MODULE"] = "haru.web.config"
+os.environ["DJANGO_SETTINGS_MODULE"] = "haru.web.project.config"
 
 from django.conf import settings as django_settings  # noqa: E402
 

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from haru.events.clickhouse import ClickHouseStore
-from haru.events.clickhouse_client import Address, Door
+from haru.store.clickhouse.client import Address, Door
+from haru.store.clickhouse.store import ClickHouseStore
 
 _numbers = itertools.count(1)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from haru.events.duckdb import DuckStore
-from haru.events.postgres import PostgresStore
-from haru.events.store import Store
+from haru.store.duckdb.store import DuckStore
+from haru.store.postgres.store import PostgresStore
+from haru.store.protocol import Store
 from tests import embedded, postgres
 
 

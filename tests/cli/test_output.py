@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import structlog
 
-from haru import logs
-from haru.cli import exporting, main, query
+from haru.cli import main, query
 from haru.cli.output import echo
+from haru.cli.transfer import export
 from haru.events.text import one_line, plain
+from haru.server import logs
 from haru.settings import read
-from haru.web import sheets
+from haru.web.dashboard.csv import lines, safe
 
 HOSTILE = [
     "\x1b]0;title\x07",
@@ -67,10 +68,10 @@ def test_raw_events_are_plain_on_a_terminal_and_as_they_are_elsewhere(
 ) -> None:
     lines = "".join(json.dumps({"path": text + "größe"}, ensure_ascii=False) + "\n" for text in HOSTILE)
     pieces = [bytes([byte]) for byte in lines.encode()]
-    exporting.write(iter(pieces), "-", binary=False)
+    export.write(iter(pieces), "-", binary=False)
     assert capfdbinary.readouterr().out == lines.encode()
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    exporting.write(iter(pieces), "-", binary=False)
+    export.write(iter(pieces), "-", binary=False)
     shown = capfdbinary.readouterr().out.decode()
     assert obeyed(lines)
     assert obeyed(shown) == set()
@@ -86,7 +87,7 @@ def test_an_error_that_names_what_was_typed_is_plain_too(capsys: pytest.CaptureF
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_cell_is_a_formula_in_either_csv(capsys: pytest.CaptureFixture[str], text: str) -> None:
     query._as_csv(["event:page", "visitors"], [[text, -1]])
-    for written in (capsys.readouterr().out, sheets.lines([["event:page", "visitors"], [text, -1]]).decode()):
+    for written in (capsys.readouterr().out, lines([["event:page", "visitors"], [text, -1]]).decode()):
         _, (cell, number) = csv.reader(io.StringIO(written, newline=""))
         assert cell.startswith("'")
         assert number == "-1"
@@ -94,7 +95,7 @@ def test_no_cell_is_a_formula_in_either_csv(capsys: pytest.CaptureFixture[str], 
 
 @pytest.mark.parametrize("text", ["a=1", "/page", "1 + 1", "Größe", " text", ""])
 def test_other_cells_stand_as_they_are(text: str) -> None:
-    assert sheets.safe(text) == text
+    assert safe(text) == text
 
 
 def test_a_log_line_for_people_says_nothing_to_their_terminal(

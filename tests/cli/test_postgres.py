@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from haru.events.postgres import PostgresStore
+from haru.store.postgres.store import PostgresStore
 from tests.server import Server
 
 EXCERPT = Path(__file__).parent.parent / "data" / "access-excerpt.log.gz"

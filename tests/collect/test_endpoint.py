@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from haru.collect import mirror
+from haru.collect import sites
 from haru.collect.endpoint import INSTALLATION, Endpoint
 from haru.collect.geo import Geo
-from haru.collect.mirror import Mirror, Site, set_sure
 from haru.collect.pipeline import Pipeline
 from haru.collect.ratelimit import RateLimit
 from haru.collect.senders import SenderTable
+from haru.collect.sites import Mirror, Site, set_sure
 from haru.collect.visitor import Salts
-from haru.events import writer as writer_module
 from haru.events.event import Event
 from haru.events.ledger import Tally
-from haru.events.spool import Spool, SpoolUnavailable
-from haru.events.writer import Outcome, Writer
 from haru.settings import read
+from haru.spool import writer as writer_module
+from haru.spool.spool import Spool, SpoolUnavailable
+from haru.spool.writer import Outcome, Writer
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SITE = Site(id=1, domain="example.com", token="t-one")
@@ -35,7 +35,7 @@ class Door:
     def __init__(self, folder: Path, most_bytes: int = 0, **environment: str) -> None:
         self.now = NOW
         settings = read({"HARU_DATA_DIR": str(folder), **environment})
-        mirror.write(folder, [SITE, OTHER])
+        sites.write(folder, [SITE, OTHER])
         salts = Salts(folder)
         salts.rotate(int(NOW * 1000))
         self.spool = Spool(folder / "spool.sqlite3")
@@ -355,7 +355,7 @@ async def test_a_signal_to_opt_out_is_honoured_where_the_site_says_so(
     door: Door, tmp_path: Path, headers: dict[str, str], dropped: str | None
 ) -> None:
     assert "x-haru-dropped" not in (await door.ask(headers=headers))[1]
-    mirror.write(tmp_path, [Site(id=1, domain="example.com", token="t-one", honour_opt_out=True)])
+    sites.write(tmp_path, [Site(id=1, domain="example.com", token="t-one", honour_opt_out=True)])
     door.endpoint._mirror.refresh()
     status, answered, _ = await door.ask(headers=headers)
     assert (status, answered.get("x-haru-dropped")) == (200, dropped)
@@ -373,7 +373,7 @@ async def test_a_rule_is_in_force_from_the_refresh_of_the_mirror_until_it_is_tak
         ({"excluded_countries": ("DE",)}, "excluded_country"),
         ({}, None),
     ]:
-        mirror.write(tmp_path, [Site(id=1, domain="example.com", token="t-one", **rules)])
+        sites.write(tmp_path, [Site(id=1, domain="example.com", token="t-one", **rules)])
         door.endpoint._mirror.refresh()
         answered = (await door.ask({"p": "/ab", "tz": "Europe/Berlin"}, headers={"origin": "https://example.com"}))[1]
         assert answered.get("x-haru-dropped") == dropped

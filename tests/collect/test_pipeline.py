@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from haru.collect.geo import Geo
-from haru.collect.mirror import Site
 from haru.collect.pipeline import STEPS, Hit, Pipeline, language_of, split_page
-from haru.collect.refusals import Refusal, Refused
+from haru.collect.sites import Site
 from haru.events.event import Event
+from haru.events.refusals import Refusal, Refused
 
 NOON = 1_767_268_800_000
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

@@ -8,14 +8,15 @@ from typing import Any
 
 from django.db import OperationalError
 
-from haru import cli, node
+from haru import cli
 from haru.collect.visitor import Salts
-from haru.events.duckdb import DuckStore
-from haru.events.loader import Loader
-from haru.events.writer import Writer
 from haru.live import Live
-from haru.stats.report import Reports
-from haru.web import setup
+from haru.server import node
+from haru.spool.writer import Writer
+from haru.stats.answers import Reports
+from haru.store.duckdb.store import DuckStore
+from haru.store.loader import Loader
+from haru.web.project import setup
 
 
 def fails_once(owner: Any, name: str, error: BaseException, after: int = 0, caller: str = "") -> None:

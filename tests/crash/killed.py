@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from haru import cli
-from haru.events import writer
-from haru.events.claims import Claims
-from haru.events.duckdb import DuckStore
-from haru.events.spool import Spool, Spools, Transaction
+from haru.spool import writer
+from haru.spool.keys import Claims
+from haru.spool.spool import Spool, Spools, Transaction
+from haru.store.duckdb.store import DuckStore
 
 # Moments: what is wrapped, and whether death comes before or after it.
 MOMENTS: dict[str, tuple[Any, str, str]] = {

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import column, func, select, text
 
 from haru import cli
-from haru.events.duckdb import DuckStore
+from haru.store.duckdb.store import DuckStore
 
 ENDLESS = select(func.count(column("n"))).select_from(
     text("(SELECT a.range + b.range AS n FROM range(1000000) a, range(1000000) b) WHERE n % 7 = 3")

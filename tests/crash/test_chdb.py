@@ -12,11 +12,11 @@ import httpx
 import pytest
 from sqlalchemy import column, select, table
 
-from haru.events.claims import Claims
-from haru.events.loader import Loader
-from haru.events.spool import Spools
-from haru.events.stores import event_store
 from haru.settings import read
+from haru.spool.keys import Claims
+from haru.spool.spool import Spools
+from haru.store.loader import Loader
+from haru.store.opening import event_store
 from tests.crash.test_kill import load
 from tests.server import Server
 

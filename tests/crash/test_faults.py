@@ -20,7 +20,7 @@ import pytest
 
 from tests.server import Server
 
-EMAIL, PASSWORD = "dev@haru.local", "devsecret123456"  # those of haru.development, which needs Django
+EMAIL, PASSWORD = "dev@haru.local", "devsecret123456"  # those of haru.demo.development, which needs Django
 
 pytestmark = pytest.mark.crash
 

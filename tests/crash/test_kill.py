@@ -11,10 +11,10 @@ import httpx
 import pytest
 from sqlalchemy import column, select, table
 
-from haru.events.claims import Claims
-from haru.events.duckdb import DuckStore
-from haru.events.loader import Loader
-from haru.events.spool import Spools
+from haru.spool.keys import Claims
+from haru.spool.spool import Spools
+from haru.store.duckdb.store import DuckStore
+from haru.store.loader import Loader
 from tests.server import FIREFOX, Server
 
 pytestmark = pytest.mark.crash

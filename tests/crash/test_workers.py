@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from haru.worker import Assignment, Worker
+from haru.server.worker import Assignment, Worker
 from tests.crash.test_faults import finish, stored, until
 from tests.server import FIREFOX, Server
 
@@ -28,7 +28,7 @@ def workers(server: Server) -> list[psutil.Process]:
 
 def _is_worker(process: psutil.Process) -> bool:
     try:
-        return "haru.worker" in process.cmdline()
+        return "haru.server.worker" in process.cmdline()
     except psutil.Error:  # it ended meanwhile
         return False
 

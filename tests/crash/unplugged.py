@@ -15,7 +15,7 @@ from typing import Any
 import duckdb  # noqa: F401  # the same
 
 from haru import cli
-from haru.events.spool import Spool
+from haru.spool.spool import Spool
 from tests.crash import syscalls
 from tests.crash.journal import Journal
 from tests.crash.killed import arm

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from haru.collect.endpoint import TOO_LARGE, Answer, Endpoint
 from haru.collect.openapi import document
-from haru.events.histogram import Histogram
+from haru.histogram import Histogram
 from tests.fuzz.fuzzer import faults_of, run
 from tests.rounds import examples, long, rounds
 from tests.server import FIREFOX, Server

@@ -6,11 +6,11 @@ import os
 
 from haru import cli
 from haru.live import live
-from haru.web import setup
+from haru.web.project import setup
 
 setup.configure()
 
-from haru.web import stream  # noqa: E402  # models: Django must be set up first
+from haru.web.dashboard import stream  # noqa: E402 - Django must be set up first
 
 stream.TICK_SECONDS = float(os.environ["FAST_STREAM_TICK"])
 stream.HEARTBEAT_SECONDS = stream.TICK_SECONDS

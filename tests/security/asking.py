@@ -7,8 +7,8 @@ import resource
 import sys
 import time
 
+from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import QueryError, parse
-from haru.stats.report import Reports, StatsSite
 from tests.stats.made import filled, journey, ms
 
 NOON = ms("2026-05-20 12:00")

@@ -18,12 +18,12 @@ import pytest
 from django.db import DatabaseError, OperationalError
 from django.db.backends.postgresql.base import DatabaseWrapper
 
-from haru.events.duckdb import DuckStore
 from haru.events.event import COLUMNS
-from haru.events.store import Progress, StoreUnavailable
+from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import parse
-from haru.stats.report import Reports, StatsSite
-from haru.web import errors
+from haru.store.duckdb.store import DuckStore
+from haru.store.protocol import Progress, StoreUnavailable
+from haru.web.project import errors
 from tests.events.made import NOON
 from tests.live.test_idle import signed_in
 from tests.server import Server

@@ -14,13 +14,13 @@ from django.db.migrations.executor import MigrationExecutor
 
 from haru import settings
 from haru.events.event import COLUMNS
-from haru.events.spool import Spool
-from haru.events.store import Progress, StoreUnavailable
-from haru.node import Node
+from haru.server.node import Node
 from haru.sites import registry
 from haru.sites.lost import lost_sites, sorted_out
 from haru.sites.models import DeletedSite, Membership, Site
 from haru.sites.registry import SiteError
+from haru.spool.spool import Spool
+from haru.store.protocol import Progress, StoreUnavailable
 from tests.events.made import event as made_event
 from tests.server import Server
 from tests.stats.made import ENGINES, HOUR, filled, journey, ms, stored

@@ -10,12 +10,12 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
 from django.urls import URLPattern, get_resolver, reverse
 
-from haru.events.duckdb import DuckStore
 from haru.live import Live
 from haru.sites import access, goals, links, registry
 from haru.sites.models import Goal, SharedLink, Site
-from haru.stats.report import Reports
-from haru.web import plane
+from haru.stats.answers import Reports
+from haru.store.duckdb.store import DuckStore
+from haru.web.project import services
 
 FINE, SIGN_IN, HIDDEN = "fine", "sign in", "hidden"
 PEOPLE = ("owner", "admin", "team_mate", "stranger", "anonymous")
@@ -115,8 +115,8 @@ def address(route: Route, domain: str) -> str:
 def empty_plane():
     """A data plane without events, for the routes that show numbers."""
     store = DuckStore(None)
-    plane.use(
-        plane.Plane(
+    services.use(
+        services.Plane(
             reports=Reports(store),
             live=Live(),
             sites_changed=lambda: None,
@@ -126,7 +126,7 @@ def empty_plane():
         )
     )
     yield
-    plane.use(None)
+    services.use(None)
     store.close()
 
 

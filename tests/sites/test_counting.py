@@ -7,8 +7,8 @@ from html import unescape
 
 import pytest
 
-from haru.collect.mirror import Mirror
-from haru.sites import mirror, registry
+from haru.collect.sites import Mirror
+from haru.sites import publish, registry
 from haru.sites.registry import SiteError
 
 PAGE = "/sites/example.com/settings/counting"
@@ -67,7 +67,7 @@ def test_no_limit_is_not_the_installations_limit(site, owner, sign_in, kept):
 
 
 def test_a_new_site_counts_everyone(site, data_dir):
-    mirror.rewrite()
+    publish.rewrite()
     found = Mirror(data_dir).by_domain("example.com")
     assert not found.excludes
     assert found.rate_limit is None

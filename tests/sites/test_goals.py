@@ -10,8 +10,8 @@ from django.db import IntegrityError, transaction
 from haru.sites import goals, registry
 from haru.sites.models import Goal
 from haru.sites.registry import SiteError
-from haru.stats import goals as stats
-from haru.stats.report import StatsSite
+from haru.stats.answers import StatsSite
+from haru.stats.vocabulary import goals as stats
 
 PAGE = "/sites/example.com/settings/goals"
 

@@ -6,11 +6,11 @@ from html import unescape
 import pytest
 from allauth.account.models import EmailAddress
 
-from haru.collect.mirror import Mirror
+from haru.collect.sites import Mirror
 from haru.live import Live
 from haru.sites import access
 from haru.sites.models import Role, Site
-from haru.web import plane
+from haru.web.project import services
 
 
 def text_of(answer) -> str:
@@ -69,15 +69,15 @@ def test_the_list_shows_how_many_are_there_now(site, owner, sign_in):
             assert now_ms > 1_700_000_000_000
             return 27
 
-    plane.use(
-        plane.Plane(
+    services.use(
+        services.Plane(
             reports=None, live=Live(), sites_changed=list, delete_events=list, tallies=lambda *_: [], health=dict
         )
     )
     try:
         assert "27 current visitors" in text_of(sign_in(owner).get("/sites"))
     finally:
-        plane.use(None)
+        services.use(None)
     assert "current visitors" not in text_of(sign_in(owner).get("/sites"))
 
 
@@ -168,8 +168,8 @@ def test_a_site_is_not_deleted_by_a_slip_of_the_hand(site, owner, sign_in, typed
 def test_a_deleted_site_is_gone_with_its_events(site, owner, sign_in, data_dir, django_capture_on_commit_callbacks):
     gone: list[int] = []
     told: list[str] = []
-    plane.use(
-        plane.Plane(
+    services.use(
+        services.Plane(
             reports=None,
             live=Live(),
             sites_changed=lambda: told.append("sites changed"),
@@ -184,7 +184,7 @@ def test_a_deleted_site_is_gone_with_its_events(site, owner, sign_in, data_dir, 
             browser = sign_in(owner)
             answer = browser.post("/sites/example.com/settings/delete", {"delete-domain": " WWW.Example.com "})
     finally:
-        plane.use(None)
+        services.use(None)
     assert "example.com and its numbers are deleted." in text_of(browser.get(answer.headers["Location"]))
     assert (gone, told) == ([site_id], ["sites changed"])
     assert not Site.objects.exists()

@@ -7,9 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from haru.stats.dimensions import DIMENSIONS
-from haru.stats.goals import Goal
-from haru.stats.metrics import METRICS, Asked
+from haru.stats.vocabulary.dimensions import DIMENSIONS
+from haru.stats.vocabulary.goals import Goal
+from haru.stats.vocabulary.metrics import METRICS, Asked
 from tests import reference
 from tests.stats.made import DAY, HOUR, MINUTE, ms, stored
 

@@ -14,14 +14,14 @@ from typing import Any
 import duckdb
 import psycopg
 
-from haru.events.clickhouse import ClickHouseStore
-from haru.events.duckdb import DuckStore
 from haru.events.event import COLUMNS
-from haru.events.postgres import PostgresStore
-from haru.events.store import Progress, Store
-from haru.stats.goals import Goal
+from haru.stats.answers import Answer, Reports, StatsSite
 from haru.stats.query import parse
-from haru.stats.report import Answer, Reports, StatsSite
+from haru.stats.vocabulary.goals import Goal
+from haru.store.clickhouse.store import ClickHouseStore
+from haru.store.duckdb.store import DuckStore
+from haru.store.postgres.store import PostgresStore
+from haru.store.protocol import Progress, Store
 from tests import embedded, postgres, reference
 
 MINUTE = 60_000

@@ -16,10 +16,10 @@ import structlog
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from haru.events.store import Folding, Store
-from haru.stats import folded as stats_folded
+from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import parse
-from haru.stats.report import Reports, StatsSite
+from haru.stats.sql import folded as stats_folded
+from haru.store.protocol import Folding, Store
 from tests import reference
 from tests.stats.drawn import queries, sites
 from tests.stats.made import ENGINES, assert_same, filled

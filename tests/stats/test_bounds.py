@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from haru.stats import bounds
-from haru.stats.goals import Goal
-from haru.stats.metrics import METRICS
 from haru.stats.query import QueryError, parse
+from haru.stats.vocabulary.goals import Goal
+from haru.stats.vocabulary.metrics import METRICS
 
 DOCS = (Path(__file__).parents[2] / "docs" / "query.md").read_text("utf-8")
 LEAF: list[Any] = ["is", "event:page", ["/"]]

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from haru.events.stop import Stop, Stopped
 from haru.stats import waiting
 from haru.stats.cache import Cache
 from haru.stats.waiting import Flight, Waiter
+from haru.store.stop import Stop, Stopped
 
 
 class Clock:

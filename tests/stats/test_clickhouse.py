@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from haru.stats import bounds
-from haru.stats.dimensions import DIMENSIONS
+from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import parse
-from haru.stats.report import Reports, StatsSite
+from haru.stats.vocabulary.dimensions import DIMENSIONS
 from tests import reference
 from tests.stats import made
 from tests.stats.made import assert_same, journey, ms

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from haru.events.duckdb import DuckStore
+from haru.stats.answers import Reports, StatsSite
 from haru.stats.explain import explain, words
-from haru.stats.goals import Goal
 from haru.stats.query import QueryError, parse
-from haru.stats.report import Reports, StatsSite
+from haru.stats.vocabulary.goals import Goal
+from haru.store.duckdb.store import DuckStore
 from tests.stats.made import filled, journey, ms
 
 NOON = ms("2026-05-20 12:00")

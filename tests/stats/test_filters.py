@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from haru.stats import filters
-from haru.stats.filters import BadPattern, Leaf
+from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import parse
-from haru.stats.report import Reports, StatsSite
+from haru.stats.vocabulary import filters
+from haru.stats.vocabulary.filters import BadPattern, Leaf
 from tests.stats.made import ENGINES, ask, filled, journey, ms, rows
 
 NOW = ms("2026-05-20 12:00")

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from haru.events.duckdb import DuckStore
-from haru.stats import folded
+from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import parse
-from haru.stats.report import Reports, StatsSite
+from haru.stats.sql import folded
+from haru.store.duckdb.store import DuckStore
 from tests import reference
 from tests.rounds import examples
 from tests.stats.drawn import FILTERED, leaves, ranges, sites

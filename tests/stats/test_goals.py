@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from haru.stats.goals import Goal
+from haru.stats.vocabulary.goals import Goal
 
 
 @pytest.mark.parametrize(

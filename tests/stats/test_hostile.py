@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from haru.stats.answers import Reports, StatsSite
 from haru.stats.explain import explain
-from haru.stats.goals import Goal
 from haru.stats.query import QueryError, parse
-from haru.stats.report import Reports, StatsSite
+from haru.stats.vocabulary.goals import Goal
 from tests.rounds import long, rounds
 from tests.stats.made import ENGINES, filled, journey, ms
 

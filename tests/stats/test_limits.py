@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from haru.events.stop import Stopped
-from haru.stats import bounds, filters, report, waiting
+from haru.stats import answers, bounds, waiting
+from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import MOST_ROWS, QueryError, parse
-from haru.stats.report import Reports, StatsSite
+from haru.stats.vocabulary import filters
 from haru.stats.waiting import STEP, Waiter
+from haru.store.stop import Stopped
 from tests.stats.made import ENGINES, filled, journey, ms
 
 NOON = ms("2026-05-20 12:00")
@@ -63,14 +64,14 @@ def test_the_limit_is_of_the_whole_question_and_ends_the_matching_too(monkeypatc
 
 def test_whoever_leaves_ends_the_making_of_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     reports, waiter, made = Reports(filled(PAGES)), Waiter(), []
-    real = report._row
+    real = answers._row
 
     def leaving(*given: Any) -> Any:
         made.append(given)
         waiter.leave()
         return real(*given)
 
-    monkeypatch.setattr(report, "_row", leaving)
+    monkeypatch.setattr(answers, "_row", leaving)
     with waiter.waits(), pytest.raises(Stopped):
         reports.answer(SITE, parse(TODAY | {"dimensions": ["event:page"]}), NOON)
     assert len(made) == STEP

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from haru.stats import explain, filters, metrics
-from haru.stats.dimensions import DIMENSIONS, PROPERTIES
-from haru.stats.facts import COUNTED, COUNTED_VISITS
-from haru.stats.metrics import METRICS, change, rounded
-from haru.stats.wholes import WHOLES
+from haru.stats import explain
+from haru.stats.shares import WHOLES
+from haru.stats.sql.counters import COUNTED, COUNTED_VISITS
+from haru.stats.vocabulary import filters, metrics
+from haru.stats.vocabulary.dimensions import DIMENSIONS, PROPERTIES
+from haru.stats.vocabulary.metrics import METRICS, change, rounded
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from haru.events.store import Folding, Store
-from haru.stats import folded
+from haru.stats.sql import folded
+from haru.store.protocol import Folding, Store
 from tests.rounds import long, rounds
 from tests.stats import made, parity, test_comparisons, test_statement, test_vocabulary
 from tests.stats.made import filled

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from haru.stats import periods
-from haru.stats.periods import Comparison, Dates, Instants, Period
+from haru.stats.vocabulary import periods
+from haru.stats.vocabulary.periods import Comparison, Dates, Instants, Period
 from tests.stats.made import HOUR, MINUTE, ms
 
 UTC = ZoneInfo("UTC")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from haru.stats import places
-from haru.stats.places import countries, country_name
+from haru.stats.vocabulary import places
+from haru.stats.vocabulary.places import countries, country_name
 
 BUILT = Path(__file__).parents[2] / "src/haru/web/static/build/countries.json"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from haru.stats.filters import And, Leaf
+from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import Query, parse
-from haru.stats.report import Reports, StatsSite
+from haru.stats.vocabulary.filters import And, Leaf
 from tests import reference
 from tests.stats.made import HOUR, assert_same, filled, journey, ms
 

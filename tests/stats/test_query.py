@@ -4,10 +4,10 @@ from datetime import date
 
 import pytest
 
-from haru.stats.filters import And, Leaf, Not, Or
-from haru.stats.goals import Goal
-from haru.stats.periods import Comparison, Dates, Instants
 from haru.stats.query import KEYS, Include, Query, QueryError, check_goals, parse
+from haru.stats.vocabulary.filters import And, Leaf, Not, Or
+from haru.stats.vocabulary.goals import Goal
+from haru.stats.vocabulary.periods import Comparison, Dates, Instants
 from tests.stats.made import ms
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from haru.events.store import Folding, Store
-from haru.stats import folded
-from haru.stats.goals import Goal
+from haru.stats.answers import Answer, Reports, StatsSite
 from haru.stats.query import parse
-from haru.stats.report import Answer, Reports, StatsSite
+from haru.stats.sql import folded
+from haru.stats.vocabulary.goals import Goal
+from haru.store.protocol import Folding, Store
 from tests import reference
 from tests.stats.made import HOUR, MINUTE, assert_same, filled, journey, ms, stored
 

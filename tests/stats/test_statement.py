@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from haru.events.duckdb import DuckStore
-from haru.stats import periods, statement
-from haru.stats.periods import Period
 from haru.stats.query import parse
-from haru.stats.statement import Question
+from haru.stats.sql import statement
+from haru.stats.sql.statement import Question
+from haru.stats.vocabulary import periods
+from haru.stats.vocabulary.periods import Period
+from haru.store.duckdb.store import DuckStore
 from tests.stats.made import HOUR, MINUTE, ask, journey, ms, rows, stored
 
 MIDNIGHT = ms("2026-05-20 00:00")
@@ -33,7 +34,7 @@ def test_visitors_visits_pageviews_and_events_are_counted_apart() -> None:
 
 
 def test_another_sites_events_do_not_count() -> None:
-    from haru.stats.report import Reports, StatsSite
+    from haru.stats.answers import Reports, StatsSite
     from tests.stats.made import filled
 
     reports = Reports(filled([*journey(100, NOON, (0, "/")), *journey(200, NOON, (0, "/"), (1, "/b"), site_id=2)]))

@@ -5,9 +5,9 @@ from collections.abc import Callable, Hashable, Iterator
 
 import pytest
 
-from haru.events.stop import Stop, Stopped
 from haru.stats import turns
 from haru.stats.turns import ONE_FOR_GUESTS, Crowded, Guest, Turns
+from haru.store.stop import Stop, Stopped
 
 
 class Queue:

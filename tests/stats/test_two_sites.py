@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from haru.events.store import Folding, Store
-from haru.stats import folded
+from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import parse
-from haru.stats.report import Reports, StatsSite
+from haru.stats.sql import folded
+from haru.store.protocol import Folding, Store
 from tests import reference
 from tests.stats.made import DAY, HOUR, assert_same, filled
 from tests.stats.test_folded import FACTS, NEWER, NOON, OF_EVENTS, WEEK

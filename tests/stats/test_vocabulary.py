@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from haru.stats.goals import Goal
+from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import QueryError, parse
-from haru.stats.report import Reports, StatsSite
+from haru.stats.vocabulary.goals import Goal
 from tests.stats.made import DAY, HOUR, MINUTE, ask, filled, journey, ms, rows, stored
 
 NOON = ms("2026-05-20 12:00")

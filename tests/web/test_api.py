@@ -15,10 +15,11 @@ from haru.accounts.models import ApiKey
 from haru.collect.ratelimit import RateLimit
 from haru.live import Live
 from haru.stats import bounds, turns
+from haru.stats.answers import Reports
 from haru.stats.query import parse
-from haru.stats.report import Reports
-from haru.web import api, plane
-from haru.web.api import door
+from haru.web import api
+from haru.web.api import endpoint
+from haru.web.project import services
 from tests.stats.made import HOUR, filled, journey, ms
 
 DAY = ["2026-05-20", "2026-05-20"]
@@ -33,8 +34,8 @@ def events(site):
         *journey(200, NOON + HOUR, (0, "/"), site_id=site.pk),
     ]
     nothing = lambda *_: None  # noqa: E731
-    plane.use(
-        plane.Plane(
+    services.use(
+        services.Plane(
             reports=Reports(filled(made)),
             live=Live(),
             sites_changed=nothing,
@@ -44,7 +45,7 @@ def events(site):
         )
     )
     yield
-    plane.use(None)
+    services.use(None)
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_labels_and_comparisons_are_answered_when_asked(ask) -> None:
 
 
 def test_a_comparison_to_now_ends_where_the_period_is_now(ask, monkeypatch) -> None:
-    monkeypatch.setattr(door, "time", SimpleNamespace(time_ns=lambda: ms("2026-05-20 07:32") * 1_000_000))
+    monkeypatch.setattr(endpoint, "time", SimpleNamespace(time_ns=lambda: ms("2026-05-20 07:32") * 1_000_000))
     compared = ask(include={"comparisons": {"mode": "previous_period", "to_now": True}}).json()["query"]["include"]
     ends = ["2026-05-19T00:00:00+02:00", "2026-05-19T09:32:00.000+02:00"]
     assert compared == {"comparisons": {"mode": "previous_period", "date_range": ends, "to_now": True}}
@@ -182,7 +183,7 @@ def test_too_many_labels_are_a_fault(ask) -> None:
 
 
 def test_a_key_may_ask_so_often_and_no_more(ask, owner, monkeypatch) -> None:
-    monkeypatch.setattr(door, "_limit", RateLimit(0))
+    monkeypatch.setattr(endpoint, "_limit", RateLimit(0))
     monkeypatch.setattr(settings, "current", lambda: settings.read({"HARU_API_RATE_LIMIT": "2"}))
     _, other = ApiKey.create(owner, "other", ["stats:read"])
     assert [ask().status_code for _ in range(2)] == [200, 200]
@@ -194,12 +195,12 @@ def test_a_key_may_ask_so_often_and_no_more(ask, owner, monkeypatch) -> None:
 
 
 def test_a_store_that_does_not_answer_is_503(ask, monkeypatch) -> None:
-    from haru.events.store import StoreUnavailable
+    from haru.store.protocol import StoreUnavailable
 
     def unavailable(*_):
         raise StoreUnavailable("disk")
 
-    monkeypatch.setattr(plane.get().reports, "answer", unavailable)
+    monkeypatch.setattr(services.get().reports, "answer", unavailable)
     response = ask()
     assert response.status_code == 503
     assert response.headers["Retry-After"]

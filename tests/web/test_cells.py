@@ -7,9 +7,9 @@ import pytest
 from haru.accounts.models import ApiKey
 from haru.live import Live
 from haru.stats.answer import Row
-from haru.stats.report import Reports
-from haru.web import plane
+from haru.stats.answers import Reports
 from haru.web.api.cells import Cells
+from haru.web.project import services
 from tests.stats.made import DAY, filled, journey, ms
 
 NOON = ms("2026-05-20 12:00")
@@ -49,8 +49,8 @@ def asked(client, site, owner):
     def ask(events: list[dict[str, Any]], read: str = "", **more: Any) -> Any:
         live = Live()
         reports = Reports(filled([{**event, "site_id": site.pk} for event in events]))
-        plane.use(
-            plane.Plane(
+        services.use(
+            services.Plane(
                 reports=reports,
                 live=live,
                 sites_changed=list,
@@ -69,7 +69,7 @@ def asked(client, site, owner):
         return answer.json()["results"]
 
     yield ask
-    plane.use(None)
+    services.use(None)
 
 
 EURO_5 = {"currency": "EUR", "value": 5.0, "short": "€5.0", "long": "€5.00"}

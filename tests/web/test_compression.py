@@ -10,8 +10,8 @@ import pytest
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
 
-from haru.server import Tracker
-from haru.web.middleware import Compressed
+from haru.server.serving import Tracker
+from haru.web.project.middleware import Compressed
 from haru.web.templatetags.icons import BUILD
 
 TAKES = {"accept-encoding": "gzip, deflate, br, zstd"}

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from haru.settings import BadSetting
-from haru.web import checks, config, database, mail
+from haru.web.project import checks, config, database, mail
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_server_set_up_well_gets_no_warning(settings, tmp_path):
 
 PREPARE = """
 import time, sys
-from haru.web.setup import migrate, prepare
+from haru.web.project.setup import migrate, prepare
 prepare()
 began = time.perf_counter()
 prepare()

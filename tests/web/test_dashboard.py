@@ -9,13 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from haru.events.duckdb import DuckStore
 from haru.events.event import COLUMNS
-from haru.events.store import Progress
 from haru.live import Live
-from haru.stats.report import Reports
-from haru.web import dashboard, plane
-from haru.web.state import COMPARISONS, PERIODS
+from haru.stats.answers import Reports
+from haru.store.duckdb.store import DuckStore
+from haru.store.protocol import Progress
+from haru.web.dashboard import views as dashboard
+from haru.web.dashboard.state import COMPARISONS, PERIODS
+from haru.web.project import services
 
 NOW = datetime(2026, 1, 15, 12, 0)  # UTC; one o'clock in Berlin
 NOW_MS = int(NOW.replace(tzinfo=UTC).timestamp() * 1000)
@@ -49,8 +50,8 @@ class Events:
 def events(site, monkeypatch):
     events = Events(site.pk)
     monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: NOW_MS / 1000))
-    plane.use(
-        plane.Plane(
+    services.use(
+        services.Plane(
             reports=events.reports,
             live=events.live,
             sites_changed=list,
@@ -60,7 +61,7 @@ def events(site, monkeypatch):
         )
     )
     yield events
-    plane.use(None)
+    services.use(None)
     events.store.close()
 
 

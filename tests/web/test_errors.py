@@ -6,8 +6,8 @@ import pytest
 from django.db import OperationalError
 from django.test import RequestFactory
 
-from haru.events.store import StoreUnavailable
-from haru.web.errors import server_error
+from haru.store.protocol import StoreUnavailable
+from haru.web.project.errors import server_error
 
 
 @pytest.mark.parametrize("fault", [StoreUnavailable("locked"), OperationalError("no connection")])

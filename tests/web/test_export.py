@@ -14,17 +14,19 @@ from typing import Any
 import pytest
 
 from haru.accounts.models import ApiKey, Scope
-from haru.events import export as files
-from haru.events.duckdb import DuckStore
-from haru.events.stop import Stopped
-from haru.events.store import StoreUnavailable
 from haru.live import Live
 from haru.sites import registry
-from haru.stats.report import Reports
-from haru.web import dashboard, panels, plane
-from haru.web import export as exports
-from haru.web.api.door import NO_ACCESS
-from haru.web.sheets import lines
+from haru.stats.answers import Reports
+from haru.store.duckdb.store import DuckStore
+from haru.store.protocol import StoreUnavailable
+from haru.store.stop import Stopped
+from haru.transfer import export as files
+from haru.web.api.endpoint import NO_ACCESS
+from haru.web.dashboard import export as exports
+from haru.web.dashboard import panels
+from haru.web.dashboard import views as dashboard
+from haru.web.dashboard.csv import lines
+from haru.web.project import services
 from tests.stats.made import DAY, HOUR, filled, journey, ms
 
 NOW = ms("2026-01-15 12:00")
@@ -46,8 +48,8 @@ def store(site) -> DuckStore:
 @pytest.fixture
 def served(store, monkeypatch, tmp_path) -> Iterator[None]:
     monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: NOW / 1000))
-    plane.use(
-        plane.Plane(
+    services.use(
+        services.Plane(
             reports=Reports(store),
             live=Live(),
             sites_changed=list,
@@ -58,7 +60,7 @@ def served(store, monkeypatch, tmp_path) -> Iterator[None]:
         )
     )
     yield
-    plane.use(None)
+    services.use(None)
 
 
 def content(answer: Any) -> bytes:
@@ -106,7 +108,7 @@ def test_an_export_ended_at_the_limit_is_504_and_says_what_to_ask_for(browser, m
     def ended(*_: object) -> None:
         raise Stopped("the limit")
 
-    monkeypatch.setattr(plane.get().reports, "answer", ended)
+    monkeypatch.setattr(services.get().reports, "answer", ended)
     for path in ("/sites/example.com/export/pages.csv", "/sites/example.com/export.zip"):
         answer = browser.get(path)
         assert answer.status_code == 504
@@ -243,7 +245,7 @@ def test_every_fault_of_a_request_for_events_is_named(served, client, key) -> No
 
 
 async def _slow(count: int) -> list[bytes]:
-    from haru.web.pieces import in_threads
+    from haru.web.project.streaming import in_threads
 
     closed = []
 

@@ -7,12 +7,13 @@ import time
 import pytest
 
 from haru.accounts.models import ApiKey
-from haru.events.duckdb import DuckStore
 from haru.events.event import COLUMNS
-from haru.events.store import Progress, StoreOutOfMemory
 from haru.live import Live
-from haru.stats.report import Reports
-from haru.web import panels, plane
+from haru.stats.answers import Reports
+from haru.store.duckdb.store import DuckStore
+from haru.store.protocol import Progress, StoreOutOfMemory
+from haru.web.dashboard import panels
+from haru.web.project import services
 from tests.stats.made import journey
 
 ENOUGH, LITTLE = "512MB", "1MB"
@@ -29,8 +30,8 @@ def limit(site, tmp_path):
     made = journey(100, int(time.time() * 1000) - 1000, (0, "/pricing"), site_id=site.pk)
     store.load([tuple(event[name] for name, _ in COLUMNS) for event in made], Progress(1))
     nothing = lambda *_: None  # noqa: E731
-    plane.use(
-        plane.Plane(
+    services.use(
+        services.Plane(
             reports=Reports(store),
             live=Live(),
             sites_changed=nothing,
@@ -40,7 +41,7 @@ def limit(site, tmp_path):
         )
     )
     yield lambda memory: store._opened().execute(f"SET memory_limit = '{memory}'")
-    plane.use(None)
+    services.use(None)
     store.close()
 
 

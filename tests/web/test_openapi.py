@@ -16,14 +16,14 @@ from haru.accounts.models import OFFERED_SCOPES, ApiKey, Scope
 from haru.live import Live
 from haru.sites import goals, links
 from haru.sites.models import Goal, SharedLink
-from haru.stats.dimensions import DIMENSIONS
-from haru.stats.filters import DONE, JOINERS, OPERATORS
-from haru.stats.metrics import METRICS
+from haru.stats.answers import Reports
 from haru.stats.query import KEYS, parse
-from haru.stats.report import Reports
-from haru.web import plane
+from haru.stats.vocabulary.dimensions import DIMENSIONS
+from haru.stats.vocabulary.filters import DONE, JOINERS, OPERATORS
+from haru.stats.vocabulary.metrics import METRICS
 from haru.web.api.openapi import document
 from haru.web.api.operations import OPERATIONS, Operation
+from haru.web.project import services
 from haru.web.templatetags.marks import marked
 from tests.stats.made import filled
 
@@ -51,8 +51,8 @@ def served(site):
     links.add_link(site, "Press")
     Goal.objects.update(id=1)
     SharedLink.objects.update(id=1)
-    plane.use(
-        plane.Plane(
+    services.use(
+        services.Plane(
             reports=Reports(filled([])),
             live=Live(),
             sites_changed=list,
@@ -63,7 +63,7 @@ def served(site):
         )
     )
     yield
-    plane.use(None)
+    services.use(None)
 
 
 def test_every_route_below_api_is_described_and_no_other() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from django.template import Context, Template
 
-from haru.web import errors, middleware, plane
+from haru.web.project import errors, middleware, services
 from tests.conftest import rendered
 
-TEMPLATES = Path(middleware.__file__).parent / "templates"
+TEMPLATES = Path(middleware.__file__).parents[1] / "templates"
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_even_a_broken_error_page_leaves_a_sentence(rf, monkeypatch):
 
 
 def test_asking_for_numbers_without_stores_says_so():
-    assert not plane.is_set()
-    with pytest.raises(plane.NoPlaneError, match="haru serve"):
-        plane.get()
+    assert not services.is_set()
+    with pytest.raises(services.NoPlaneError, match="haru serve"):
+        services.get()
 
 
 def asset(name: str) -> str:
@@ -121,7 +121,7 @@ def test_pages_work_before_the_front_end_is_built(settings, tmp_path, rf):
 
 
 @pytest.mark.parametrize(
-    "view", ["haru.web.dashboard.dashboard", "haru.web.dashboard.panel", "haru.web.api.query.query"]
+    "view", ["haru.web.dashboard.views.dashboard", "haru.web.dashboard.views.panel", "haru.web.api.query.query"]
 )
 def test_a_view_that_is_imported_late_exists(view):
     module, _, name = view.rpartition(".")

@@ -11,17 +11,21 @@ from types import SimpleNamespace
 import pytest
 
 from haru.accounts.models import ApiKey
-from haru.collect.refusals import Refusal
-from haru.events.duckdb import DuckStore
 from haru.events.event import COLUMNS
 from haru.events.ledger import HOUR_MS, Tally
-from haru.events.store import Progress, StoreUnavailable
+from haru.events.refusals import Refusal
 from haru.live import Live
 from haru.sites import registry
-from haru.stats.periods import Dates
-from haru.stats.report import Reports, StatsSite
-from haru.web import api, dashboard, ledger, plane, refusals
-from haru.web.api import door
+from haru.stats.answers import Reports, StatsSite
+from haru.stats.vocabulary.periods import Dates
+from haru.store.duckdb.store import DuckStore
+from haru.store.protocol import Progress, StoreUnavailable
+from haru.web import api
+from haru.web.api import endpoint
+from haru.web.dashboard import views as dashboard
+from haru.web.project import services
+from haru.web.refusals import ledger
+from haru.web.refusals import views as refusals
 from tests.stats.made import stored
 
 NOW = datetime(2026, 1, 15, 12, 10)  # UTC; ten past one in Berlin
@@ -66,9 +70,9 @@ class Filled:
 def filled(site, monkeypatch):
     filled = Filled(site.pk)
     monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: ms(NOW) / 1000))
-    monkeypatch.setattr(door, "time", SimpleNamespace(time_ns=lambda: ms(NOW) * 1_000_000))
-    plane.use(
-        plane.Plane(
+    monkeypatch.setattr(endpoint, "time", SimpleNamespace(time_ns=lambda: ms(NOW) * 1_000_000))
+    services.use(
+        services.Plane(
             reports=filled.reports,
             live=Live(),
             sites_changed=list,
@@ -78,7 +82,7 @@ def filled(site, monkeypatch):
         )
     )
     yield filled
-    plane.use(None)
+    services.use(None)
     filled.store.close()
 
 
@@ -144,7 +148,7 @@ def test_no_reason_is_explained_that_there_is_not():
 
 def test_the_table_of_the_docs_is_that_of_the_page():
     text = (DOCS / "refusals.md").read_text("utf-8")
-    assert refusals.reference() in text, "put the text of haru.web.refusals.reference() into docs/refusals.md"
+    assert refusals.reference() in text, "put the text of haru.web.refusals.views.reference() into docs/refusals.md"
 
 
 def test_the_page_says_how_many_and_why(look, filled):

@@ -10,10 +10,10 @@ from django.core import mail
 from django.db import connection
 from django.test import RequestFactory
 
-from haru import asgi
 from haru import settings as haru_settings
 from haru.accounts.adapter import Adapter
-from haru.web import middleware
+from haru.server import application
+from haru.web.project import middleware
 from tests.conftest import PASSWORD
 
 CREDENTIALS = {"login": "owner@example.com", "password": PASSWORD}
@@ -158,17 +158,17 @@ def test_only_trusted_proxies_say_that_a_request_came_by_https(behind_proxies, p
     ],
 )
 async def test_only_on_the_unix_socket_is_it_believed_who_asked(server, client, peer, monkeypatch):
-    application = asgi.Application(haru_settings.read({}))
-    application.node = object()
+    served = application.Application(haru_settings.read({}))
+    served.node = object()
     peers = []
 
     async def page(scope, receive, send):
         peers.append(scope["client"])
 
-    monkeypatch.setattr(application, "_page", page)
+    monkeypatch.setattr(served, "_page", page)
     headers = [(b"x-haru-peer", b"198.51.100.7")]
     scope = {"type": "http", "path": "/account/login/", "server": server, "client": client, "headers": headers}
-    await application(scope, None, None)
+    await served(scope, None, None)
     assert peers == [peer]
 
 

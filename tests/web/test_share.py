@@ -12,13 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from haru.collect.ratelimit import RateLimit
-from haru.events.stop import Stop
 from haru.live import Live
 from haru.sites import links, registry
-from haru.stats.report import Reports
+from haru.stats.answers import Reports
 from haru.stats.turns import Crowded, Guest, Turns
 from haru.stats.waiting import Waiter
-from haru.web import plane, share, stream
+from haru.store.stop import Stop
+from haru.web.dashboard import share, stream
+from haru.web.project import services
 from tests.stats.made import filled, journey
 from tests.web.test_stream import NOW, Watcher, cookie_of
 
@@ -30,8 +31,8 @@ def events(site):
     """The plane over a store in which the site has a visit of just now."""
     now = int(time.time() * 1000) - 60_000
     live = Live()
-    plane.use(
-        plane.Plane(
+    services.use(
+        services.Plane(
             reports=Reports(filled(journey(100, now, (0, "/pricing"), site_id=site.pk, source="Google"))),
             live=live,
             sites_changed=list,
@@ -41,7 +42,7 @@ def events(site):
         )
     )
     yield live
-    plane.use(None)
+    services.use(None)
 
 
 @pytest.fixture
@@ -88,15 +89,15 @@ def test_every_part_of_the_page_asks_under_the_link(sign_in, events, link):
 
 
 def test_a_site_without_events_shows_no_snippet(sign_in, link):
-    plane.use(
-        plane.Plane(
+    services.use(
+        services.Plane(
             reports=Reports(filled([])), live=Live(), sites_changed=list, delete_events=list, tallies=list, health=dict
         )
     )
     try:
         html = sign_in().get(f"/share/{link.slug}").content.decode()
     finally:
-        plane.use(None)
+        services.use(None)
     assert "Waiting for the first visit" in html
     assert link.site.token not in html
     assert "/sites/" not in html
@@ -347,7 +348,7 @@ def test_queries_for_guests_are_asked_as_theirs_and_those_for_people_as_theirs(
 ):
     def askers(browser, address):
         turns = Watching()
-        monkeypatch.setattr(plane.get().reports, "_turns", turns)
+        monkeypatch.setattr(services.get().reports, "_turns", turns)
         with Waiter().waits():
             assert browser.get(address, REMOTE_ADDR="192.0.2.1").status_code == 200
         return set(turns.askers)
@@ -364,7 +365,7 @@ def test_people_are_told_too_when_more_wait_than_can_be_served(site, owner, sign
     def crowded():
         raise Crowded
 
-    monkeypatch.setattr(plane.get().reports, "_turns", Watching(crowded))
+    monkeypatch.setattr(services.get().reports, "_turns", Watching(crowded))
     answer = sign_in(owner).get("/sites/example.com")
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "10"

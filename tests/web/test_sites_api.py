@@ -12,7 +12,7 @@ from haru.accounts.models import ApiKey
 from haru.collect.ratelimit import RateLimit
 from haru.sites import access, goals, links, registry
 from haru.sites.models import Goal, Role, SharedLink, Site
-from haru.web.api import door
+from haru.web.api import endpoint
 
 PEOPLE = ("owner", "admin", "team_mate", "stranger", "nobody")
 
@@ -90,8 +90,8 @@ def test_no_key_a_wrong_one_and_an_unseen_site_get_the_same_answer(ask, site, me
         ask(method, path, data, "stranger", (scope,)),
         ask(method, path.replace("example.com", "missing.example"), other, "owner", (scope,)),
     ]
-    sentence = door.NO_CHANGE if scope == "sites:write" and method != "get" else error(refused[0])
-    assert sentence in {door.NO_CHANGE, door.NO_ACCESS}
+    sentence = endpoint.NO_CHANGE if scope == "sites:write" and method != "get" else error(refused[0])
+    assert sentence in {endpoint.NO_CHANGE, endpoint.NO_ACCESS}
     assert {(answer.status_code, error(answer)) for answer in refused} == {(401, sentence)}
 
 
@@ -106,7 +106,7 @@ def test_no_key_a_wrong_one_and_an_unseen_site_get_the_same_answer(ask, site, me
 def test_a_key_that_may_only_read_changes_nothing(ask, site, method, path) -> None:
     goal, link = goals.add_goal(site, event="Signup"), links.add_link(site, "Board")
     answer = ask(method, path.format(goal=goal.pk, link=link.pk), {"domain": "new.example"}, scopes=("stats:read",))
-    assert (answer.status_code, error(answer)) == (401, door.NO_CHANGE)
+    assert (answer.status_code, error(answer)) == (401, endpoint.NO_CHANGE)
     assert Site.objects.get().domain == "example.com"
 
 
@@ -218,7 +218,7 @@ def test_a_body_that_cannot_be_read_is_400(ask, body, kind) -> None:
 
 
 def test_a_body_that_is_too_large_is_413(ask) -> None:
-    for size in (door.MOST_BODY + 1, 3_000_000):
+    for size in (endpoint.MOST_BODY + 1, 3_000_000):
         answer = ask("put", "/goals", "x" * size)
         assert answer.status_code == 413
         assert error(answer) == "The body is larger than 1024 KiB."
@@ -440,7 +440,7 @@ def test_a_link_that_cannot_be_is_400(ask, data, faults) -> None:
 
 
 def test_one_limit_holds_for_all_that_a_key_asks(ask, owner, client, monkeypatch) -> None:
-    monkeypatch.setattr(door, "_limit", RateLimit(0))
+    monkeypatch.setattr(endpoint, "_limit", RateLimit(0))
     monkeypatch.setattr(settings, "current", lambda: settings.read({"HARU_API_RATE_LIMIT": "2"}))
     _, key = ApiKey.create(owner, "test", ["stats:read", "sites:write"])
     assert [ask("get", path, key=key).status_code for path in ("", "/example.com")] == [200, 200]
@@ -451,7 +451,7 @@ def test_one_limit_holds_for_all_that_a_key_asks(ask, owner, client, monkeypatch
 
 
 def test_no_limit_holds_when_it_is_switched_off(ask, owner, monkeypatch) -> None:
-    monkeypatch.setattr(door, "_limit", RateLimit(0))
+    monkeypatch.setattr(endpoint, "_limit", RateLimit(0))
     monkeypatch.setattr(settings, "current", lambda: settings.read({"HARU_API_RATE_LIMIT": "0"}))
     _, key = ApiKey.create(owner, "test", ["sites:write"])
     assert {ask("get", "/example.com", key=key).status_code for _ in range(5)} == {200}

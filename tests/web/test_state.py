@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from haru.stats.periods import Dates
-from haru.web.state import PERIODS, State, read
+from haru.stats.vocabulary.periods import Dates
+from haru.web.dashboard.state import PERIODS, State, read
 
 
 def test_an_address_says_what_differs_from_the_first_look():

@@ -9,8 +9,8 @@ from django.test import Client
 
 from haru.live import Live
 from haru.sites import registry
-from haru.web import stream
-from haru.web.stream import Stream
+from haru.web.dashboard import stream
+from haru.web.dashboard.stream import Stream
 
 NOW = 1_767_268_800.0
 

@@ -10,24 +10,11 @@ from collections.abc import Sequence
 
 import typer
 
-from haru.cli import (
-    bench,
-    check,
-    demo,
-    exporting,
-    failure,
-    importing,
-    keys,
-    moving,
-    people,
-    query,
-    serving,
-    sites,
-    storage,
-)
+from haru.cli import bench, check, demo, failure, keys, people, query, serve, sites, storage
 from haru.cli.group import Group
 from haru.cli.output import echo
-from haru.disk import keep_private
+from haru.cli.transfer import export, import_, move
+from haru.files import keep_private
 
 app = typer.Typer(
     name="haru",
@@ -79,18 +66,18 @@ def version() -> None:
     _version(True)
 
 
-serving.add_to(app)
+serve.add_to(app)
 bench.add_to(app)
 storage.add_to(app)
 check.add_to(app)
 demo.add_to(app)
 query.add_to(app)
-moving.add_to(app)
+move.add_to(app)
 app.add_typer(people.app, name="user", cls=Group)
 app.add_typer(sites.app, name="site", cls=Group)
 app.add_typer(keys.app, name="key", cls=Group)
-app.add_typer(importing.app, name="import", cls=Group)
-app.add_typer(exporting.app, name="export", cls=Group)
+app.add_typer(import_.app, name="import", cls=Group)
+app.add_typer(export.app, name="export", cls=Group)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from haru.cli import plane
+from haru.cli import context
 from haru.cli.failure import Failure
 from haru.cli.output import echo
 
@@ -49,7 +49,7 @@ def bench(
       haru bench
       haru bench --seconds 20 --workers 2
     """
-    data_dir = plane.settings().data_dir
+    data_dir = context.settings().data_dir
     with tempfile.TemporaryDirectory(prefix=PREFIX, dir=data_dir) as folder:
         found = _measured(Path(folder), seconds, workers)
     if as_json:
@@ -79,7 +79,7 @@ def _rounded(number: float) -> str:
 
 
 def _measured(folder: Path, seconds: float, workers: int) -> dict[str, float]:
-    from haru import loadtest
+    from haru.demo import load
 
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
@@ -97,12 +97,12 @@ def _measured(folder: Path, seconds: float, workers: int) -> dict[str, float]:
     token = _site(environment, folder)
     requests = [_request(f"{url}/api/collect", token, number) for number in range(CONNECTIONS)]
     with _server(environment, folder, url) as process:
-        loadtest.closed(url, requests, min(1.0, seconds))  # warm
-        most = loadtest.closed(url, requests, seconds)
+        load.closed(url, requests, min(1.0, seconds))  # warm
+        most = load.closed(url, requests, seconds)
         _all_counted(most)
         rate = min(2_000.0, most.per_second / 4)
         time.sleep(1)
-        outcome = loadtest.at_rate(url, requests, seconds, rate)
+        outcome = load.at_rate(url, requests, seconds, rate)
         _all_counted(outcome)
         begun = time.perf_counter()
         while _waiting(folder):
@@ -118,17 +118,17 @@ def _measured(folder: Path, seconds: float, workers: int) -> dict[str, float]:
 
 
 def _request(url: str, token: str, number: int) -> bytes:
-    from haru import loadtest
+    from haru.demo import load
 
     version = 120 + number % 20
     body = {"p": f"/page/{number % 20}?utm_source=news", "r": "https://www.google.com/", "sw": 1920, "sh": 1080}
-    return loadtest.request(url, token, json.dumps(body).encode(), AGENT.format(version, version))
+    return load.request(url, token, json.dumps(body).encode(), AGENT.format(version, version))
 
 
 def _all_counted(outcome: object) -> None:
-    from haru import loadtest
+    from haru.demo import load
 
-    assert isinstance(outcome, loadtest.Outcome)
+    assert isinstance(outcome, load.Outcome)
     if set(outcome.statuses) - {200}:
         raise Failure(f"The server did not take every event: answers by status {dict(outcome.statuses)}.")
 
@@ -181,7 +181,7 @@ def _server(environment: dict[str, str], folder: Path, url: str) -> Iterator[sub
 
 
 def _waiting(folder: Path) -> int:
-    from haru.control import Client
+    from haru.server.control import Client
 
     return int(Client(folder).call("status")["spool_depth"])
 

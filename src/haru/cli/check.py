@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from haru.cli import failure, plane
+from haru.cli import context, failure
 from haru.cli.output import echo
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def check(
 
         echo(reference(), nl=False)
         return
-    settings = plane.settings()
+    settings = context.settings()
     wrong = 0
     for name, result, sentence in _results(settings):
         wrong += result == BAD
@@ -103,7 +103,7 @@ def _clock(_: Settings) -> str:
 
 
 def _accounts(settings: Settings) -> str:
-    plane.database()
+    context.database()
     from haru.accounts.models import User
     from haru.sites.models import Site
 
@@ -113,7 +113,7 @@ def _accounts(settings: Settings) -> str:
 
 
 def _spool(settings: Settings) -> str:
-    from haru.events.spool import Spools
+    from haru.spool.spool import Spools
 
     spools = Spools(settings.data_dir)
     try:
@@ -123,13 +123,13 @@ def _spool(settings: Settings) -> str:
 
 
 def _store(settings: Settings) -> str:
-    from haru.control import Client, NotRunning
+    from haru.server.control import Client, NotRunning
 
     try:
         position = Client(settings.data_dir).call("status")["position"]
         return f"the running server has it open, up to event {position}."
     except NotRunning:
-        from haru.events.stores import event_store
+        from haru.store.opening import event_store
 
         store = event_store(settings)
         try:
@@ -139,10 +139,10 @@ def _store(settings: Settings) -> str:
 
 
 def _sites(settings: Settings) -> str:
-    plane.database()
+    context.database()
     from haru.sites.models import Site
 
-    lost = plane.lost_sites(settings)
+    lost = context.lost_sites(settings)
     if lost:
         raise Problem(
             f"the event store has {len(lost)} that the accounts do not know, and nobody sees their numbers: "

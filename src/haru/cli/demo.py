@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from haru.cli import plane
+from haru.cli import context
 from haru.cli.output import echo
 from haru.cli.sites import owner_named
 
@@ -34,10 +34,10 @@ def demo(
       haru demo
       haru demo --days 30 --visits-per-day 2000
     """
-    settings = plane.settings()
-    plane.database()
-    from haru import demo as generator
-    from haru.collect.mirror import Mirror
+    settings = context.settings()
+    context.database()
+    from haru.collect.sites import Mirror
+    from haru.demo import traffic as generator
     from haru.sites import registry
     from haru.sites.models import Site
 
@@ -47,7 +47,7 @@ def demo(
     found = registry.find_site(domain)
     mirrored = Mirror(settings.data_dir).by_domain(found.domain)
     assert mirrored is not None  # the mirror follows each change of a site
-    with plane.writing(settings) as (spool, loading):
-        events = generator.fill(settings, spool, mirrored, plane.now_ms(), days, seed, visits_per_day)
+    with context.writing(settings) as (spool, loading):
+        events = generator.fill(settings, spool, mirrored, context.now_ms(), days, seed, visits_per_day)
         loading.wrote(events)
     echo(f"{found.name} has {events:,} made-up events of the last {days} days.")

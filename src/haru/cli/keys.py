@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from haru.cli import plane
+from haru.cli import context
 from haru.cli.output import echo
 
 app = typer.Typer(help="Keys for programs that use the API.", no_args_is_help=True)
@@ -40,8 +40,8 @@ def add(
       haru key add shop --user mara@example.com --scope stats:read --scope sites:write
       KEY=$(haru key add ci --user mara@example.com | awk 'END {print $NF}')
     """
-    plane.settings()
-    plane.database()
+    context.settings()
+    context.database()
     from haru.accounts import registry
     from haru.accounts.models import OFFERED_SCOPES, ApiKey
 

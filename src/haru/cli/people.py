@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from haru.cli import plane
+from haru.cli import context
 from haru.cli.group import Group
 from haru.cli.output import echo
 
@@ -40,9 +40,9 @@ def add(email: Email, password_stdin: PasswordStdin = False) -> None:
       haru user add mara@example.com
       haru user add mara@example.com --password-stdin < password.txt
     """
-    plane.settings()
+    context.settings()
     password = _from_input() if password_stdin else _asked()
-    plane.database()
+    context.database()
     from haru.accounts import registry
 
     user = registry.create_user(email, password)
@@ -58,8 +58,8 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for pro
       haru user list
       haru user list --json | jq -r '.[].email'
     """
-    plane.settings()
-    plane.database()
+    context.settings()
+    context.database()
     rows = _rows()
     if as_json:
         echo(json.dumps(rows, indent=2))
@@ -84,13 +84,13 @@ def password(email: Email, password_stdin: PasswordStdin = False) -> None:
       haru user password mara@example.com
       haru user password mara@example.com --password-stdin < password.txt
     """
-    settings = plane.settings()
-    plane.database()
+    settings = context.settings()
+    context.database()
     from haru.accounts import registry
 
     user = registry.find_user(email)
     registry.set_password(user.email, _from_input() if password_stdin else _asked())
-    plane.rights_changed(settings, _sites_of(user))
+    context.rights_changed(settings, _sites_of(user))
     echo(f"{user.email} has a new password, and is signed out everywhere.")
 
 
@@ -112,8 +112,8 @@ def remove(
       haru user remove mara@example.com
       haru user remove mara@example.com --sites-to ben@example.com --yes
     """
-    settings = plane.settings()
-    plane.database()
+    settings = context.settings()
+    context.database()
     from haru.accounts import registry
     from haru.sites import people
 
@@ -124,7 +124,7 @@ def remove(
         typer.confirm(f"Remove {user.email}?", abort=True)
     lost = _sites_of(user)
     handed_over = people.remove(user, heir)
-    plane.rights_changed(settings, lost)
+    context.rights_changed(settings, lost)
     echo(f"Removed {user.email}.")
     if heir is not None and handed_over:
         echo(f"{heir.email} owns {', '.join(handed_over)}.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from haru.cli import plane
+from haru.cli import context
 from haru.cli.failure import Failure
 from haru.cli.output import echo
 from haru.events.text import one_line
@@ -80,7 +80,7 @@ def query(
         data.setdefault("metrics", ["visitors"])
         data.setdefault("date_range", "30d")
     wanted = "explained" if explained else "sql" if as_sql else "answer"
-    found = _asked(plane.settings(), data, wanted)
+    found = _asked(context.settings(), data, wanted)
     if "faults" in found:
         for fault in found["faults"]:
             echo(f"haru: {fault}", err=True)
@@ -96,23 +96,23 @@ def query(
 
 def _asked(settings: Settings, data: object, wanted: str) -> dict[str, Any]:
     """From the server when one runs, else from the store itself, with what waits in the spool."""
-    from haru.control import Client, NotRunning
+    from haru.server.control import Client, NotRunning
 
     if len(json.dumps(data)) > MOST_BYTES:
         raise Failure(f"The query is longer than {MOST_BYTES:,} bytes: ask for less at once.")
-    client = Client(settings.data_dir, timeout=plane.LOAD_SECONDS)
+    client = Client(settings.data_dir, timeout=context.LOAD_SECONDS)
     try:
         client.call("load")
         found: dict[str, Any] = client.call("query", query=data, wanted=wanted)
         return found
     except NotRunning:
         pass
-    plane.database()
-    from haru.stats.report import Reports
-    from haru.web import console
+    context.database()
+    from haru.stats.answers import Reports
+    from haru.web.api import console
 
-    with plane.stored(settings) as store:
-        return console.answered(Reports(store), data, wanted, plane.now_ms())
+    with context.stored(settings) as store:
+        return console.answered(Reports(store), data, wanted, context.now_ms())
 
 
 def _given(question: str) -> Any:
@@ -198,7 +198,7 @@ def _cell(value: Any) -> str:
 
 
 def _as_csv(heads: list[str], rows: list[list[Any]]) -> None:
-    from haru.web.sheets import safe
+    from haru.web.dashboard.csv import safe
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([safe(head) for head in heads])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from haru.cli import plane
+from haru.cli import context
 from haru.cli.failure import Failure
 from haru.cli.output import echo
 from haru.events.text import one_line
@@ -44,8 +44,8 @@ def add(
       haru site add example.com
       haru site add example.com --timezone Europe/Berlin --owner mara@example.com
     """
-    settings = plane.settings()
-    plane.database()
+    settings = context.settings()
+    context.database()
     from haru.sites import registry
 
     site = registry.create_site(domain, timezone, owner_named(owner))
@@ -80,11 +80,11 @@ def adopt(
       haru site adopt
       haru site adopt 5629499534213120 example.com --token AbCdEf...
     """
-    settings = plane.settings()
-    plane.database()
+    settings = context.settings()
+    context.database()
     from haru.sites import registry
 
-    lost = plane.lost_sites(settings)
+    lost = context.lost_sites(settings)
     if number is None:
         _list_lost(lost)
         return
@@ -120,8 +120,8 @@ def list_(
       haru site list
       haru site list --json | jq -r '.[0].token'
     """
-    plane.settings()
-    plane.database()
+    context.settings()
+    context.database()
     from haru.sites.models import Site
 
     sites = list(Site.objects.all())
@@ -160,8 +160,8 @@ def show(
       haru site show example.com
       haru site show example.com --json
     """
-    plane.settings()
-    plane.database()
+    context.settings()
+    context.database()
     from haru.sites import registry
 
     _show(registry.find_site(domain), as_json)
@@ -224,8 +224,8 @@ def set_(
     """
     if rate_limit is not None and rate_limit != DEFAULT and not (rate_limit.isascii() and rate_limit.isdigit()):
         raise typer.BadParameter(f'"{rate_limit}" is no whole number and not {DEFAULT}.', param_hint="--rate-limit")
-    plane.settings()
-    plane.database()
+    context.settings()
+    context.database()
     from django.db import transaction
 
     from haru.sites import registry

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from haru.cli import plane
+from haru.cli import context
 from haru.cli.failure import Failure
 from haru.cli.output import echo
 
@@ -46,8 +46,8 @@ def setup() -> None:
     Example:
       HARU_DATA_DIR=/var/lib/haru haru setup
     """
-    settings = plane.settings()
-    plane.database()
+    settings = context.settings()
+    context.database()
     from haru.accounts.models import User
     from haru.sites.models import Site
 
@@ -71,26 +71,26 @@ def migrate() -> None:
     Example:
       haru migrate
     """
-    settings = plane.settings()
+    settings = context.settings()
     for line in (*_accounts_migrated(), *_store_migrated(settings)):
         echo(line)
 
 
 def _accounts_migrated() -> list[str]:
-    from haru.web import setup
+    from haru.web.project import setup
 
     setup.configure()
     done = setup.migrate()
-    from haru.sites import mirror
+    from haru.sites import publish
 
-    mirror.rewrite()
+    publish.rewrite()
     return [f"accounts: {name}" for name in done] or ["accounts: up to date."]
 
 
 def _store_migrated(settings: Settings) -> list[str]:
-    from haru.control import Client
-    from haru.events.migrations import noted
-    from haru.events.stores import event_store
+    from haru.server.control import Client
+    from haru.store.migrations import noted
+    from haru.store.opening import event_store
 
     if Client(settings.data_dir).is_up():
         return ["event store: up to date, the running server saw to it when it started."]
@@ -115,8 +115,8 @@ def reset(
     Example:
       haru reset --yes
     """
-    settings = plane.settings()
-    from haru.control import Client
+    settings = context.settings()
+    from haru.server.control import Client
 
     if Client(settings.data_dir).is_up():
         raise Failure("The server runs on this data folder: stop it first, then reset.")
@@ -124,7 +124,7 @@ def reset(
         where = f" and the events in {_without_password(settings.events_url)}" if settings.events_url else ""
         typer.confirm(f"Remove all events, accounts and sites in {settings.data_dir}{where}?", abort=True)
     if settings.events_url:
-        from haru.events.stores import event_store
+        from haru.store.opening import event_store
 
         event_store(settings).destroy()
     for path in [*_ours(settings.data_dir), *_chdb(settings)]:
@@ -142,7 +142,7 @@ def _chdb(settings: Settings) -> list[Path]:
     """The folder of chDB, when it is inside the data folder."""
     if not settings.events_url.startswith("chdb://"):
         return []
-    from haru.events.clickhouse_client import Address
+    from haru.store.clickhouse.client import Address
 
     path = Address.parse(settings.events_url).path
     inside = path is not None and path.is_dir() and settings.data_dir in path.resolve().parents

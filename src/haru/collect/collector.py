@@ -13,15 +13,14 @@ import msgspec
 from haru.collect import referrer, useragent
 from haru.collect.endpoint import Endpoint
 from haru.collect.geo import Geo
-from haru.collect.mirror import Mirror
 from haru.collect.pipeline import Pipeline
 from haru.collect.ratelimit import RateLimit
 from haru.collect.senders import SenderTable, Shared
+from haru.collect.sites import Mirror
 from haru.collect.visitor import Salts
-from haru.events.spool import Spool
-from haru.events.stores import spool_path
-from haru.events.writer import Writer
 from haru.settings import Settings
+from haru.spool.spool import Spool, spool_path
+from haru.spool.writer import Writer
 
 HOUSEKEEPING_SECONDS = 1.0
 

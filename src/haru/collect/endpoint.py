@@ -1,7 +1,7 @@
 """The collect door: authenticate the token, limit, read, hand over, answer.
 
 The answer 200 is sent after the commit of the spool, never before. `Endpoint.take` is the door; it is asked by
-`haru.collect.protocol`, which saves the price of a task and a dozen objects for each request, and by the raw ASGI
+`haru.server.protocol`, which saves the price of a task and a dozen objects for each request, and by the raw ASGI
 application below, for pipelined requests and for other servers.
 """
 
@@ -17,16 +17,16 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import structlog
 
-from haru.collect import payload
+from haru.collect import hit
 from haru.collect.address import client_address, grouped
-from haru.collect.mirror import Mirror, Site
 from haru.collect.pipeline import Hit, Pipeline
 from haru.collect.ratelimit import RateLimit
-from haru.collect.refusals import Refusal, Refused
-from haru.events.histogram import Histogram
-from haru.events.spool import SpoolFull, SpoolUnavailable
-from haru.events.writer import Outcome, Writer
+from haru.collect.sites import Mirror, Site
+from haru.events.refusals import Refusal, Refused
+from haru.histogram import Histogram
 from haru.settings import Settings
+from haru.spool.spool import SpoolFull, SpoolUnavailable
+from haru.spool.writer import Outcome, Writer
 
 log = structlog.get_logger()
 
@@ -161,9 +161,9 @@ class Endpoint:
             self._refuse(site.id, now, Refusal.TOO_LARGE)
             raise TOO_LARGE
         try:
-            read = payload.parse(body)
+            read = hit.parse(body)
             event = self._pipeline.run(self._hit(site, by_key, read, headers, address, now))
-        except payload.InvalidBody as error:
+        except hit.InvalidBody as error:
             self._refuse(site.id, now, Refusal.INVALID, str(error).partition(":")[0])
             raise _invalid(str(error)) from None
         except Refused as refused:
@@ -229,7 +229,7 @@ class Endpoint:
         self,
         site: Site,
         by_key: bool,
-        body: payload.Body,
+        body: hit.Body,
         headers: dict[bytes, bytes],
         address: str,
         now: float,
@@ -245,12 +245,12 @@ class Endpoint:
             url=body.p,
             name=body.name,
             hostname=hostname,
-            referrer=body.r[: payload.MOST_REFERRER] if body.r else "",
+            referrer=body.r[: hit.MOST_REFERRER] if body.r else "",
             screen_width=body.sw or 0,
             screen_height=body.sh or 0,
-            props=payload.props(body),
+            props=hit.props(body),
             revenue_currency=body.revenue.currency.upper() if body.revenue else "",
-            revenue_amount=payload.revenue_amount(body),
+            revenue_amount=hit.revenue_amount(body),
             engaged_ms=body.e or 0,
             scroll_depth=-1 if body.sd is None else body.sd,
             interactive=body.i is not False,
@@ -266,7 +266,7 @@ class Endpoint:
 async def _body(receive: Receive, headers: Headers) -> bytes | None:
     """The body of a request; None when it is too large. Raises `ConnectionError` when it was cut off."""
     declared = next((value for name, value in headers if name == b"content-length"), b"0")
-    if declared.isdigit() and int(declared) > payload.MOST_BYTES:
+    if declared.isdigit() and int(declared) > hit.MOST_BYTES:
         return None
     body = bytearray()
     while True:
@@ -274,7 +274,7 @@ async def _body(receive: Receive, headers: Headers) -> bytes | None:
         if message["type"] == "http.disconnect":
             raise ConnectionError("the sender left before the end of the body")
         body += message.get("body", b"")
-        if len(body) > payload.MOST_BYTES:
+        if len(body) > hit.MOST_BYTES:
             return None
         if not message.get("more_body", False):
             return bytes(body)
@@ -305,7 +305,7 @@ def _origin_host(origin: bytes) -> str:
 
 TOO_LARGE = Answer(
     413,
-    f"body: is larger than {payload.MOST_BYTES // 1024} KiB",
+    f"body: is larger than {hit.MOST_BYTES // 1024} KiB",
     ((b"x-haru-dropped", Refusal.TOO_LARGE.encode()), (b"connection", b"close")),
 )
 _DROPPED = {reason: Answer(200, headers=((b"x-haru-dropped", reason.encode()),)) for reason in Refusal}

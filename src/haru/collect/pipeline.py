@@ -12,9 +12,9 @@ import msgspec
 from haru.collect import bots, referrer, useragent
 from haru.collect.address import grouped
 from haru.collect.geo import NOWHERE, Geo, Place, country_of_timezone, valid_country
-from haru.collect.mirror import Site
-from haru.collect.refusals import Refusal, Refused
+from haru.collect.sites import Site
 from haru.events.event import PAGEVIEW, Event, Origin
+from haru.events.refusals import Refusal, Refused
 
 MOST_PATH_BYTES = 2_000
 

@@ -18,7 +18,7 @@ from typing import BinaryIO
 import msgspec
 import structlog
 
-from haru.disk import own, sync_folder
+from haru.files import own, sync_folder
 
 log = structlog.get_logger()
 

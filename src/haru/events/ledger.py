@@ -14,7 +14,7 @@ class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     site_id: int  # 0 for requests that named no site
     hour: int  # start of the UTC hour, milliseconds since 1970
-    reason: str  # a `haru.collect.refusals.Refusal`
+    reason: str  # a `haru.events.refusals.Refusal`
     detail: str  # what is known beyond the reason, from a bounded list: a crawler's name, a field; "" for most
     count: int
 

@@ -15,10 +15,10 @@ class SitesConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth import get_user_model
 
-        from haru.sites import mirror, people
+        from haru.sites import people, publish
         from haru.sites.models import Membership, Site
 
-        post_save.connect(mirror.on_saved, sender=Site, dispatch_uid="haru.sites.mirror")
-        post_delete.connect(mirror.on_deleted, sender=Site, dispatch_uid="haru.sites.mirror")
+        post_save.connect(publish.on_saved, sender=Site, dispatch_uid="haru.sites.publish")
+        post_delete.connect(publish.on_deleted, sender=Site, dispatch_uid="haru.sites.publish")
         post_save.connect(people.on_account_saved, sender=get_user_model(), dispatch_uid="haru.sites.people")
         post_delete.connect(people.on_membership_deleted, sender=Membership, dispatch_uid="haru.sites.people")

@@ -9,8 +9,8 @@ from django.db import IntegrityError, transaction
 from haru.collect import exclusions
 from haru.sites.models import Goal, Site
 from haru.sites.registry import SiteError
-from haru.stats import goals as stats
-from haru.stats.report import StatsSite
+from haru.stats.answers import StatsSite
+from haru.stats.vocabulary import goals as stats
 
 MAX_SCROLL = 100  # per cent of a page
 MOST_GOALS = 500  # of one site: every question about the site carries them

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 import msgspec
 from sqlalchemy import func, select
 
-from haru.events.store import Store
 from haru.sites.models import DeletedSite, Site
-from haru.stats import periods
-from haru.stats.facts import E
+from haru.stats.sql.counters import E
+from haru.stats.vocabulary import periods
+from haru.store.protocol import Store
 
 
 class Lost(msgspec.Struct, frozen=True):

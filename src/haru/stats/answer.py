@@ -7,14 +7,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from haru.stats import dimensions, filters, metrics, wholes
-from haru.stats.dimensions import GOAL, Level, of
-from haru.stats.filters import Leaf
-from haru.stats.goals import Goal
-from haru.stats.metrics import METRICS, Payments
+from haru.stats import shares
 from haru.stats.query import Query
 from haru.stats.question import order
-from haru.stats.wholes import WHOLES
+from haru.stats.shares import WHOLES
+from haru.stats.vocabulary import dimensions, filters, metrics
+from haru.stats.vocabulary.dimensions import GOAL, Level, of
+from haru.stats.vocabulary.filters import Leaf
+from haru.stats.vocabulary.goals import Goal
+from haru.stats.vocabulary.metrics import METRICS, Payments
 
 Value = str | int  # of a dimension
 Values = tuple[Value, ...]
@@ -64,7 +65,7 @@ def make_row(query: Query, key: Values, counts: Mapping[str, Any], beside: Besid
     """The row of this key with what was counted for it; what is not among the counts is 0."""
     known: dict[str, Any] = defaultdict(int, counts)
     for name, found in beside.wholes.items():
-        known[name] = found.get(wholes.key(WHOLES[name], query, key), 0)
+        known[name] = found.get(shares.key(WHOLES[name], query, key), 0)
     known["revenue"] = beside.revenue.get(key, [])
     shown = tuple(_shown(name, value) for name, value in zip(query.dimensions, key, strict=True))
     return Row(shown, tuple(METRICS[name].value(known) for name in query.metrics), key)

@@ -10,9 +10,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from haru.events.stop import Stopped
 from haru.stats import waiting
 from haru.stats.waiting import Flight
+from haru.store.stop import Stopped
 
 MOST_ENTRIES = 2_000
 MOST_CELLS = 1_000_000  # values in all that is kept, about 100 bytes each

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from haru.stats import filters, periods
-from haru.stats.dimensions import GOAL, of
-from haru.stats.facts import COUNTED, COUNTED_VISITS
-from haru.stats.filters import And, Done, Filter, Leaf, Not
-from haru.stats.goals import Goal
-from haru.stats.metrics import METRICS
+from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import Query
 from haru.stats.question import order
-from haru.stats.report import Reports, StatsSite
-from haru.stats.wholes import WHOLES
+from haru.stats.shares import WHOLES
+from haru.stats.sql.counters import COUNTED, COUNTED_VISITS
+from haru.stats.vocabulary import filters, periods
+from haru.stats.vocabulary.dimensions import GOAL, of
+from haru.stats.vocabulary.filters import And, Done, Filter, Leaf, Not
+from haru.stats.vocabulary.goals import Goal
+from haru.stats.vocabulary.metrics import METRICS
 
 WORDS = {
     "is": "is",

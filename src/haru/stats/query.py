@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from haru.stats import bounds, dimensions, filters, periods
-from haru.stats.dimensions import GOAL, PROPERTY, Level, of
-from haru.stats.filters import Filter, Leaf
-from haru.stats.goals import Goal
-from haru.stats.metrics import METRICS, Asked
-from haru.stats.periods import Comparison, DateRange, Dates, Instants
+from haru.stats import bounds
+from haru.stats.vocabulary import dimensions, filters, periods
+from haru.stats.vocabulary.dimensions import GOAL, PROPERTY, Level, of
+from haru.stats.vocabulary.filters import Filter, Leaf
+from haru.stats.vocabulary.goals import Goal
+from haru.stats.vocabulary.metrics import METRICS, Asked
+from haru.stats.vocabulary.periods import Comparison, DateRange, Dates, Instants
 
 MOST_ROWS = 10_000
 

@@ -10,16 +10,16 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, FromClause, and_, bindparam
 
-from haru.stats import filters, periods
-from haru.stats.dimensions import GOAL, Dimension, Level, of
-from haru.stats.facts import COUNTED, COUNTED_VISITS, E
-from haru.stats.filters import Filter, Leaf, Values
-from haru.stats.folds import Folds
-from haru.stats.goals import Goal
-from haru.stats.metrics import METRICS
-from haru.stats.periods import Period, Stretch
 from haru.stats.query import Query
-from haru.stats.reached import Paths, reached
+from haru.stats.sql.counters import COUNTED, COUNTED_VISITS, E
+from haru.stats.sql.folds import Folds
+from haru.stats.sql.goals import Paths, reached
+from haru.stats.vocabulary import filters, periods
+from haru.stats.vocabulary.dimensions import GOAL, Dimension, Level, of
+from haru.stats.vocabulary.filters import Filter, Leaf, Values
+from haru.stats.vocabulary.goals import Goal
+from haru.stats.vocabulary.metrics import METRICS
+from haru.stats.vocabulary.periods import Period, Stretch
 
 Expression = ColumnElement[Any]
 

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
-from haru.events.stop import Stop
+from haru.store.stop import Stop
 
 ONE_FOR_GUESTS = 5  # of so many turns given away while guests and others wait, one is a guest's
 MAX_WAITING = 500  # each waits in a thread of its own

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
-from haru.events.stop import Stop, Stopped
+from haru.store.stop import Stop, Stopped
 
 if TYPE_CHECKING:
     from haru.stats.cache import Entry

@@ -11,4 +11,4 @@ class WebConfig(AppConfig):
 
     def ready(self) -> None:
         # Importing connects: the configuration checks, and the signals of sites with the data plane.
-        from haru.web import checks, plane  # noqa: F401
+        pass

@@ -1,5 +1,5 @@
-"""Every page of Haru. Served before Django sees them, by `haru.asgi`: /api/collect and its sisters, /js/haru.js,
-/health, /sites/<domain>/live and /share/<slug>/live."""
+"""Every page of Haru. `haru.server.application` serves before Django sees them: /api/collect and its sisters, /health,
+/js/haru.js, /sites/<domain>/live and /share/<slug>/live."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from django.urls import include, path
 from haru.accounts import views as accounts
 from haru.sites import sharing
 from haru.sites import views as sites
-from haru.web import dashboard, export, refusals, share
-from haru.web.api import docs, events, goals, links, openapi, query, reads
+from haru.web.api import docs, events, goals, links, openapi, query
 from haru.web.api import refusals as api_refusals
 from haru.web.api import sites as api_sites
-from haru.web.home import home
+from haru.web.api.v1 import endpoints
+from haru.web.dashboard import export, share
+from haru.web.dashboard import views as dashboard
+from haru.web.dashboard.home import home
+from haru.web.refusals import views as refusals
 
 urlpatterns = [
     path("", home, name="home"),
@@ -52,18 +55,18 @@ urlpatterns = [
     path("api/v1/sites/shared-links", links.shared_links, name="links-api"),
     path("api/v1/sites/shared-links/<int:pk>", links.shared_link, name="link-api"),
     path("api/v1/sites/<str:domain>", api_sites.site, name="site-api"),
-    path("api/v1/stats/realtime/visitors", reads.realtime, name="realtime-api"),
-    path("api/v1/stats/aggregate", reads.aggregate, name="aggregate-api"),
-    path("api/v1/stats/timeseries", reads.timeseries, name="timeseries-api"),
-    path("api/v1/stats/breakdown", reads.breakdown, name="breakdown-api"),
+    path("api/v1/stats/realtime/visitors", endpoints.realtime, name="realtime-api"),
+    path("api/v1/stats/aggregate", endpoints.aggregate, name="aggregate-api"),
+    path("api/v1/stats/timeseries", endpoints.timeseries, name="timeseries-api"),
+    path("api/v1/stats/breakdown", endpoints.breakdown, name="breakdown-api"),
     path("api/docs", docs.page, name="api-docs"),
     path("api/openapi.json", openapi.openapi, name="openapi"),
     path("api/v2/query", query.query, name="query"),
     path("api/v2/query/explain", query.explained, name="explain"),
 ]
 
-handler400 = "haru.web.errors.bad_request"
-handler403 = "haru.web.errors.forbidden"
-handler404 = "haru.web.errors.not_found"
-handler429 = "haru.web.errors.too_many"
-handler500 = "haru.web.errors.server_error"
+handler400 = "haru.web.project.errors.bad_request"
+handler403 = "haru.web.project.errors.forbidden"
+handler404 = "haru.web.project.errors.not_found"
+handler429 = "haru.web.project.errors.too_many"
+handler500 = "haru.web.project.errors.server_error"

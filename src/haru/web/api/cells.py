@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from haru.stats import metrics
 from haru.stats.answer import Row
+from haru.stats.vocabulary import metrics
 
 # What English writes in place of a code, and which currencies do not have two decimals (ISO 4217).
 _SIGNS = {

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 from django.http.response import HttpResponseBase
 
 from haru.accounts.models import Scope
-from haru.events import export
 from haru.sites import access
-from haru.web import plane
-from haru.web.api.door import Call, Faulty, Method, route, texts
-from haru.web.export import sent
+from haru.transfer import export
+from haru.web.api.endpoint import Call, Faulty, Method, route, texts
+from haru.web.dashboard.export import sent
+from haru.web.project import services
 
 
 def answer(call: Call) -> HttpResponseBase:
@@ -33,7 +33,7 @@ def answer(call: Call) -> HttpResponseBase:
         span = export.bounds(given.get("since", ""), given.get("until", ""), ZoneInfo(site.timezone))
     except export.BadBounds as error:
         raise Faulty([f"#/{error}"]) from None
-    pieces = plane.get().events(site.pk, span, format)
+    pieces = services.get().events(site.pk, span, format)
     return sent(call.request, f"{site.domain}-events.{format}", export.FORMATS[format], pieces)
 
 

@@ -12,7 +12,7 @@ from haru.sites import access, registry
 from haru.sites import goals as site_goals
 from haru.sites.models import Goal
 from haru.web.api import pages
-from haru.web.api.door import Call, Faulty, Method, Refused, route, texts
+from haru.web.api.endpoint import Call, Faulty, Method, Refused, route, texts
 
 # The fields of a goal by the names that the API has for them.
 _NAMES = {

@@ -10,7 +10,7 @@ from haru.sites import access, registry
 from haru.sites import links as site_links
 from haru.sites.models import SharedLink
 from haru.web.api import pages
-from haru.web.api.door import Call, Faulty, Method, Refused, route, texts
+from haru.web.api.endpoint import Call, Faulty, Method, Refused, route, texts
 
 # Who has a link has what it shows, so even the list is for those who may make one.
 _WRITE = (Scope.SITES_WRITE,)

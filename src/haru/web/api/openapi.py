@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from haru import __version__
 from haru.collect import openapi as collect
-from haru.web.api.door import not_allowed
+from haru.web.api.endpoint import not_allowed
 from haru.web.api.operations import GOALS, LINKS, OPERATIONS, SITES, STATS, Operation, Parameter
 from haru.web.api.schemas import SCHEMAS, ref
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from haru.accounts.models import Scope
-from haru.events.export import FORMATS
-from haru.web.api import legacy, pages
+from haru.transfer.export import FORMATS
+from haru.web.api import pages
 from haru.web.api.schemas import COUNT, TEXT, Schema, array, record, ref
-from haru.web.state import CUSTOM
+from haru.web.api.v1 import parameters
+from haru.web.dashboard.state import CUSTOM
 
 SITE = "example.com"  # of the examples
 
@@ -56,7 +57,7 @@ _EITHER = _READ + _WRITE
 
 _SITE_ID = Parameter("site_id", "The site's domain.", example=SITE, required=True)
 _DOMAIN = Parameter("domain", "The site's domain.", example=SITE, required=True, place="path")
-_PERIOD_SCHEMA: Schema = {"anyOf": [ref("Period"), {"const": CUSTOM}], "default": legacy.USUAL_PERIOD}
+_PERIOD_SCHEMA: Schema = {"anyOf": [ref("Period"), {"const": CUSTOM}], "default": parameters.USUAL_PERIOD}
 _V1 = (
     _SITE_ID,
     Parameter("period", "A period of the query, or custom; counted from `date`.", _PERIOD_SCHEMA, example="7d"),
@@ -259,7 +260,7 @@ OPERATIONS: Sequence[Operation] = (
             Parameter(
                 "interval",
                 "The length of a bucket. Left off: hours for a day, months for several months or a year, else days.",
-                {"enum": list(legacy.INTERVALS)},
+                {"enum": list(parameters.INTERVALS)},
                 example="day",
             ),
         ),
@@ -279,7 +280,7 @@ OPERATIONS: Sequence[Operation] = (
             Parameter(
                 "limit",
                 "How many rows at most.",
-                {"type": "integer", "minimum": 1, "maximum": legacy.MOST_ROWS, "default": legacy.USUAL_ROWS},
+                {"type": "integer", "minimum": 1, "maximum": parameters.MOST_ROWS, "default": parameters.USUAL_ROWS},
                 example=2,
             ),
             Parameter("page", "Which page of so many rows, from 1.", {"type": "integer", "minimum": 1}, example=1),

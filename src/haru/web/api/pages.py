@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 
-from haru.web.api.door import Faulty
+from haru.web.api.endpoint import Faulty
 
 M = TypeVar("M", bound=Model)
 

@@ -8,20 +8,21 @@ from zoneinfo import ZoneInfo
 from haru.accounts.models import Scope
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
-from haru.stats import bounds, explain, filters, periods
+from haru.stats import bounds, explain
 from haru.stats.answer import Answer, Row
 from haru.stats.query import Query, QueryError, parse
 from haru.stats.question import order
-from haru.web import plane
+from haru.stats.vocabulary import filters, periods
 from haru.web.api.cells import Cells
-from haru.web.api.door import Call, Faulty, Method, answer_too_large, route
+from haru.web.api.endpoint import Call, Faulty, Method, answer_too_large, route
+from haru.web.project import services
 
 
 def answer(call: Call) -> dict[str, Any]:
     """Answer a query, with the key in the `Authorization` header and JSON in the body."""
     site, asked = _asked(call)
     try:
-        found = plane.get().reports.answer(stats_site(site), asked, call.now_ms)
+        found = services.get().reports.answer(stats_site(site), asked, call.now_ms)
     except QueryError as error:
         raise Faulty(error.faults) from None
     return written(site.domain, ZoneInfo(site.timezone), asked, found)
@@ -31,7 +32,7 @@ def explanation(call: Call) -> dict[str, Any]:
     """How the answer to a query comes about: what each metric means, and what the store was asked."""
     site, asked = _asked(call)
     try:
-        return explain.explain(plane.get().reports, stats_site(site), asked, call.now_ms)
+        return explain.explain(services.get().reports, stats_site(site), asked, call.now_ms)
     except QueryError as error:
         raise Faulty(error.faults) from None
 

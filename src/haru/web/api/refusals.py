@@ -7,14 +7,14 @@ from zoneinfo import ZoneInfo
 
 from haru.accounts.models import Scope
 from haru.sites.goals import stats_site
-from haru.stats import periods
-from haru.stats.periods import DateRange, Dates
 from haru.stats.query import QueryError, parse
-from haru.web import ledger
-from haru.web import refusals as explained
-from haru.web.api.door import Call, Faulty, Method, route
+from haru.stats.vocabulary import periods
+from haru.stats.vocabulary.periods import DateRange, Dates
+from haru.web.api.endpoint import Call, Faulty, Method, route
 from haru.web.api.query import ends
-from haru.web.ledger import Ledger
+from haru.web.refusals import ledger
+from haru.web.refusals import views as explained
+from haru.web.refusals.ledger import Ledger
 
 
 def answer(call: Call) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from haru.collect.refusals import Refusal
-from haru.stats import bounds, periods
-from haru.stats.dimensions import DIMENSIONS, PROPERTIES, Level
-from haru.stats.filters import DONE, JOINERS, OPERATORS
-from haru.stats.metrics import METRICS
+from haru.events.refusals import Refusal
+from haru.stats import bounds
 from haru.stats.query import MOST_ROWS
+from haru.stats.vocabulary import periods
+from haru.stats.vocabulary.dimensions import DIMENSIONS, PROPERTIES, Level
+from haru.stats.vocabulary.filters import DONE, JOINERS, OPERATORS
+from haru.stats.vocabulary.metrics import METRICS
 
 Schema = dict[str, Any]
 

@@ -9,7 +9,7 @@ from haru.sites import access, registry
 from haru.sites.domain import DomainError, normalise
 from haru.sites.models import Site
 from haru.web.api import pages
-from haru.web.api.door import Call, Faulty, Method, route, texts
+from haru.web.api.endpoint import Call, Faulty, Method, route, texts
 
 _EITHER = (Scope.STATS_READ, Scope.SITES_WRITE)
 _WRITE = (Scope.SITES_WRITE,)

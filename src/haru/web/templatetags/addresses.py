@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from haru.web.state import State
+from haru.web.dashboard.state import State
 
 register = template.Library()
 

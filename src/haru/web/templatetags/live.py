@@ -6,7 +6,7 @@ import time
 
 from django import template
 
-from haru.web import plane
+from haru.web.project import services
 
 register = template.Library()
 
@@ -14,6 +14,6 @@ register = template.Library()
 @register.simple_tag
 def current_visitors(site_id: int) -> int | None:
     """Current visitors of the site; None in a process that has no stores open."""
-    if not plane.is_set():
+    if not services.is_set():
         return None
-    return plane.get().live.current_visitors(site_id, int(time.time() * 1000))
+    return services.get().live.current_visitors(site_id, int(time.time() * 1000))

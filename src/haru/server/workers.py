@@ -1,0 +1,102 @@
+"""The server's side of its collect processes: start them, hear what they count, start again the one that died."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import msgspec
+import structlog
+
+from haru.collect.collector import Counts
+from haru.collect.senders import Shared, shared
+from haru.server.serving import GRACE_SECONDS
+from haru.server.worker import Assignment
+
+log = structlog.get_logger()
+
+_decode = msgspec.json.Decoder(Counts).decode
+
+
+class WorkerDied(Exception):
+    """A collect process ended although nobody asked it to."""
+
+
+class Workers:
+    """So many collect processes. Lives on the event loop."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.latest: dict[int, Counts] = {}  # what each said last
+        self._ended: dict[int, Counts] = {}  # what those that died had counted, by number
+        self._senders: Shared | None = shared() if count else None
+        self._channels: dict[int, asyncio.StreamWriter] = {}
+        self._closing = False
+
+    def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """For the supervisor: a name and a task for each; a task ends with `WorkerDied`."""
+        return {f"worker-{number}": partial(self._run, number) for number in range(1, self.count + 1)}
+
+    def counts(self) -> list[Counts]:
+        """What the processes that run and those before them counted."""
+        return [*self.latest.values(), *self._ended.values()]
+
+    def sites_changed(self) -> None:
+        """Tell all that the mirror was rewritten."""
+        for channel in self._channels.values():
+            channel.write(b"sites\n")
+
+    async def _run(self, number: int) -> None:
+        assert self._senders is not None
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(  # noqa: ASYNC220, S603  # a millisecond; asyncio's own wants a watcher
+                [sys.executable, "-m", "haru.server.worker", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(), self._senders.descriptor),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C reaches the server, which tells them in order
+                env=os.environ,
+            )
+        reader, writer = await asyncio.open_connection(sock=ours)
+        assignment = Assignment(number, self._senders.descriptor, self._senders.key)
+        writer.write(msgspec.json.encode(assignment) + b"\n")
+        self._channels[number] = writer
+        log.info("worker_started", worker=number, pid=process.pid)
+        try:
+            with contextlib.suppress(ConnectionError):
+                while line := await reader.readline():
+                    self.latest[number] = _decode(line)
+            raise WorkerDied(f"the collect process {number} ended (exit code {await asyncio.to_thread(process.wait)})")
+        finally:
+            del self._channels[number]
+            writer.close()  # it sees the end of the channel and ends in order
+            try:
+                await asyncio.shield(asyncio.to_thread(process.wait, GRACE_SECONDS + 5))
+            except subprocess.TimeoutExpired:
+                process.kill()
+            if (last := self.latest.pop(number, None)) is not None:
+                self._ended[number] = _sum(self._ended.get(number), last)
+
+
+def _sum(one: Counts | None, other: Counts) -> Counts:
+    """What two processes counted; of moments (waiting, refusing) nothing is left."""
+    other.waiting, other.refusing, other.full, other.alive = 0, False, False, True
+    if one is None:
+        return other
+    for field in ("answers", "refusals"):
+        counts = getattr(one, field)
+        for key, count in getattr(other, field).items():
+            counts[key] = counts.get(key, 0) + count
+    one.accepted += other.accepted
+    one.commits += other.commits
+    one.restarts += other.restarts
+    for field in ("seconds", "commit_seconds", "batch_events"):
+        (a, x), (b, y) = getattr(one, field), getattr(other, field)
+        setattr(one, field, ([m + n for m, n in zip(a, b, strict=True)], x + y))
+    return one

@@ -1,0 +1,80 @@
+"""Idempotency keys across spools: which event of all spools a key belongs to.
+
+A spool refuses a key that it has seen itself, at once. Two processes that collect have two spools, so the one who loads
+asks here again. A key is claimed for a place in a spool,
+so a batch that is read again after a crash still owns its keys.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from haru.spool.spool import BUSY_SECONDS, KEY_LIFETIME_MS, SpoolUnavailable
+
+FILE = "claims.sqlite3"
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS claim (site_id INTEGER NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL, "
+    "owner TEXT NOT NULL, PRIMARY KEY (site_id, key)) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS claim_at ON claim (at)",
+)
+
+Claim = tuple[int, str, int, str]  # (site id, key, moment in ms, owner: the event's place in its spool)
+
+
+class Claims:
+    """The file of claimed keys. It holds 24 hours of keys on disk and nothing in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        self._connection: sqlite3.Connection | None = None
+
+    def duplicates(self, wanted: list[Claim]) -> set[str]:
+        """Claim keys for their owners; the owners whose key belongs to another. Raises `SpoolUnavailable`."""
+        if not wanted:
+            return set()
+        try:
+            connection = self._connected()
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                oldest = min(at for _, _, at, _ in wanted)
+                connection.execute("DELETE FROM claim WHERE at < ?", (oldest - KEY_LIFETIME_MS,))
+                connection.executemany("INSERT OR IGNORE INTO claim VALUES (?, ?, ?, ?)", wanted)
+                return {
+                    owner
+                    for site_id, key, _, owner in wanted
+                    if connection.execute(
+                        "SELECT owner FROM claim WHERE site_id = ? AND key = ?", (site_id, key)
+                    ).fetchone()
+                    != (owner,)
+                }
+        except sqlite3.Error as error:
+            raise SpoolUnavailable(
+                f"{FILE} cannot be used ({error}): see that the data folder's disk has space and that this user may "
+                "write there."
+            ) from error
+
+    def forget_site(self, site_id: int) -> None:
+        """Remove a site's keys."""
+        with self._connected() as connection:
+            connection.execute("DELETE FROM claim WHERE site_id = ?", (site_id,))
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._path.touch(mode=0o600, exist_ok=True)
+            connection = sqlite3.connect(
+                self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            for statement in _SCHEMA:
+                connection.execute(statement)
+            self._connection = connection
+        return self._connection

@@ -1,0 +1,204 @@
+"""The writer: the thread that puts a process's events into its spool, many with one commit, and then says so."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+import structlog
+
+from haru.events.event import Event
+from haru.events.ledger import HOUR_MS, Tally
+from haru.histogram import Histogram
+from haru.spool.spool import MOST_IN_BATCH, Spool, SpoolFull, SpoolUnavailable
+
+log = structlog.get_logger()
+
+MOST_WAITING = 20_000  # events that wait for a commit: more are refused, as memory is not a queue without end
+GATHER_SECONDS = 0.002  # an event waits this long at most for others that arrive meanwhile to share its commit
+TALLY_SECONDS = 1.0  # how long a refusal may wait in memory: what a kill can cost the ledger, never an event
+SIZE_SECONDS = 1.0  # between looks at how large the file has grown
+RESTART_SECONDS = 0.5  # before a thread that failed goes on
+
+# What is said to one who handed an event over: true, on disk; false, its key was counted already; or why not.
+Outcome = bool | SpoolUnavailable
+_Waiting = tuple[Event, str, Callable[[Outcome], None]]
+
+
+class Writer:
+    """The one thread that writes a process's events: what came while a commit ran goes into the next one."""
+
+    def __init__(self, spool: Spool, loop: asyncio.AbstractEventLoop, most_bytes: int = 0) -> None:
+        """`most_bytes` is how large the spool may grow; 0 is no limit."""
+        self._spool = spool
+        self._loop = loop
+        self._most_bytes = most_bytes
+        self._waiting: deque[_Waiting] = deque()  # its append and popleft are atomic, so it needs no lock
+        self._counts: Counter[tuple[int, int, str, str]] = Counter()  # refusals; the event loop's only
+        self._tallies: deque[Tally] = deque()  # on their way into a commit
+        self._wake = threading.Event()
+        self._kicked = False  # whether `_kick` is about to look whether the thread should wake
+        self._kick_seen = 0  # how many waited when it looked last
+        self._kick_by = 0.0  # when it stops waiting for more
+        self._closing = False
+        self._size_seen = 0.0
+        self.committed = threading.Event()  # set after each commit; the loader waits for it
+        self.refusing = False  # whether the disk refused the last commit
+        self.full = False  # whether the spool has grown to its limit
+        self.restarts = 0  # how often the thread failed and went on
+        self.commits = 0
+        self.events = 0
+        self.commit_seconds = Histogram((0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0))
+        self.batch_events = Histogram((1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000))
+        self._look_at_size()
+        self._thread = threading.Thread(target=self._run, name="haru-spool", daemon=True)
+        self._thread.start()
+
+    def put(self, event: Event, key: str, done: Callable[[Outcome], None]) -> None:
+        """Hand an event over; `done` is called on the event loop when it is on disk, or was refused.
+
+        Call it on the event loop only.
+        """
+        if self.full or len(self._waiting) >= MOST_WAITING:
+            sentence = "The spool is full: the event store has not taken events for long."
+            self._loop.call_soon(done, SpoolFull(sentence))
+            return
+        self._waiting.append((event, key, done))
+        if not self._kicked:
+            self._kicked = True
+            self._kick_seen = 0
+            self._kick_by = time.perf_counter() + GATHER_SECONDS
+            self._loop.call_soon(self._kick)
+
+    async def written(self, event: Event, key: str = "") -> bool:
+        """Hand an event over and wait: true when it is on disk, false for a key already counted.
+
+        Raises `SpoolUnavailable` when the disk refuses.
+        """
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        self.put(event, key, lambda outcome: None if future.done() else future.set_result(outcome))
+        outcome = await future
+        if isinstance(outcome, SpoolUnavailable):
+            raise outcome
+        return outcome
+
+    def refused(self, site_id: int, at: int, reason: str, detail: str = "") -> None:
+        """Count a refusal at `at` (ms) for the ledger: it is on disk within about a second. On the event loop only."""
+        if not self._counts:
+            self._loop.call_later(TALLY_SECONDS, self._hand_over)
+        self._counts[site_id, at - at % HOUR_MS, reason, detail] += 1
+
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def waiting(self) -> int:
+        """How many events wait for a commit."""
+        return len(self._waiting)
+
+    def close(self) -> None:
+        """Write what waits, then end the thread and close the file."""
+        self._hand_over()
+        self._closing = True
+        self._wake.set()
+        self._thread.join(timeout=30)
+        self._spool.close()
+
+    def _kick(self) -> None:
+        """Wake the thread at the end of a turn of the loop that brought nothing more: its events share the commit.
+
+        The first few requests after an answered commit would else make one of their own, which the others wait for.
+        """
+        waiting = len(self._waiting)
+        if waiting > self._kick_seen and time.perf_counter() < self._kick_by:
+            self._kick_seen = waiting
+            self._loop.call_soon(self._kick)
+            return
+        self._kicked = False
+        self._wake.set()
+
+    def _hand_over(self) -> None:
+        self._tallies.extend(Tally(*key, count) for key, count in self._counts.items())
+        self._counts.clear()
+        self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                if self._turn():
+                    return
+            except BaseException as error:
+                # Without this thread nothing is collected: whatever went wrong is told, counted, and tried again.
+                self.restarts += 1
+                log.error("task_failed", task="writer", error=str(error), restart_in=RESTART_SECONDS, exc_info=error)
+                time.sleep(RESTART_SECONDS)
+                self._wake.set()
+
+    def _turn(self) -> bool:
+        """Wait for events, write them; true when the thread is to end."""
+        self._wake.wait(SIZE_SECONDS if self.full or self.refusing else None)
+        self._wake.clear()
+        closing = self._closing
+        waiting = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_BATCH))]
+        tallies = [self._tallies.popleft() for _ in range(len(self._tallies))]
+        if waiting or tallies or self.refusing:  # a disk that refused is tried again, asked or not
+            self._commit(waiting, tallies)
+        if time.monotonic() - self._size_seen > SIZE_SECONDS:
+            self._look_at_size()
+        if self._waiting:
+            self._wake.set()
+            return False
+        return closing
+
+    def _commit(self, waiting: list[_Waiting], tallies: list[Tally]) -> None:
+        outcomes: list[bool] | None = None
+        failure: SpoolUnavailable | None = None
+        begun = time.perf_counter()
+        try:
+            outcomes = self._spool.write([entry[0] for entry in waiting], [entry[1] for entry in waiting], tallies)
+            if self.refusing:
+                log.info("spool_recovered", spool=self._spool.path.name)
+            self.refusing = False
+        except Exception as error:
+            # Whatever went wrong, those who wait must hear of it and the thread must go on.
+            if not self.refusing:
+                log.error("spool_refused", spool=self._spool.path.name, error=str(error), waiting=len(waiting))
+            self.refusing = True
+            failure = error if isinstance(error, SpoolUnavailable) else SpoolUnavailable(str(error))
+            self._tallies.extend(tallies)  # nobody waits for these: they go with the next commit
+        else:
+            self.commits += 1
+            self.events += len(waiting)
+            self.commit_seconds.observe(time.perf_counter() - begun)
+            self.batch_events.observe(len(waiting))
+        if waiting:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(_settle, waiting, outcomes, failure)
+        self.committed.set()
+
+    def _look_at_size(self) -> None:
+        self._size_seen = time.monotonic()
+        with contextlib.suppress(SpoolUnavailable):
+            full = bool(self._most_bytes) and self._spool.size() >= self._most_bytes
+            if full and not self.full:
+                log.error("spool_full", spool=self._spool.path.name, most_bytes=self._most_bytes)
+            elif self.full and not full:
+                log.info("spool_has_room_again", spool=self._spool.path.name)
+            self.full = full
+
+
+def _settle(waiting: list[_Waiting], outcomes: list[bool] | None, failure: SpoolUnavailable | None) -> None:
+    """Answer those who wait; runs on the event loop, once for each commit."""
+    if failure is not None:
+        for _, _, done in waiting:
+            done(failure)
+    elif outcomes is None:
+        for _, _, done in waiting:
+            done(True)
+    else:
+        for (_, _, done), written in zip(waiting, outcomes, strict=True):
+            done(written)

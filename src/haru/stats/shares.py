@@ -1,0 +1,63 @@
+"""What shares divide by: numbers of other queries, about more than the rows themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from haru.stats.query import Query
+from haru.stats.vocabulary import filters
+from haru.stats.vocabulary.dimensions import GOAL, PROPERTY
+
+ALL_ROWS = 2**53  # every row, however many
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """One number of another query."""
+
+    meaning: str
+    metric: str
+    dimension: Callable[[str], str]  # what stands for a dimension of the rows; "": it is not broken down by that
+    leaves_out: Callable[[str], bool]  # filters that look at such a dimension
+
+
+def _is_of_conversions(dimension: str) -> bool:
+    return dimension == GOAL or dimension.startswith(PROPERTY)
+
+
+WHOLES = {
+    "all_visitors": Whole("visitors of all rows together", "visitors", lambda _: "", lambda _: False),
+    "all_candidates": Whole(
+        "visitors without the filters on goals and properties", "visitors", lambda _: "", _is_of_conversions
+    ),
+    "candidates": Whole(
+        "visitors of the row without the filters on goals and properties",
+        "visitors",
+        lambda dimension: "" if dimension == GOAL else dimension,
+        _is_of_conversions,
+    ),
+    "page_views": Whole(
+        "pageviews of the page, whichever visits ended there",
+        "pageviews",
+        lambda dimension: "event:page" if dimension == "visit:exit_page" else dimension,
+        lambda dimension: dimension == "visit:exit_page",
+    ),
+}
+
+
+def asked(whole: Whole, query: Query) -> Query:
+    """The query that answers with the whole of another."""
+    kept = tuple(
+        part
+        for part in filters.conjuncts(query.filters)
+        if not any(whole.leaves_out(leaf.dimension) for leaf in filters.leaves((part,), done=False))
+    )
+    named = (whole.dimension(name) for name in query.dimensions)
+    return Query((whole.metric,), query.date_range, tuple(name for name in named if name), kept, limit=ALL_ROWS)
+
+
+def key(whole: Whole, query: Query, values: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The row of the whole's query that belongs to a row of these values."""
+    pairs = zip(query.dimensions, values, strict=True)
+    return tuple(value for name, value in pairs if whole.dimension(name))

@@ -1,0 +1,1 @@
+"""The words of questions as tables: metrics, dimensions, filters, goals, periods, places."""

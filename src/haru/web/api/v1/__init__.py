@@ -1,0 +1,1 @@
+"""The older reads, as in Plausible's Stats API v1."""

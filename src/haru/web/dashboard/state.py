@@ -1,0 +1,148 @@
+"""What a dashboard shows, as its address says it: period, comparison, metric, interval, the open tab of each panel."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import date
+from urllib.parse import urlencode
+
+from haru.stats.vocabulary.periods import Comparison, DateRange, Dates
+
+PERIODS: dict[str, str] = {
+    "realtime": "Realtime",
+    "day": "Today",
+    "yesterday": "Yesterday",
+    "24h": "Last 24 hours",
+    "7d": "Last 7 days",
+    "28d": "Last 28 days",
+    "30d": "Last 30 days",
+    "91d": "Last 91 days",
+    "month": "This month",
+    "year": "This year",
+    "6mo": "Last 6 months",
+    "12mo": "Last 12 months",
+    "all": "All time",
+}
+CUSTOM = "custom"
+
+COMPARISONS: dict[str, str] = {
+    "previous": "Previous period",
+    "year": "Same period last year",
+    "none": "No comparison",
+}
+_MODES = {"previous": "previous_period", "year": "year_over_year"}
+
+INTERVALS: dict[str, str] = {"minute": "Minutes", "hour": "Hours", "day": "Days", "week": "Weeks", "month": "Months"}
+
+METRICS: dict[str, str] = {
+    "visitors": "Unique visitors",
+    "visits": "Visits",
+    "pageviews": "Pageviews",
+    "views_per_visit": "Views per visit",
+    "bounce_rate": "Bounce rate",
+    "visit_duration": "Visit duration",
+}
+
+# Panel → its tabs, the first of which is open at first. `panels.py` says what each of them asks.
+TABS: dict[str, tuple[str, ...]] = {
+    "sources": ("sources", "channels", "campaigns"),
+    "pages": ("pages", "entry", "exit"),
+    "locations": ("countries", "regions"),
+    "devices": ("browsers", "os", "devices", "screens"),
+}
+
+OLDEST = date(1990, 1, 1)
+LATEST = date(2200, 1, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """One view of a dashboard. "" for the period or the interval: what suits the site and the period."""
+
+    period: str = ""
+    first: date | None = None  # of a custom period, or the one day of the period `day`
+    last: date | None = None
+    interval: str = ""
+    compare: str = "previous"
+    metric: str = "visitors"
+    sources: str = "sources"
+    pages: str = "pages"
+    locations: str = "countries"
+    devices: str = "browsers"
+    details: str = ""  # the panel that is shown alone, with all its numbers
+
+    @property
+    def date_range(self) -> DateRange:
+        """The period as a question names it."""
+        if self.first is not None and self.last is not None:
+            return Dates(self.first, self.last)
+        return self.period
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """What the period is compared with, to the same moment while it runs; there is nothing before all time."""
+        if self.compare == "none" or self.period == "all":
+            return None
+        return Comparison(_MODES[self.compare], to_now=True)
+
+    def tab(self, panel: str) -> str:
+        """The open tab of a panel."""
+        return str(getattr(self, panel))
+
+    def address(self, **changes: object) -> str:
+        """The query string of this view with these changes: what is as it is at first is left out."""
+        return "?" + urlencode(replace(self, **changes).pairs())  # type: ignore[arg-type]
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Names and values of the query string; `date` is the day of `day`, `from` and `to` a custom period."""
+        written = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value == field.default or field.name in {"first", "last"}:
+                continue
+            written.append((field.name, str(value)))
+        if self.first is not None and self.period == "day":
+            written.append(("date", self.first.isoformat()))
+        elif self.first is not None and self.last is not None:
+            written += [("from", self.first.isoformat()), ("to", self.last.isoformat())]
+        return written
+
+
+def read(parameters: Mapping[str, str], usual: str) -> State:
+    """The view in a query string; `usual` is the period of a site when none is named.
+
+    An address is typed, shared and kept for years: what cannot be used in it is left aside and the usual shown.
+    """
+    chosen: dict[str, object] = {
+        "compare": _one(parameters, "compare", COMPARISONS),
+        "metric": _one(parameters, "metric", METRICS),
+        "interval": _one(parameters, "interval", INTERVALS),
+        "details": _one(parameters, "details", TABS),
+        **{panel: _one(parameters, panel, tabs) for panel, tabs in TABS.items()},
+    }
+    return replace(State(**_period(parameters, usual)), **{name: value for name, value in chosen.items() if value})  # type: ignore[arg-type]
+
+
+def _one(parameters: Mapping[str, str], name: str, choices: Collection[str]) -> str:
+    value = parameters.get(name, "")
+    return value if value in choices else ""
+
+
+def _period(parameters: Mapping[str, str], usual: str) -> dict[str, object]:
+    period = parameters.get("period", "")
+    if period == CUSTOM or (not period and "from" in parameters):
+        first, last = _date(parameters.get("from", "")), _date(parameters.get("to", ""))
+        if first and last:
+            return {"period": CUSTOM, "first": min(first, last), "last": max(first, last)}
+    elif period == "day" and (day := _date(parameters.get("date", ""))):
+        return {"period": period, "first": day, "last": day}
+    return {"period": period if period in PERIODS else usual}
+
+
+def _date(text: str) -> date | None:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if OLDEST <= day <= LATEST else None

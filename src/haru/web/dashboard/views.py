@@ -1,0 +1,168 @@
+"""The dashboard of a site: the whole page in one answer, and each panel alone for pages that watch live."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from haru.sites import access
+from haru.sites.goals import stats_site
+from haru.sites.models import Site
+from haru.sites.views import installation
+from haru.stats import waiting
+from haru.stats.vocabulary import periods
+from haru.stats.vocabulary.periods import DAY_MS, Period
+from haru.store.protocol import StoreOutOfMemory
+from haru.store.stop import Stopped
+from haru.web.dashboard import panels, state
+from haru.web.dashboard.chart import chart
+from haru.web.dashboard.state import State
+from haru.web.project import errors, services
+from haru.web.templatetags.numbers import days
+
+NEW_MS = 2 * DAY_MS  # a site younger than this is watched by the day, an older one by the month
+
+
+@require_safe
+@never_cache
+@login_required
+def dashboard(request: HttpRequest, domain: str) -> HttpResponse:
+    """The page: every panel, or one of them in detail. It works without JavaScript."""
+    site = access.readable(request.user, domain)
+    manages = access.role_of(request.user, site) in access.MANAGERS
+    return page(request, View(site, request), {"base": f"/sites/{site.domain}", "manages": manages})
+
+
+@require_safe
+@never_cache
+@login_required
+def panel(request: HttpRequest, domain: str, panel: str) -> HttpResponse:
+    """One panel alone: `top`, `chart`, or a breakdown."""
+    site = access.readable(request.user, domain)
+    return part(request, View(site, request), panel, {"base": f"/sites/{site.domain}"})
+
+
+def page(request: HttpRequest, view: View, context: dict[str, Any]) -> HttpResponse:
+    """The page for one who may see it. `context` has `base`, the address of the dashboard, and `manages`."""
+    if view.first_event is None:
+        # The snippet holds the token, so it is for those who manage the site.
+        told = installation(view.site) if context["manages"] else {"site": view.site}
+        return render(request, "dashboard/waiting.html", {"current": 0, **told, **context})
+    context = view.frame() | context
+    if view.state.details:
+        return render(request, "dashboard/details.html", context | view.details())
+    context |= view.top() | view.chart()
+    context["panels"] = [view.panel(name) for name in panels.NAMES]
+    return render(request, "dashboard/dashboard.html", context)
+
+
+def part(request: HttpRequest, view: View, panel: str, context: dict[str, Any]) -> HttpResponse:
+    """One panel for one who may see it. `context` has `base`, the address of the dashboard."""
+    context = view.frame() | context
+    if panel == "top":
+        return render(request, "dashboard/_top.html", context | view.top())
+    if panel == "chart":
+        return render(request, "dashboard/_chart.html", context | view.chart())
+    if panel not in panels.NAMES:
+        raise Http404("There is no such panel.")
+    return render(request, "dashboard/_panel.html", context | {"panel": view.panel(panel)})
+
+
+class View:
+    """One request for numbers of a site."""
+
+    def __init__(self, site: Site, request: HttpRequest, usual: str = "") -> None:
+        """`usual` is the period when the address names none; "" for what suits the age of the site."""
+        waiter = waiting.current.get()
+        if waiter is not None and waiter.asker is None:  # a guest has a name already
+            waiter.asker = "user", request.user.pk
+        self.site = site
+        self.now_ms = int(time.time() * 1000)
+        self._slow = False
+        self.reports = services.get().reports
+        self.stats_site = stats_site(site)
+        self.zone = ZoneInfo(site.timezone)
+        self.first_event = self.reports.first_event(site.pk, self.now_ms)
+        self.state: State = state.read(request.GET.dict(), usual or self.usual())
+
+    def usual(self) -> str:
+        """The period of a site when none was chosen; on a new site the first visits are to be seen."""
+        young = self.first_event is None or self.first_event > self.now_ms - NEW_MS
+        return "day" if young else "30d"
+
+    def period(self) -> Period:
+        return periods.resolve(self.state.date_range, self.zone, self.now_ms, lambda: self.first_event)
+
+    def frame(self) -> dict[str, Any]:
+        """What the page and every panel need."""
+        period = self.period()
+        return {
+            "site": self.site,
+            "state": self.state,
+            "address": self.state.address(),
+            "live": self.now_ms in period,
+            "current": services.get().live.current_visitors(self.site.pk, self.now_ms),
+            "many_days": period.end_ms - period.start_ms > DAY_MS * 1.5,
+            "many_visitors": panels.MANY_VISITORS,
+            "now_ms": self.now_ms,
+            **self.choices(),
+        }
+
+    def top(self) -> dict[str, Any]:
+        return {"top": self._in_time(lambda: panels.totals(self.reports, self.stats_site, self.state, self.now_ms))}
+
+    def chart(self) -> dict[str, Any]:
+        period = self.period()
+        return {"chart": self._in_time(lambda: chart(self.reports, self.stats_site, self.state, period, self.now_ms))}
+
+    def panel(self, name: str, *, details: bool = False) -> Any:
+        return self._in_time(
+            lambda: panels.panel(self.reports, self.stats_site, self.state, name, self.now_ms, details=details),
+            panels.without_numbers(self.state, name),
+        )
+
+    def details(self) -> dict[str, Any]:
+        return {"panel": self.panel(self.state.details, details=True), "back": self.state.address(details="")}
+
+    def _in_time(self, ask: Callable[[], Any], shown: Mapping[str, object] | None = None) -> Any:
+        """What was asked, or a sentence in its place; after one that took too long nothing more is asked."""
+        if not self._slow:
+            try:
+                return ask()
+            except StoreOutOfMemory:  # another part may need less
+                return {**(shown or {}), "fault": errors.memory_sentence()}
+            except Stopped:
+                self._slow = True
+        return {**(shown or {}), "fault": errors.slow_sentence()}
+
+    def choices(self) -> dict[str, Any]:
+        """The pickers: address and label of each choice."""
+        here = self.state
+        today = periods.wall(self.zone, self.now_ms).date()
+        label = state.PERIODS.get(here.period, "")
+        if here.first and here.last:
+            label = days(here.first, here.last, today=today)
+        periods_ = [
+            (name, text, here.address(period=name, first=None, last=None, interval=""))
+            for name, text in state.PERIODS.items()
+        ]
+        comparisons = [(name, text, here.address(compare=name)) for name, text in state.COMPARISONS.items()]
+        custom = [
+            (name, value) for name, value in here.pairs() if name not in {"period", "date", "from", "to", "interval"}
+        ]
+        return {
+            "period_label": label,
+            "period_choices": periods_,
+            "compare_label": state.COMPARISONS[here.compare],
+            "compare_choices": comparisons,
+            "custom_hidden": custom,
+            "today": today,
+        }

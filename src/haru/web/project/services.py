@@ -1,0 +1,72 @@
+"""The data plane as the pages see it: what the composition root hands to the web, and where the web finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from haru.sites import signals
+
+if TYPE_CHECKING:
+    from haru.events.ledger import Tally
+    from haru.live import Live
+    from haru.stats.answers import Reports
+
+
+class NoPlaneError(RuntimeError):
+    """A page asked for numbers in a process that opened no stores."""
+
+
+def _no_events(site_id: int, span: tuple[int, int], format: str) -> Iterator[bytes]:
+    raise NoPlaneError("This process opened no event store to export from.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plane:
+    """Everything the pages need of collect, live and stats."""
+
+    reports: Reports
+    live: Live
+    sites_changed: Callable[[], None]  # the mirror was rewritten: read it now
+    delete_events: Callable[[int], None]  # a site is gone: its events are to go too
+    tallies: Callable[[int, int, int], list[Tally]]  # (site id, since, until in ms) → the refusal ledger; blocks
+    health: Callable[[], dict[str, Any]]
+    # (site id, (since, until) in ms, format) → a file of events, piece by piece; see `haru.transfer.export`
+    events: Callable[[int, tuple[int, int], str], Iterator[bytes]] = _no_events
+    closed: Callable[[], str] = str  # why no page is answered; "" when they are
+
+
+_plane: Plane | None = None
+
+
+def use(plane: Plane | None) -> None:
+    """Set the plane of this process; None when its stores close."""
+    global _plane
+    _plane = plane
+
+
+def get() -> Plane:
+    """The plane of this process. Raises `NoPlaneError` when none is set."""
+    if _plane is None:
+        raise NoPlaneError("This process has no open event store: pages with numbers work in `haru serve` only.")
+    return _plane
+
+
+def is_set() -> bool:
+    """Whether `get` would answer."""
+    return _plane is not None
+
+
+def _on_sites_changed(**_: object) -> None:
+    if _plane is not None:
+        _plane.sites_changed()
+
+
+def _on_site_deleted(*, site_id: int, **_: object) -> None:
+    if _plane is not None:
+        _plane.delete_events(site_id)
+
+
+signals.changed.connect(_on_sites_changed, dispatch_uid="haru.web.project.services")
+signals.deleted.connect(_on_site_deleted, dispatch_uid="haru.web.project.services")

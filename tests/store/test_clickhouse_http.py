@@ -1,0 +1,117 @@
+"""The ClickHouse store over HTTP: its client, its settings and its errors, with chDB behind a small HTTP server."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import column, func, literal_column, select, table, text
+
+from haru.events.ledger import Tally
+from haru.stats.answers import Reports, StatsSite
+from haru.stats.query import parse
+from haru.store.clickhouse.client import Address, Door
+from haru.store.clickhouse.store import ClickHouseStore
+from haru.store.protocol import Progress, StoreHeld, StoreOutOfMemory, StoreUnavailable
+from haru.store.stop import Stop, Stopped
+from tests import embedded
+from tests.clickhouse_http import Bridge, bridge
+from tests.events.made import NOON, event
+from tests.store.test_duckdb import rows
+
+AUTHORIZATION = "Basic " + base64.b64encode(b"haru:it's").decode()
+
+
+@pytest.fixture
+def server() -> Iterator[Bridge]:
+    with bridge(AUTHORIZATION) as server:
+        yield server
+
+
+def address(server: Bridge, password: str = "it%27s") -> Address:
+    host, port = server.server_address[:2]
+    return Address.parse(f"clickhouse://haru:{password}@{host!s}:{port}/{embedded.address().database}")
+
+
+def test_what_was_loaded_over_http_is_there_and_counted(server: Bridge) -> None:
+    store = ClickHouseStore(address(server), threads=1, holder="1", name="one")
+    odd = "a'b\"c\\ü😀\n%s{x:String}&=+"
+    loaded = rows(event(path=odd, visitor=-1), event(path="/b", visitor=2**63 - 1))
+    store.load(loaded, Progress(2, {odd: 7}), [Tally(1, NOON, "bot", odd, 3)])
+    assert store.progress() == Progress(2, {odd: 7})
+    assert store.tallies(1, 0, NOON * 2) == [Tally(1, NOON, "bot", odd, 3)]
+    assert [row for part in store.scan(1, 0, NOON * 2) for row in part] == loaded
+    assert store.fetch(select(func.count()).select_from(table("event")).where(column("path") == odd)) == [(1,)]
+    asked = parse({"metrics": ["visitors", "pageviews"], "date_range": "day"})
+    assert Reports(store).answer(StatsSite(1, "UTC"), asked, NOON).rows[0].metrics == (2, 2)
+    store.delete_site(1)
+    assert store.recent_visits(0) == []
+    store.close()
+
+
+def test_every_insert_has_its_token_and_every_query_its_settings(server: Bridge) -> None:
+    store = ClickHouseStore(address(server), threads=3, holder="1", name="one")
+    store.load(rows(event()), Progress(1))
+    inserts = [seen for seen in server.seen if "insert_deduplication_token" in seen]
+    assert (
+        len({seen["insert_deduplication_token"] for seen in inserts}) == 4
+    )  # of the version, the epoch, its fence, the batch
+    assert all(seen["insert_deduplicate"] == "1" for seen in inserts)
+    store.fetch(select(literal_column("1")))
+    last = server.seen[-1]
+    assert (last["max_threads"], last["aggregate_functions_null_for_empty"], last["join_use_nulls"]) == ("3", "1", "1")
+    assert "max_memory_usage" not in last
+    assert "session_id" not in last
+    store.close()
+
+
+def test_a_query_over_http_is_killed_by_its_id(server: Bridge) -> None:
+    store = ClickHouseStore(address(server))
+    long = select(func.sum(literal_column("number % 7"))).select_from(text("system.numbers"))
+    with pytest.raises(Stopped, match=r"limit of 0\.2 seconds"):
+        store.fetch(long, stop=Stop(0.2))
+    assert store.fetch(select(literal_column("1"))) == [(1,)]
+    store.close()
+
+
+def test_a_query_that_needs_more_memory_than_the_server_gives_it_says_so(server: Bridge) -> None:
+    store = ClickHouseStore(where := address(server))
+    store._door = Door(where, memory=50_000_000)  # as the profile of a server limits it
+    greedy = select(func.count(func.distinct(literal_column("sipHash128(number)")))).select_from(
+        text("numbers(20000000)")
+    )
+    with pytest.raises(StoreOutOfMemory, match="ask for less at a time, or give the server more memory"):
+        store.fetch(greedy)
+    assert store.fetch(select(literal_column("1"))) == [(1,)]
+    store.close()
+
+
+def test_a_second_server_is_refused_until_the_first_is_gone(server: Bridge) -> None:
+    where = address(server)
+    first, second = ClickHouseStore(where, holder="1", name="one"), ClickHouseStore(where, holder="2", name="two")
+    first.hold()
+    assert first._lease._thread is not None  # it renews its lease
+    with pytest.raises(StoreHeld, match=r"\(one\)"):
+        second.hold()
+    first.close()
+    second.hold()
+    second.close()
+
+
+def test_a_wrong_password_is_told_without_showing_it(server: Bridge) -> None:
+    with pytest.raises(StoreUnavailable, match="user, password and rights") as refused:
+        ClickHouseStore(address(server, "geheim")).open()
+    assert "geheim" not in str(refused.value)
+
+
+def test_a_server_that_comes_back_is_used_again(server: Bridge) -> None:
+    store = ClickHouseStore(address(server))
+    store.load(rows(event()), Progress(1))
+    server.authorization = "none"
+    with pytest.raises(StoreUnavailable):
+        store.load(rows(event()), Progress(2))
+    server.authorization = AUTHORIZATION
+    store.load(rows(event()), Progress(2))
+    assert store.progress() == Progress(2)
+    store.close()
