@@ -40,7 +40,7 @@ def test_a_page_of_the_site_links_to_no_file_outside_of_it(page: Path) -> None:
 
 def in_navigation(entries: list[Any]) -> Iterator[str]:
     for entry in entries:
-        for target in entry.values():
+        for target in entry.values() if isinstance(entry, dict) else [entry]:
             yield from in_navigation(target) if isinstance(target, list) else [target]
 
 
@@ -49,3 +49,27 @@ def test_every_page_is_in_the_navigation_of_the_site() -> None:
     assert sorted(in_navigation(site["nav"])) == sorted(
         page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")
     )
+
+
+def test_haru_s_own_words_are_those_of_the_code() -> None:
+    """A word that the code has left behind leaves the glossary too."""
+    own = (DOCS / "glossary.md").read_text("utf-8").partition("## Haru's own words")[2]
+    words = re.findall(r"^\| ([a-z ]+) \|", own, re.MULTILINE)[1:]
+    code = "\n".join(file.read_text("utf-8") for file in sorted((ROOT / "src").rglob("*.py")))
+    assert len(words) > 20
+    assert [word for word in words if not re.search(rf"\b{word}\b", code, re.IGNORECASE)] == []
+
+
+@pytest.mark.parametrize(
+    "page", names(sorted(set((DOCS / "decisions").glob("*.md")) - {DOCS / "decisions" / "index.md"}))
+)
+def test_a_decision_says_what_and_why_and_what_else_there_was(page: Path) -> None:
+    headings = re.findall(r"^## (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    assert headings[:2] == ["What", "Why"]
+    assert headings[2] in {"What else was tried", "What else was possible"}
+    assert headings[3:] in ([], ["Figures"])
+
+
+def test_every_decision_is_in_the_list_of_them() -> None:
+    listed = re.findall(r"^\| \[.*?\]\((.*?)\)", (DOCS / "decisions" / "index.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(page.name for page in (DOCS / "decisions").glob("*.md") if page.name != "index.md")
