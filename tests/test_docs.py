@@ -15,6 +15,9 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 FENCES = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+# A file or folder in code marks: `stats/query.py`, `tests/crash`, `web/api/`. What begins with a slash is a page of a server.
+NAMED = re.compile(r"`((?:[\w.-]+/)+(?:[\w.-]+\.(?:py|md|toml|txt|html|js))?|(?:src|tests|bench|tools|docs)/[\w./-]+)`")
+BUILT = {"site/", "src/haru/web/static/build"}
 
 
 def names(pages: list[Path]) -> list[Any]:
@@ -36,6 +39,14 @@ def test_a_link_leads_to_a_file_that_is_there(page: Path) -> None:
 def test_a_page_of_the_site_links_to_no_file_outside_of_it(page: Path) -> None:
     targets = [link for link in LINK.findall(prose(page)) if not re.match(r"[a-z]+:|#", link)]
     assert [link for link in targets if not (page.parent / link).resolve().is_relative_to(DOCS)] == []
+
+
+@pytest.mark.parametrize("page", names(PAGES))
+def test_a_file_that_a_page_names_is_there(page: Path) -> None:
+    """At the root of the project, or anywhere in the package: `api/` is short for `web/api/`."""
+    named = set(NAMED.findall(prose(page))) - BUILT
+    missing = [name for name in named if not (ROOT / name).exists() and not any((ROOT / "src" / "haru").rglob(name))]
+    assert sorted(missing) == []
 
 
 def in_navigation(entries: list[Any]) -> Iterator[str]:
