@@ -65,7 +65,8 @@ def test_a_goal_that_is_there_is_found_and_not_made_again(site):
         ({"event": "Buy", "currency": "€€€"}, "currency", "three letters such as EUR"),
         ({"event": "Buy", "name": "x" * 121}, "name", "at most 120"),
         ({"page": "/" + "x" * 120}, "name", "at most 120"),
-        ({"event": "a\0b"}, "name", "U+0000"),
+        ({"event": "a\0b"}, "name", "no text has"),
+        ({"name": "a\udc80b", "event": "a"}, "name", "no text has"),  # bytes of a shell that are no UTF-8
     ],
 )
 def test_a_goal_that_cannot_be_is_refused_with_the_field_at_fault(site, fields, field, says):

@@ -39,7 +39,7 @@ def test_a_password_is_kept_as_django_keeps_passwords(site):
     assert not links.opens(link, "x" * (links.MOST_PASSWORD + 1))
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\0b"])
+@pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\0b", "a\udc80b"])
 def test_a_link_needs_a_name(site, name):
     with pytest.raises(SiteError, match="1 to 100 characters"):
         links.add_link(site, name)

@@ -10,8 +10,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from haru.collect.pipeline import storable
 from haru.events.event import ENGAGEMENT, PAGEVIEW
+from haru.events.text import storable
 
 MOST_BYTES = 128 * 1024
 MOST_PROPS = 30

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from haru.collect.geo import NOWHERE, Geo, Place, country_of_timezone, valid_cou
 from haru.collect.sites import Site
 from haru.events.event import PAGEVIEW, Event, Origin
 from haru.events.refusals import Refusal, Refused
+from haru.events.text import storable
 
 MOST_PATH_BYTES = 2_000
 
@@ -191,13 +191,6 @@ _OF_EXCLUSIONS = {
     refuse_excluded_country,
 }
 _WITHOUT_EXCLUSIONS = tuple(step for step in STEPS if step not in _OF_EXCLUSIONS)
-
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-
-
-def storable(text: str) -> str:
-    """The text with U+0000 and lone surrogates replaced by U+FFFD: no store takes them."""
-    return _UNSTORABLE.sub("\ufffd", text) if _UNSTORABLE.search(text) else text
 
 
 @lru_cache(maxsize=8192)

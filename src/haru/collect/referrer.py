@@ -16,6 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import idna
 import msgspec
 
+from haru.events.text import storable
+
 MOST_TEXT = 200  # characters kept of a source and of each tag
 MOST_REFERRER = 500
 
@@ -36,7 +38,6 @@ CLICK_IDS = {
 _UNPAID_CLICKS = {"", "fbclid"}
 
 _TAGS = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _LOCAL = re.compile(r"^(localhost|.*\.localhost|127(\.\d+){3}|::1|0\.0\.0\.0)$")
 
 
@@ -191,7 +192,7 @@ def _source(page_host: str, tagged: str, host: str, click_id: str) -> Source:
 
 def _referrer(page_host: str, referrer: str) -> tuple[str, str]:
     """Host and stored form of a referrer; both "" when it is none: another scheme, the own site, this machine."""
-    referrer = _UNSTORABLE.sub("\ufffd", referrer.strip())
+    referrer = storable(referrer.strip())
     host = _host_of(referrer)
     if not host or _LOCAL.match(host) or host == _plain(page_host.lower().partition(":")[0]):
         return "", ""
@@ -244,4 +245,4 @@ def _by_host(host: str) -> Source | None:
 
 
 def _clean(text: str) -> str:
-    return _UNSTORABLE.sub("\ufffd", text.strip())[:MOST_TEXT]
+    return storable(text.strip())[:MOST_TEXT]

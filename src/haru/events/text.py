@@ -1,4 +1,6 @@
-"""Text that came from outside, as it may be written where people look: visitors send whatever they like."""
+"""Text that came from outside, as it may be stored and as it may be written where people look: visitors send whatever
+they like.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,18 @@ import re
 # lines and tabs, marks of direction, and other ends of lines.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _UNSEEN_IN_LINE = re.compile(f"{_UNSEEN.pattern}|[\t\n]")
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def is_storable(text: str) -> bool:
+    """Whether every store and database takes the text: none takes U+0000 or half of a surrogate pair."""
+    return _UNSTORABLE.search(text) is None
+
+
+def storable(text: str) -> str:
+    """The text with U+FFFD for each sign that no store takes."""
+    return text if is_storable(text) else _UNSTORABLE.sub("\ufffd", text)
 
 
 def plain(text: str) -> str:

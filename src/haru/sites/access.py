@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
 from django.http import Http404
 
+from haru.events.text import is_storable
 from haru.sites.models import Role, SharedLink, Site
 
 Person = AbstractBaseUser | AnonymousUser
@@ -44,8 +45,8 @@ def owned(user: Person, domain: str) -> Site:
 
 def shared(slug: str) -> SharedLink:
     """The shared link of this slug, for everyone who has it; its password is asked elsewhere. Raises `Http404`."""
-    link = SharedLink.objects.select_related("site").filter(slug=slug).first() if slug.isascii() else None
-    if link is None or "\0" in slug:
+    link = SharedLink.objects.select_related("site").filter(slug=slug).first() if is_storable(slug) else None
+    if link is None:
         raise Http404("There is no such link.")
     return link
 

@@ -7,6 +7,7 @@ import re
 from django.db import IntegrityError, transaction
 
 from haru.collect import exclusions
+from haru.events.text import is_storable
 from haru.sites.models import Goal, Site
 from haru.sites.registry import SiteError
 from haru.stats.answers import StatsSite
@@ -98,8 +99,8 @@ def _faults(event: str, page: str, name: str, currency: str) -> dict[str, str]:
             faults["page"] = error.sentences[0]
     if len(name) > 120:
         faults["name"] = "Give the goal a name of at most 120 characters."
-    if "\0" in event + page + name:
-        faults["name"] = "There is a character in it that no name has (U+0000)."
+    if not is_storable(event + page + name):
+        faults["name"] = "There is a character in it that no text has: leave it out."
     if currency and not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
         faults["currency"] = f'"{currency[:10]}" is not the code of a currency: write three letters such as EUR.'
     elif currency and page:

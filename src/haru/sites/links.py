@@ -8,6 +8,7 @@ from django.core import signing
 from django.db import IntegrityError, transaction
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from haru.events.text import is_storable
 from haru.sites import signals
 from haru.sites.models import SharedLink, Site
 from haru.sites.registry import SiteError
@@ -26,7 +27,7 @@ def address(link: SharedLink) -> str:
 def add_link(site: Site, name: str, password: str = "") -> SharedLink:
     """A new link; one of that name is found instead, and keeps its password. Raises `SiteError`."""
     name = name.strip()
-    if not name or len(name) > 100 or "\0" in name:
+    if not name or len(name) > 100 or not is_storable(name):
         raise SiteError("Give the link a name of 1 to 100 characters, such as that of the people it is for.")
     if len(password) > MOST_PASSWORD:
         raise SiteError(f"The password has more than {MOST_PASSWORD:,} characters.")

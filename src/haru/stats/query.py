@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from haru.events.text import storable
 from haru.stats import bounds
 from haru.stats.vocabulary import dimensions, filters, periods
 from haru.stats.vocabulary.dimensions import GOAL, PROPERTY, Level, of
@@ -166,7 +166,7 @@ class _Parser:
 
     def name(self, path: str, kind: str, given: object) -> str | None:
         """The name as the tables have it; None when it is in none, which is a fault."""
-        name = _storable(given) if isinstance(given, str) else ""
+        name = storable(given) if isinstance(given, str) else ""
         if name in METRICS if kind == "metric" else dimensions.known(name):
             return name
         if kind == "dimension" and name.startswith(PROPERTY):
@@ -328,7 +328,7 @@ class _Parser:
             if isinstance(clause, bool) or not isinstance(clause, str | int):
                 self.fault(f"{path}/{index}", f"Invalid clause {_quoted(clause)}: give a text")
                 continue
-            text = _storable(_short(clause))
+            text = storable(_short(clause))
             if fault := _bad_pattern(text) if by_pattern else _bad_text(text):
                 self.fault(f"{path}/{index}", fault)
             clauses.append(text)
@@ -354,7 +354,7 @@ class _Parser:
             if not isinstance(key, list) or len(key) != 2 or not all(isinstance(part, str) for part in key):
                 self.fault(path, f'Invalid order {_quoted(key)}: give [metric or dimension, "asc" or "desc"]')
                 continue
-            name = _storable(key[0])
+            name = storable(key[0])
             if name not in asked:
                 self.fault(f"{path}/0", f"Invalid order {_quoted(key[0])}: it is not among the metrics and dimensions")
             if key[1] not in {"asc", "desc"}:
@@ -411,14 +411,6 @@ class _Parser:
 
 def _filtered(trees: Iterable[Filter]) -> frozenset[str]:
     return frozenset(leaf.dimension for leaf in filters.leaves(trees, done=False))
-
-
-# No store holds these; where an event had them it has U+FFFD.
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-
-
-def _storable(text: str) -> str:
-    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def _bad_text(text: str) -> str:

@@ -21,6 +21,7 @@ from django.views.decorators.csrf import csrf_exempt
 from haru import settings
 from haru.accounts.models import ApiKey, Scope
 from haru.collect.ratelimit import RateLimit
+from haru.events.text import is_storable
 from haru.sites import access
 from haru.sites.domain import normalise
 from haru.sites.models import Site
@@ -170,16 +171,11 @@ def texts(
                 faults.append(f"#/{name}: This is required")
         elif not isinstance(value, str):
             faults.append(f"#/{name}: Give a text")
-        elif not storable(value):
+        elif not is_storable(value):
             faults.append(f"#/{name}: There is a character in it that no text has")
         else:
             values[name] = value
     return values, faults
-
-
-def storable(text: str) -> bool:
-    """Whether a text has neither U+0000 nor half of a surrogate pair, which no database takes."""
-    return "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def _short(text: str) -> str:
