@@ -15,7 +15,7 @@ from haru.stats.answers import Reports
 from haru.store.protocol import StoreUnavailable
 from haru.web import api
 from haru.web.api import endpoint
-from haru.web.api.v1 import query
+from haru.web.api.v1 import parameters
 from haru.web.project import services
 from tests.stats.made import HOUR, filled, journey
 
@@ -227,18 +227,18 @@ def test_filters_choose_what_counts(ask, filters, visitors) -> None:
 )
 def test_a_filter_becomes_one_of_the_query(filters, leaves) -> None:
     faults: list[str] = []
-    assert query._filters(filters, faults) == leaves
+    assert parameters._filters(filters, faults) == leaves
     assert faults == []
 
 
 @pytest.mark.parametrize("text", ["/a", "", "a.b", "ü\n(x)[y]{2}^$+?|\\*", " ", "日本*語"])
 def test_a_pattern_means_the_text_with_its_stars(text) -> None:
     escaped = text.replace("\\", "\\\\").replace("*", r"\*")
-    search = re2.compile(query._pattern(escaped)).search
+    search = re2.compile(parameters._pattern(escaped)).search
     assert search(text)
     assert not search(text + "x")
     assert not search("x" + text)
-    begins = re2.compile(query._pattern(escaped + "*")).search
+    begins = re2.compile(parameters._pattern(escaped + "*")).search
     assert begins(text + "\nmore")
 
 
