@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from haru.patterns import BadPattern
 from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import parse
 from haru.stats.vocabulary import filters
-from haru.stats.vocabulary.filters import BadPattern, Leaf
+from haru.stats.vocabulary.filters import Leaf
 from tests.stats.made import ENGINES, ask, filled, journey, ms, rows
 
 NOW = ms("2026-05-20 12:00")

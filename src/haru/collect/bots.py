@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-import re2
+
+from haru.patterns import BadPattern, Expressions
 
 Kind = Literal["", "bot", "ai-crawler", "library"]
 
@@ -84,34 +85,31 @@ def _name_of(pattern: str) -> str:
 
 
 @cache
-def _patterns() -> tuple[re2.Set, tuple[Kind, ...], tuple[str, ...]]:
+def _patterns() -> tuple[Expressions, tuple[Kind, ...], tuple[str, ...]]:
     """One automaton over all patterns, with the kind and the name of each."""
-    options = re2.Options()
-    options.max_mem = MATCHER_BYTES
-    options.log_errors = False
     kinds: list[Kind] = []
     names: list[str] = []
-    robots = re2.Set.SearchSet(options)
+    robots = Expressions(MATCHER_BYTES)
     listed = [(row.pattern.replace("\\/", "/"), _kind_of(row.tags)) for row in _listed()]
     for pattern, kind in [*_OURS, *listed]:
         try:
-            robots.Add(pattern)
-        except re2.error:
+            robots.add(pattern)
+        except BadPattern:
             continue  # a list that is renewed may hold a pattern that RE2 does not know; the others still hold
         kinds.append(kind)
         names.append(_name_of(pattern) if kind == "ai-crawler" else "")
-    robots.Compile()
+    robots.compile()
     return robots, tuple(kinds), tuple(names)
 
 
 @cache
-def _browsers() -> tuple[re2.Set, re2.Set]:
+def _browsers() -> tuple[Expressions, Expressions]:
     """An automaton over what browsers call themselves, and one over the people among what looks like a robot."""
-    sets = re2.Set.SearchSet(), re2.Set.SearchSet()
+    sets = Expressions(MATCHER_BYTES), Expressions(MATCHER_BYTES)
     for automaton, patterns in zip(sets, (_BROWSERS, _PEOPLE), strict=True):
         for pattern in patterns:
-            automaton.Add(pattern)
-        automaton.Compile()
+            automaton.add(pattern)
+        automaton.compile()
     return sets
 
 
@@ -123,11 +121,11 @@ def kind(user_agent: str) -> Kind:
     """
     robots, kinds, _ = _patterns()
     browsers, people = _browsers()
-    found = {kinds[number] for number in robots.Match(user_agent) or ()}
-    if people.Match(user_agent) and "(compatible" not in user_agent:
+    found = {kinds[number] for number in robots.within(user_agent)}
+    if people.within(user_agent) and "(compatible" not in user_agent:
         return ""
     if not found:
-        return "" if browsers.Match(user_agent) else "library"
+        return "" if browsers.within(user_agent) else "library"
     for strongest in ("ai-crawler", "bot"):
         if strongest in found:
             return strongest
@@ -141,7 +139,7 @@ def crawler(user_agent: str) -> str:
         return ""
     robots, _, names = _patterns()
     # Of several the longest says most: "Google-Extended" rather than a part of it.
-    found: list[str] = [names[number] for number in robots.Match(user_agent) or ()]
+    found: list[str] = [names[number] for number in robots.within(user_agent)]
     return max(found, key=lambda name: (len(name), name))
 
 

@@ -10,12 +10,11 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any
 
 import idna
-import re2
 import structlog
 
+from haru import patterns
 from haru.collect.address import Address, parsed
 from haru.collect.geo import countries
 from haru.settings import Network
@@ -30,9 +29,7 @@ MOST_PATTERN = 500  # characters
 # The time to match a path grows with the stars: 100 patterns of 6 stars, as badly chosen as can be, take 10 ms a page,
 # usual ones 2 µs.
 MOST_STARS = 6
-MATCHER_BYTES = 32 * 1024 * 1024
 
-_STARS = re.compile(r"(\*\*|\*)")
 _HOSTNAME = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
 
 
@@ -64,14 +61,14 @@ def read_country(text: str) -> str:
 
 
 def read_page(text: str) -> str:
-    """A pattern for the whole path of a page: `*` within a segment, `**` across segments. Raises `BadRules`."""
+    """A pattern for the whole path of a page, as `haru.patterns` has it. Raises `BadRules`."""
     if not text.startswith("/"):
         raise BadRules([f'"{_short(text)}" is no path: begin it with a slash, such as /admin/**.'])
     if "***" in text:
         raise BadRules([f'"{_short(text)}" has more than two stars in a row: write * or **.'])
     if len(text) > MOST_PATTERN:
         raise BadRules([f'"{_short(text)}" is longer than {MOST_PATTERN} characters.'])
-    if len(_STARS.findall(text)) > MOST_STARS:
+    if patterns.stars(text) > MOST_STARS:
         raise BadRules([f'"{_short(text)}" has more than {MOST_STARS} places with stars: use ** for the rest.'])
     return text
 
@@ -138,7 +135,8 @@ class Exclusions:
         self.countries = frozenset(countries)
         self.honour_opt_out = honour_opt_out
         self._networks = _by_prefix(addresses)
-        self._pages = _compiled(pages)
+        pages = tuple(pages)
+        self._is_page = patterns.pages(pages) if pages else None
         hostnames = tuple(hostnames)
         self._hosts = frozenset(name for name in hostnames if not name.startswith("*."))
         self._above = tuple(name[1:] for name in hostnames if name.startswith("*."))
@@ -147,7 +145,7 @@ class Exclusions:
     def __bool__(self) -> bool:
         """Whether there is any rule at all."""
         return bool(
-            self.countries or self.honour_opt_out or self._networks or self._pages is not None or self._limits_hosts
+            self.countries or self.honour_opt_out or self._networks or self._is_page is not None or self._limits_hosts
         )
 
     def has_address(self, address: str) -> bool:
@@ -162,7 +160,7 @@ class Exclusions:
 
     def has_page(self, path: str) -> bool:
         """Whether a page is excluded by its path."""
-        return self._pages is not None and self._pages.fullmatch(path) is not None
+        return self._is_page is not None and self._is_page(path)
 
     def has_hostname(self, host: str) -> bool:
         """Whether hits of a host are excluded, as it is not among those that are allowed. A hit without one is not."""
@@ -196,22 +194,6 @@ def _by_prefix(addresses: Iterable[str]) -> tuple[tuple[int, int, frozenset[int]
         shift = network.max_prefixlen - network.prefixlen
         found.setdefault((network.version, shift), set()).add(int(network.network_address) >> shift)
     return tuple((version, shift, frozenset(starts)) for (version, shift), starts in found.items())
-
-
-def _compiled(pages: Iterable[str]) -> Any:
-    """One automaton for all patterns, None for none. RE2, as a visitor chooses the path and it never backtracks."""
-    patterns = [_expression(pattern) for pattern in pages]
-    if not patterns:
-        return None
-    options = re2.Options()
-    options.max_mem = MATCHER_BYTES
-    options.log_errors = False
-    return re2.compile(f"(?s:{'|'.join(patterns)})", options)
-
-
-def _expression(pattern: str) -> str:
-    meanings = {"**": ".*", "*": "[^/]*"}
-    return "".join(meanings.get(part) or re2.escape(part) for part in _STARS.split(pattern) if part)
 
 
 def _short(text: str) -> str:

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from haru.events.text import storable
+from haru.patterns import BadPattern
 from haru.stats import bounds
 from haru.stats.vocabulary import dimensions, filters, periods
 from haru.stats.vocabulary.dimensions import GOAL, PROPERTY, Level, of
@@ -424,7 +425,7 @@ def _bad_pattern(text: str) -> str:
         return f"The regular expression {_quoted(text)} has more than {bounds.MAX_PATTERN_BYTES} bytes"
     try:
         filters.check_pattern(text)
-    except filters.BadPattern as error:
+    except BadPattern as error:
         return f"Invalid regular expression {_quoted(text)}: {error}"
     return ""
 

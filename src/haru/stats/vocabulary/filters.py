@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-import re2
 from sqlalchemy import ColumnElement, and_, false, func, not_, or_, true
 
+from haru import patterns
 from haru.stats.sql.functions import Among
 from haru.stats.vocabulary.dimensions import GOAL, REFERRER, Dimension, Level, of
 
@@ -91,29 +91,16 @@ Filter = Leaf | And | Or | Not | Done
 Values = Mapping[Leaf, frozenset[str]]
 
 
-class BadPattern(ValueError):
-    """A regular expression that RE2 does not take; the text says why."""
-
-
 MAX_PATTERN_MEMORY = 1 << 20  # bytes that RE2 may take for one regular expression; it refuses what needs more
 
 
 @lru_cache(maxsize=100)
-def _pattern(text: str, case_sensitive: bool) -> Callable[[str], object]:
-    options = re2.Options()
-    options.max_mem = MAX_PATTERN_MEMORY
-    options.log_errors = False
-    options.case_sensitive = case_sensitive
-    try:
-        search: Callable[[str], object] = re2.compile(text, options).search
-    except re2.error as error:
-        reason = error.args[0] if error.args else error
-        raise BadPattern(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
-    return search
+def _pattern(text: str, case_sensitive: bool) -> Callable[[str], bool]:
+    return patterns.search(text, max_memory=MAX_PATTERN_MEMORY, case_sensitive=case_sensitive)
 
 
 def check_pattern(text: str) -> None:
-    """Raises `BadPattern`."""
+    """Raises `haru.patterns.BadPattern` for what RE2 does not take as a regular expression."""
     _pattern(text, True)
 
 
@@ -128,7 +115,7 @@ def holding(leaf: Leaf) -> Callable[[str], bool]:
     """Whether the positive form of a leaf holds for a value as it is shown, to be asked of many."""
     if leaf.operator.startswith("matches"):
         searches = [_pattern(clause, leaf.case_sensitive) for clause in leaf.clauses]
-        return lambda value: any(search(value) is not None for search in searches)
+        return lambda value: any(search(value) for search in searches)
     changed = str if leaf.case_sensitive else str.lower
     if leaf.operator.startswith("is"):
         known = spellings(leaf.dimension, map(changed, leaf.clauses))

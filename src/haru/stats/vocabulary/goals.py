@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-import re2
+from haru import patterns
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Goal:
 
     name: str  # as it is shown and filtered by; unique in its site
     event: str = ""  # name of a custom event
-    page: str = ""  # path of a page; `*` stands for any text without a slash, `**` for any text
+    page: str = ""  # path of a page, as `haru.patterns` reads it
     currency: str = ""  # ISO 4217, of the revenue that its events bring; "" when they bring none
     scroll: int | None = None  # per cent of the page that is scrolled to at least; None: a pageview reaches the goal
 
@@ -33,12 +33,9 @@ class Goal:
 
     def is_on(self, path: str) -> bool:
         """Whether the page of the goal is this path."""
-        return bool(self.page) and _pattern(self.page)(path) is not None
+        return bool(self.page) and _pattern(self.page)(path)
 
 
 @lru_cache(maxsize=1024)
-def _pattern(page: str) -> Callable[[str], object]:
-    # The pieces between `**` stand for themselves, but for `*`.
-    pieces = ["[^/]*".join(re2.escape(text) for text in piece.split("*")) for piece in page.split("**")]
-    match: Callable[[str], object] = re2.compile("(?s)" + ".*".join(pieces)).fullmatch
-    return match
+def _pattern(page: str) -> Callable[[str], bool]:
+    return patterns.pages((page,))
