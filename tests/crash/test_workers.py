@@ -60,6 +60,17 @@ def test_two_processes_collect_and_one_serves_the_pages(tmp_path: Path) -> None:
         assert list(server.data_dir.glob("*.sock")) == []
 
 
+def test_a_process_has_no_address_of_the_store_and_loads_no_driver_to_check_it(tmp_path: Path) -> None:
+    nobody = "postgresql://haru:secret@127.0.0.1:1/haru"
+    with Server(tmp_path / "data", HARU_EVENTS_URL=nobody) as server:
+        server.start("--workers", "1", ready="/health/live")
+        until(lambda: len(workers(server)) == 1, "it runs")
+        (worker,) = workers(server)
+        until(lambda: any("httptools" in each.path for each in worker.memory_maps()), "it has read its settings")
+        assert not [each.path for each in worker.memory_maps() if "psycopg" in each.path]
+        assert not worker.environ()["HARU_EVENTS_URL"]
+
+
 def test_the_rate_limit_holds_over_all_processes(tmp_path: Path) -> None:
     with Server(tmp_path / "data", HARU_RATE_LIMIT="100") as server:
         token = server.add_site()

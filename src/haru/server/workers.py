@@ -61,7 +61,8 @@ class Workers:
                 pass_fds=(theirs.fileno(), self._senders.descriptor),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C reaches the server, which tells them in order
-                env=os.environ,
+                # It opens no store: it is told of none, as to check the address alone takes that store's driver.
+                env={**os.environ, "HARU_EVENTS_URL": ""},
             )
         reader, writer = await asyncio.open_connection(sock=ours)
         assignment = Assignment(number, self._senders.descriptor, self._senders.key)

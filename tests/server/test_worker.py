@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from haru.collect.senders import shared
+from haru.server.worker import Assignment
+from tests.server import ROOT, free_port
+
+# What a process that only collects has no use for; each takes 8 to 20 MB.
+HEAVY = {"chdb", "clickhouse_connect", "django", "duckdb", "numpy", "psycopg", "psycopg_pool", "sqlalchemy"}
+
+PROGRAM = """
+import atexit, json, sys
+from haru.server import worker
+atexit.register(lambda: print(json.dumps(sorted(sys.modules))))
+worker.main()
+"""
+
+
+def test_a_collect_process_loads_no_engine_and_no_web_framework(tmp_path: Path) -> None:
+    senders = shared()
+    ours, theirs = socket.socketpair()
+    with (
+        ours,
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(theirs.fileno())],
+            pass_fds=(theirs.fileno(), senders.descriptor),
+            stdout=subprocess.PIPE,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT / "src"),
+                "HARU_DATA_DIR": str(tmp_path),
+                "HARU_PORT": str(free_port()),
+            },
+        ) as process,
+    ):
+        theirs.close()
+        ours.sendall(msgspec.json.encode(Assignment(1, senders.descriptor, senders.key)) + b"\n")
+        assert ours.recv(1) == b"{", "it tells what it counted as soon as it collects"
+        ours.shutdown(socket.SHUT_RDWR)
+        printed, _ = process.communicate(timeout=120)
+    loaded = {name.partition(".")[0] for name in msgspec.json.decode(printed, type=list[str])}
+    assert "ua_parser" in loaded
+    assert not loaded & HEAVY
