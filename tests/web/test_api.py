@@ -17,7 +17,6 @@ from haru.live import Live
 from haru.stats import bounds, turns
 from haru.stats.answers import Reports
 from haru.stats.query import parse
-from haru.web import api
 from haru.web.api import endpoint
 from haru.web.project import services
 from tests.stats.made import HOUR, filled, journey, ms
@@ -160,7 +159,7 @@ def test_no_key_and_no_access_get_the_same_answer(ask, owner, team_mate, strange
     _, of_sender = ApiKey.create(owner, "test", ["events:write"])
     refused = [ask(key=None), ask(key="haru_wrong"), ask(key=of_stranger), ask(key=of_sender), ask(site_id="other.com")]
     assert {(response.status_code, response.content) for response in refused} == {(401, refused[0].content)}
-    assert refused[0].json() == {"error": api.NO_ACCESS}
+    assert refused[0].json() == {"error": endpoint.NO_ACCESS}
     _, of_mate = ApiKey.create(team_mate, "test", ["stats:read"])
     assert ask(key=of_mate).status_code == 200
 
@@ -232,7 +231,7 @@ def test_an_explanation_says_how_a_number_comes_about(client, events, owner, str
     assert answer["period"]["timezone"] == "Europe/Berlin"
     assert "SELECT" in answer["statements"][0]["sql"]
     assert ask(own, metrics=["x"]).json() == {"error": '#/metrics/0: Invalid metric "x"'}
-    assert ask(other).json() == ask("haru_wrong").json() == {"error": api.NO_ACCESS}
+    assert ask(other).json() == ask("haru_wrong").json() == {"error": endpoint.NO_ACCESS}
 
 
 def test_the_example_of_the_docs_is_a_query() -> None:

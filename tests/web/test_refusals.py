@@ -20,7 +20,6 @@ from haru.stats.answers import Reports, StatsSite
 from haru.stats.vocabulary.periods import Dates
 from haru.store.duckdb.store import DuckStore
 from haru.store.protocol import Progress, StoreUnavailable
-from haru.web import api
 from haru.web.api import endpoint
 from haru.web.dashboard import views as dashboard
 from haru.web.project import services
@@ -396,7 +395,7 @@ def test_no_key_and_no_access_get_the_same_answer(ask, owner, team_mate, strange
     _, of_sender = ApiKey.create(owner, "test", ["events:write"])
     refused = [ask(key=None), ask(key="haru_wrong"), ask(key=of_stranger), ask(key=of_sender), ask(site_id="other.com")]
     assert {(answer.status_code, answer.content) for answer in refused} == {(401, refused[0].content)}
-    assert refused[0].json() == {"error": api.NO_ACCESS}
+    assert refused[0].json() == {"error": endpoint.NO_ACCESS}
     assert refused[0].headers["WWW-Authenticate"] == "Bearer"
     _, of_mate = ApiKey.create(team_mate, "test", ["stats:read"])
     assert ask(key=of_mate).status_code == 200

@@ -13,7 +13,6 @@ from haru.live import Live
 from haru.sites import goals
 from haru.stats.answers import Reports
 from haru.store.protocol import StoreUnavailable
-from haru.web import api
 from haru.web.api import endpoint
 from haru.web.api.v1 import parameters
 from haru.web.project import services
@@ -299,7 +298,7 @@ def test_no_key_and_no_access_get_the_same_answer(ask, owner, team_mate, strange
     keys = (None, "haru_wrong", of_stranger, of_sender)
     refused = [ask(read, key=key, **extra) for key in keys] + [ask(read, site_id="other.com", **extra)]
     assert {(answer.status_code, answer.content) for answer in refused} == {(401, refused[0].content)}
-    assert refused[0].json() == {"error": api.NO_ACCESS}
+    assert refused[0].json() == {"error": endpoint.NO_ACCESS}
     assert refused[0].headers["WWW-Authenticate"] == "Bearer"
     _, of_mate = ApiKey.create(team_mate, "test", ["stats:read"])
     assert ask(read, key=of_mate, **extra).status_code == 200

@@ -27,7 +27,7 @@ def answered(reports: Reports, data: object, wanted: str, now_ms: int) -> dict[s
     from haru.sites.goals import stats_site
     from haru.sites.models import Site
     from haru.stats.explain import explain
-    from haru.web.api import written
+    from haru.web.api.query import written
 
     close_old_connections()  # no request ends in this thread: what broke meanwhile is let go here
     faults: list[str] = []
