@@ -17,9 +17,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from haru.events.event import COLUMNS
+from haru.events.columns import COLUMNS, Row
 from haru.store.duckdb.store import DuckStore
-from haru.store.protocol import Progress, Row
+from haru.store.protocol import Progress
 
 DAYS = 90
 SITES = 20

@@ -18,7 +18,7 @@ import pytest
 from django.db import DatabaseError, OperationalError
 from django.db.backends.postgresql.base import DatabaseWrapper
 
-from haru.events.event import COLUMNS
+from haru.events.columns import COLUMNS
 from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import parse
 from haru.store.duckdb.store import DuckStore

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from haru import settings
-from haru.events.event import COLUMNS
+from haru.events.columns import COLUMNS
 from haru.server.node import Node
 from haru.sites import registry
 from haru.sites.lost import lost_sites, sorted_out

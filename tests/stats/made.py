@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import psycopg
 
-from haru.events.event import COLUMNS
+from haru.events.columns import COLUMNS
 from haru.stats.answers import Answer, Reports, StatsSite
 from haru.stats.query import parse
 from haru.stats.vocabulary.goals import Goal

@@ -30,7 +30,7 @@ class Counting:
         return self._store.fetch(statement, parameters, stop)
 
     def add(self, events: list[dict[str, Any]]) -> None:
-        from haru.events.event import COLUMNS
+        from haru.events.columns import COLUMNS
 
         self._store.load([tuple(event[name] for name, _ in COLUMNS) for event in events], Progress(1))
 

@@ -12,11 +12,11 @@ import duckdb
 import pytest
 from sqlalchemy import bindparam, column, func, literal_column, select, table, text
 
+from haru.events.columns import row_of
 from haru.events.event import Arrival, Origin
 from haru.events.visits import Visit
 from haru.store.duckdb import store as duckdb_module
 from haru.store.duckdb.store import DuckStore
-from haru.store.loader import row
 from haru.store.protocol import Progress, StoreOutOfMemory, StoreTooNew, StoreUnavailable
 from haru.store.stop import Stop, Stopped
 from tests.events.made import MINUTE, NOON, event
@@ -24,7 +24,7 @@ from tests.events.made import MINUTE, NOON, event
 
 def rows(*events, visit: int = 1):  # type: ignore[no-untyped-def]
     return [
-        row(Arrival(n + 1, e), Visit(visit, e.site_id, e.visitor_id, e.at, e.at, e.origin))
+        row_of(Arrival(n + 1, e), Visit(visit, e.site_id, e.visitor_id, e.at, e.at, e.origin))
         for n, e in enumerate(events)
     ]
 

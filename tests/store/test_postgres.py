@@ -11,6 +11,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import DateTime, Interval, bindparam, column, func, literal, literal_column, select, table
 
+from haru.events.columns import Row
 from haru.events.event import Origin
 from haru.events.ledger import Tally
 from haru.events.visits import Visit
@@ -18,7 +19,7 @@ from haru.store.migrations import Migration
 from haru.store.postgres import pool
 from haru.store.postgres import store as module
 from haru.store.postgres.store import PostgresStore
-from haru.store.protocol import Progress, Row, StoreHeld, StoreOutOfMemory, StoreTooNew, StoreUnavailable
+from haru.store.protocol import Progress, StoreHeld, StoreOutOfMemory, StoreTooNew, StoreUnavailable
 from haru.store.stop import Stop, Stopped
 from tests.events.made import MINUTE, NOON, event
 from tests.postgres import Cluster, cluster

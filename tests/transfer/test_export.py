@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from haru.events.event import COLUMNS
+from haru.events.columns import COLUMNS, Row
 from haru.spool.keys import Claims
 from haru.spool.spool import Spool, Spools
 from haru.stats.answers import Reports, StatsSite
@@ -24,7 +24,7 @@ from haru.stats.vocabulary.metrics import METRICS
 from haru.stats.vocabulary.periods import Dates
 from haru.store.duckdb.store import DuckStore
 from haru.store.loader import Loader
-from haru.store.protocol import Progress, Row, Store, StoreUnavailable
+from haru.store.protocol import Progress, Store, StoreUnavailable
 from haru.transfer import export, import_file
 from haru.transfer.import_file import FileUnreadable, Record, import_events
 from tests.events.made import MINUTE, NOON, event

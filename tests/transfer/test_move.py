@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from haru.events.event import COLUMNS
+from haru.events.columns import COLUMNS, Row
 from haru.events.ledger import HOUR_MS, Tally
 from haru.store.duckdb.store import DuckStore
-from haru.store.protocol import Progress, Row, Store
+from haru.store.protocol import Progress, Store
 from haru.transfer.move import MoveRefused, move
 from tests.events.made import MINUTE, NOON
 from tests.stats.made import DAY, journey, stored

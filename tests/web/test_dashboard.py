@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from haru.events.event import COLUMNS
+from haru.events.columns import COLUMNS
 from haru.live import Live
 from haru.stats.answers import Reports
 from haru.store.duckdb.store import DuckStore

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from haru.accounts.models import ApiKey
-from haru.events.event import COLUMNS
+from haru.events.columns import COLUMNS
 from haru.live import Live
 from haru.stats.answers import Reports
 from haru.store.duckdb.store import DuckStore

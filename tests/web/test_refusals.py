@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from haru.accounts.models import ApiKey
-from haru.events.event import COLUMNS
+from haru.events.columns import COLUMNS
 from haru.events.ledger import HOUR_MS, Tally
 from haru.events.refusals import Refusal
 from haru.live import Live

@@ -15,10 +15,10 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from haru.events.columns import Row
 from haru.events.event import Event
 from haru.events.ledger import Tally
 from haru.settings import Settings
@@ -55,7 +55,7 @@ class Imported(msgspec.Struct, array_like=True, gc=False):
     first: int  # the least id in the file
     span: int  # how many ids there are from it to the greatest
     start: int  # how many rows of the file come before these
-    rows: list[tuple[Any, ...]]  # as `haru.store.protocol.Row`, with the ids and visit ids of the file
+    rows: list[Row]  # with the ids and visit ids of the file
 
 
 class Body(msgspec.Struct, array_like=True, gc=False):

@@ -11,15 +11,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import structlog
 
-from haru.events.event import COLUMNS, Arrival, Event
+from haru.events.columns import BLANK, NAMES, Row, row_of
+from haru.events.event import Arrival, Event
 from haru.events.ledger import HOUR_MS, Tally
 from haru.events.visits import KEPT_MS, Visit, Window
 from haru.spool.keys import Claim, Claims
 from haru.spool.spool import Batch, Imported, Spools
-from haru.store.protocol import Progress, Row, Store, StoreMoved, StoreUnavailable
+from haru.store.protocol import Progress, Store, StoreMoved, StoreUnavailable
 
 log = structlog.get_logger()
 
@@ -29,11 +29,7 @@ MOST_EVENTS = 10_000  # of a batch: a few milliseconds of commit, and a bound on
 NO_VISIT = "no_visit_for_engagement"
 DUPLICATE = "duplicate"
 
-_NAMES = [name for name, _ in COLUMNS]
-_ID, _SITE, _AT = _NAMES.index("id"), _NAMES.index("site_id"), _NAMES.index("occurred_at")
-_VISITOR, _VISIT = _NAMES.index("visitor_id"), _NAMES.index("visit_id")
-
-_encode_props = msgspec.json.Encoder(order="sorted").encode
+_ID, _SITE, _AT, _VISITOR, _VISIT = map(NAMES.index, ("id", "site_id", "occurred_at", "visitor_id", "visit_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +172,7 @@ class Loader:
             if visit is None:
                 unvisited[arrival.event.site_id, arrival.event.at // HOUR_MS * HOUR_MS] += 1
                 continue
-            rows.append(row(arrival, visit))
+            rows.append(row_of(arrival, visit))
             seen.append((visit.site_id, visit.visitor_id, arrival.event.at))
         tallies += [Tally(site_id, hour, NO_VISIT, "", count) for (site_id, hour), count in unvisited.items()]
         numbered = Progress(progress.last_id + len(events), dict(progress.positions))
@@ -242,32 +238,9 @@ def _taken_in(parts: Iterable[Imported], progress: Progress) -> tuple[list[Row],
             last_id += part.span
         shift = base - part.first
         for row in part.rows[max(0, done - part.start) :]:
-            moved = list(row)
+            moved = [*row, *BLANK[len(row) :]]  # an older release wrote fewer columns
             moved[_ID] += shift
             moved[_VISIT] += shift
             rows.append(tuple(moved))
         positions[f"{part.name}/rows"] = max(done, part.start + len(part.rows))
     return rows, Progress(last_id, positions)
-
-
-def row(arrival: Arrival, visit: Visit) -> Row:
-    """The stored row of an event of this visit, in the order of `COLUMNS`."""
-    event = arrival.event
-    origin = visit.origin
-    return (
-        arrival.id,
-        event.site_id,
-        event.at,
-        visit.visitor_id,
-        visit.id,
-        event.name,
-        event.hostname,
-        event.path,
-        *msgspec.structs.astuple(origin),
-        _encode_props(event.props).decode() if event.props else "{}",
-        event.revenue_currency,
-        event.revenue_amount,
-        event.engaged_ms,
-        event.scroll_depth,
-        event.interactive,
-    )

@@ -8,11 +8,10 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 from sqlalchemy.sql import ClauseElement
 
+from haru.events.columns import Row
 from haru.events.ledger import Tally
 from haru.events.visits import Visit
 from haru.store.stop import Stop
-
-Row = tuple[Any, ...]  # one stored event, its values in the order of haru.events.event.COLUMNS
 
 # The parameter of a statement over folded visits in which the store puts the id of the last event that is folded. Given
 # with a number, the statement is asked only while that is the last.

@@ -15,8 +15,8 @@ import duckdb
 import msgspec
 import numpy as np
 
-from haru.events.event import COLUMNS
-from haru.store.protocol import Row, Store, StoreUnavailable
+from haru.events.columns import COLUMNS, NAMES, Row
+from haru.store.protocol import Store, StoreUnavailable
 
 FORMATS = {"ndjson": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
 
@@ -67,12 +67,11 @@ def events(
 
 def ndjson(rows: Iterable[list[Row]], site: str) -> Iterator[bytes]:
     """One JSON object a line, each of this site."""
-    names = [name for name, _ in COLUMNS]
     encode = msgspec.json.Encoder().encode
     for some in rows:
         lines = []
         for row in some:
-            record = dict(zip(names, row, strict=True))
+            record = dict(zip(NAMES, row, strict=True))
             del record["site_id"]
             record[SITE] = site
             record["occurred_at"] = _EPOCH + timedelta(milliseconds=record["occurred_at"])

@@ -23,9 +23,8 @@ import duckdb
 import msgspec
 from msgspec import Meta
 
-from haru.events.event import COLUMNS
+from haru.events.columns import NAMES, Row
 from haru.spool.spool import Body, Imported, Spool
-from haru.store.protocol import Row
 from haru.transfer.export import EXPORTED, SITE, site_name
 
 BATCH_ROWS = 2_000
@@ -85,8 +84,7 @@ _TEXTS = [name for name, kind in EXPORTED if kind == "VARCHAR" and name not in {
 _decode = msgspec.json.Decoder(Record).decode
 _props = msgspec.json.Encoder(order="sorted").encode
 _canonical = msgspec.msgpack.Encoder().encode
-_COLUMNS = [name for name, _ in COLUMNS]
-_AT, _VISITOR = _COLUMNS.index("occurred_at"), _COLUMNS.index("visitor_id")
+_AT, _VISITOR = NAMES.index("occurred_at"), NAMES.index("visitor_id")
 
 
 @dataclass(slots=True)
@@ -292,7 +290,7 @@ def _row(site_id: int, record: Record) -> Row:
     values["occurred_at"] = (record.occurred_at - _EPOCH) // timedelta(milliseconds=1)
     values["visitor_id"] = int(record.visitor_id)
     values["props"] = _props(record.props).decode() if record.props else "{}"
-    return tuple(values[name] for name in _COLUMNS)
+    return tuple(values[name] for name in NAMES)
 
 
 def _fault(record: Record) -> str:

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 from sqlalchemy import func, select
 
-from haru.events.event import COLUMNS
+from haru.events.columns import NAMES, Row
 from haru.events.ledger import Tally
 from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import Query, QueryError, parse
@@ -23,14 +23,13 @@ from haru.stats.sql.counters import EVENT
 from haru.stats.vocabulary import periods
 from haru.stats.vocabulary.metrics import METRICS
 from haru.stats.vocabulary.periods import Dates
-from haru.store.protocol import Progress, Row, Store
+from haru.store.protocol import Progress, Store
 
 BATCH = 10_000  # rows or tallies of one load
 # What the target's progress knows of a move that is not finished: how much has come, and of which source.
 MOVED, FROM_ID, FROM_ROWS = "move", "move/last-id", "move/rows"
 
-_SITE = [name for name, _ in COLUMNS].index("site_id")
-_AT = [name for name, _ in COLUMNS].index("occurred_at")
+_SITE, _AT = NAMES.index("site_id"), NAMES.index("occurred_at")
 _LATEST_MS = 253_402_300_800_000  # the year 10000
 _encode = msgspec.msgpack.Encoder().encode
 

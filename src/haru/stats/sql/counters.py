@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, column, distinct, func, literal, table
 from sqlalchemy.types import BigInteger, Boolean, DateTime, SmallInteger, String, TypeEngine
 
-from haru.events.event import COLUMNS, ENGAGEMENT, PAGEVIEW
+from haru.events.columns import COLUMNS
+from haru.events.event import ENGAGEMENT, PAGEVIEW
 from haru.stats.sql.functions import FirstBy, LastBy, Milliseconds
 from haru.stats.sql.payload import Amount
 

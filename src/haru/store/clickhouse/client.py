@@ -20,9 +20,10 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
+from haru.events.columns import Row
 from haru.store.clickhouse import tables as ddl
 from haru.store.clickhouse.sql import MEANING, quoted
-from haru.store.protocol import Row, StoreOutOfMemory, StoreUnavailable
+from haru.store.protocol import StoreOutOfMemory, StoreUnavailable
 from haru.store.stop import Stop
 
 DATABASE = "haru"

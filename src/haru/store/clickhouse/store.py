@@ -46,7 +46,8 @@ from typing import Any
 import msgspec
 from sqlalchemy.sql import ClauseElement
 
-from haru.events.event import COLUMNS, Origin
+from haru.events.columns import COLUMNS, Row
+from haru.events.event import Origin
 from haru.events.ledger import Tally, merged
 from haru.events.visits import Visit
 from haru.store.clickhouse import sql as sql
@@ -54,7 +55,7 @@ from haru.store.clickhouse import tables as ddl
 from haru.store.clickhouse.client import ANSWER_SECONDS, WRITE_SECONDS, Address, Door
 from haru.store.clickhouse.lease import Lease
 from haru.store.migrations import Migration, migrate
-from haru.store.protocol import Progress, Row, StoreMoved, StoreUnavailable
+from haru.store.protocol import Progress, StoreMoved, StoreUnavailable
 from haru.store.stop import Stop
 
 _EPOCH = 1 << 32  # batches of an epoch, more than it can ever have

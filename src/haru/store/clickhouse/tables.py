@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from haru.events.event import COLUMNS
+from haru.events.columns import COLUMNS
 from haru.store.migrations import Migration
 
 DEDUPLICATED = 10_000  # inserts that a table remembers by their token, in each partition

@@ -13,7 +13,8 @@ the first counts. A visitor's id is of a site: another site may have the same on
 
 from __future__ import annotations
 
-from haru.events.event import COLUMNS, ENGAGEMENT, PAGEVIEW, UNKNOWN, Origin
+from haru.events.columns import COLUMNS
+from haru.events.event import ENGAGEMENT, PAGEVIEW, UNKNOWN, Origin
 
 FOLDED_AT_ONCE = 300_000  # events: one to two seconds, and a bound on memory
 LONG_HOURS = 12  # a visit that lasts as long is marked: it may have events on more than two days

@@ -18,7 +18,8 @@ from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql import ClauseElement
 
-from haru.events.event import COLUMNS, Origin
+from haru.events.columns import COLUMNS, Row
+from haru.events.event import Origin
 from haru.events.ledger import Tally, merged
 from haru.events.visits import Visit
 from haru.files import sync_folder
@@ -35,7 +36,7 @@ from haru.store.duckdb.folding import (
     WAITING,
 )
 from haru.store.migrations import Migration, migrate
-from haru.store.protocol import FOLDED, Progress, Refolded, Row, StoreOutOfMemory, StoreUnavailable
+from haru.store.protocol import FOLDED, Progress, Refolded, StoreOutOfMemory, StoreUnavailable
 from haru.store.stop import Stop
 
 log = structlog.get_logger()

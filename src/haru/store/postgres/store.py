@@ -15,13 +15,14 @@ from psycopg import errors
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import ClauseElement
 
-from haru.events.event import COLUMNS, Origin
+from haru.events.columns import COLUMNS, NAMES, Row
+from haru.events.event import Origin
 from haru.events.ledger import Tally, merged
 from haru.events.visits import Visit
 from haru.store.compiled import Compiling
 from haru.store.migrations import Migration, migrate, pending
 from haru.store.postgres.pool import SCHEMA, Connection, Connections, Grip, patience
-from haru.store.protocol import Progress, Row, StoreHeld, StoreUnavailable
+from haru.store.protocol import Progress, StoreHeld, StoreUnavailable
 from haru.store.stop import Stop, Stopped
 
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
@@ -70,12 +71,11 @@ MIGRATIONS = (
 )
 
 _EPOCH = datetime(1970, 1, 1)  # UTC without a zone, as the columns are
-_NAMES = [name for name, _ in COLUMNS]
-_AT = _NAMES.index("occurred_at")
+_AT = NAMES.index("occurred_at")
 _HOUR_MS = 3_600_000
 _FIRST_MS, _LAST_MS = ((limit - _EPOCH) // timedelta(milliseconds=1) for limit in (datetime.min, datetime.max))
 _LAST_ID = ""
-_COPY = f"COPY event ({', '.join(_NAMES)}) FROM STDIN"
+_COPY = f"COPY event ({', '.join(NAMES)}) FROM STDIN"
 
 _PROGRESS = "SELECT spool, position FROM progress"
 _ADVANCE = (
