@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, column, select, table
 
-from haru.events.event import UNKNOWN
+from haru.events.event import UNKNOWN, Origin
+from haru.stats.sql.counters import FACTS
 from haru.stats.vocabulary.dimensions import DIMENSIONS
 from haru.stats.vocabulary.periods import milliseconds
 from haru.store.duckdb.folding import MOST_VISITS, SEEN, VISIT_MARKS
@@ -246,6 +247,42 @@ def test_of_a_visitor_with_very_many_visits_marks_say_nothing() -> None:
 def test_every_name_of_what_is_not_known_makes_a_visitor_odd() -> None:
     """Else two values of one name would be two groups for marks, and one for a question."""
     assert {dimension.empty for dimension in DIMENSIONS.values() if dimension.column in SEEN} <= UNKNOWN
+
+
+def test_what_visits_have_in_common_keeps_its_bit() -> None:
+    """Stored marks hold them: where one moved, visitors would be told apart by something else."""
+    assert SEEN == {
+        "source": 1,
+        "channel": 2,
+        "referrer": 4,
+        "utm_source": 8,
+        "utm_medium": 16,
+        "utm_campaign": 32,
+        "utm_content": 64,
+        "utm_term": 128,
+        "click_id": 256,
+        "country": 512,
+        "region": 1_024,
+        "city": 2_048,
+        "device": 4_096,
+        "browser": 8_192,
+        "browser_version": 16_384,
+        "os": 32_768,
+        "os_version": 65_536,
+        "screen": 131_072,
+        "language": 262_144,
+        "entry_page": 524_288,
+        "exit_page": 1_048_576,
+        "entry_hostname": 2_097_152,
+        "exit_hostname": 4_194_304,
+    }
+
+
+def test_all_that_visits_may_have_in_common_has_a_bit_of_its_own() -> None:
+    pages = {name for name, fact in FACTS.items() if fact.text is not None}
+    assert SEEN.keys() == {*Origin.__struct_fields__, *pages}
+    assert len({*SEEN.values()}) == len(SEEN)
+    assert max(SEEN.values()) < 1 << 31  # the column is a signed INTEGER
 
 
 def test_folding_a_few_events_at_a_time_comes_to_the_same() -> None:

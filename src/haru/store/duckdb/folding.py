@@ -21,7 +21,6 @@ LONG_HOURS = 12  # a visit that lasts as long is marked: it may have events on m
 MOST_VISITS = 16  # of a visitor that are compared with each other
 
 _ORIGIN = Origin.__struct_fields__
-_PAGES = ("entry_page", "exit_page", "entry_hostname", "exit_hostname")
 _KIND = dict(COLUMNS)
 
 # The columns of a folded visit that come from its events, with how they do.
@@ -61,8 +60,34 @@ VISIT_COLUMNS: dict[str, tuple[str, str]] = {
 }
 
 
-# What the visits of a visitor may have in common, and the bit of `seen` that stands for it.
-SEEN = {name: 1 << place for place, name in enumerate((*_ORIGIN, *_PAGES))}
+# What the visits of a visitor may have in common, and the bit of `seen` that stands for it. Stored rows hold these
+# bits: a name keeps its own for ever, and a new one takes the next.
+_BITS = {
+    "source": 0,
+    "channel": 1,
+    "referrer": 2,
+    "utm_source": 3,
+    "utm_medium": 4,
+    "utm_campaign": 5,
+    "utm_content": 6,
+    "utm_term": 7,
+    "click_id": 8,
+    "country": 9,
+    "region": 10,
+    "city": 11,
+    "device": 12,
+    "browser": 13,
+    "browser_version": 14,
+    "os": 15,
+    "os_version": 16,
+    "screen": 17,
+    "language": 18,
+    "entry_page": 19,
+    "exit_page": 20,
+    "entry_hostname": 21,
+    "exit_hostname": 22,
+}
+SEEN = {name: 1 << bit for name, bit in _BITS.items()}
 
 # What a visit is among those of its visitor. `since` is the first moment of the earliest, and null where the others say
 # nothing: of a visitor with a long visit, with very many, or with a value that is written like what is not known.
