@@ -1,0 +1,123 @@
+"""The key under which a statement is kept for the questions of its shape."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import strategies as st
+
+from haru.stats.query import QueryError, parse
+from haru.stats.question import Question
+from haru.stats.sql import folded, statement
+from haru.stats.sql.folds import Folds
+from haru.stats.vocabulary import filters, periods
+from haru.stats.vocabulary.goals import Goal
+from haru.stats.vocabulary.periods import Period
+from haru.store.clickhouse import sql as clickhouse
+from haru.store.duckdb import store as duckdb
+from haru.store.postgres import store as postgres
+from tests.rounds import examples
+from tests.stats.drawn import GOALS, ODD, queries
+from tests.stats.made import DAY, HOUR, ms
+
+ENGINES = (duckdb._COMPILING, postgres._COMPILING, clickhouse._COMPILING)
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """All that a statement depends on beside its query."""
+
+    zone: str
+    start_ms: int
+    lasts_ms: int
+    unit: str
+    reaches: bool  # whether visits cross the ends of the period
+    folds: bool
+    settled: bool
+    long: bool
+    over: bool
+    low: bool
+    edges: tuple[bool, bool]
+    site_id: int
+    accepted: frozenset[str]  # the values that a filter accepts which Python decides
+    goals: tuple[Goal, ...]
+    paths: frozenset[str]  # those that reach a goal whose page is a pattern
+
+
+BOOLEANS = st.booleans()
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "zone": st.sampled_from(sorted({zone for zone, _ in ODD})),
+    "start_ms": st.sampled_from([ms(at) // DAY * DAY + shift for _, at in ODD for shift in (0, HOUR, -3 * DAY)]),
+    "lasts_ms": st.sampled_from([DAY, DAY + 1, 3 * DAY, 60 * DAY]),
+    "unit": st.sampled_from(["hour", "day", "week", "month"]),
+    **dict.fromkeys(("reaches", "folds", "settled", "long", "over", "low"), BOOLEANS),
+    "edges": st.tuples(BOOLEANS, BOOLEANS),
+    "site_id": st.integers(1, 3),
+    "accepted": st.frozensets(st.sampled_from(["", "a", "b"])),
+    "goals": st.sampled_from([(), tuple(GOALS[:1]), tuple(GOALS[:5])]),
+    "paths": st.frozensets(st.sampled_from(["/", "/a"])),
+}
+
+
+def question(query: dict[str, Any], around: Circumstances) -> Question:
+    """The question of such circumstances, from folded rows where they hold what is asked."""
+    period = Period(around.start_ms, around.start_ms + around.lasts_ms)
+    reach = Period(period.start_ms - HOUR, period.end_ms + HOUR) if around.reaches else period
+    parsed = parse(query)
+    by_time = any(name.startswith("time") for name in parsed.dimensions)
+    stretches = periods.stretches(periods.ZoneInfo(around.zone), period) if by_time else ()
+    values = {leaf: around.accepted for leaf in filters.leaves(parsed.filters) if leaf.by_value}
+    paths = {goal: around.paths for goal in around.goals if goal.by_path}
+    asked = Question(around.site_id, parsed, period, reach, around.unit, stretches, values, around.goals, paths)
+    if not around.folds or not folded.holds(asked):
+        return asked
+    start, end = (
+        Period(at - crossed * HOUR, at + crossed * HOUR)
+        for at, crossed in zip((period.start_ms, period.end_ms), around.edges, strict=True)
+    )
+    low = period.start_ms - DAY if around.low else None
+    return replace(asked, folds=Folds(7, (start, end), reach, around.settled, low, around.long, around.over))
+
+
+def made(asked: Question, *, paged: bool) -> list[tuple[str, Any, Any]]:
+    """The statement of each engine, and what it is given that does not come from the question at hand."""
+    built = statement.build(asked, paged=paged, groups=None if asked.folds is None else folded.groups)
+    texts = [engine.compiled(built) for engine in ENGINES]
+    given = {*asked.parameters, "folded"}
+    return [
+        (text.string, text.positiontup, {name: value for name, value in text.params.items() if name not in given})
+        for text in texts
+    ]
+
+
+def mixtures(query: dict[str, Any], other: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The query with one thing as another has it, where that makes sense."""
+    for key in sorted({*query, *other} - {"date_range"}):
+        mixed = {name: value for name, value in {**query, key: other.get(key)}.items() if value is not None}
+        with contextlib.suppress(QueryError):
+            parse(mixed)
+            yield mixed
+
+
+@examples(30, 400, suppress_health_check=list(HealthCheck), phases=(Phase.generate,))
+@given(st.data())
+def test_questions_of_one_key_have_one_statement(data: st.DataObject) -> None:
+    """Of two that are alike but for one thing, either the key or nothing of the statement tells which is which."""
+    now = ms("2026-05-20 12:00")
+    query = data.draw(queries(now, GOALS))
+    around = Circumstances(**{name: data.draw(values, label=name) for name, values in VALUES.items()})
+    others = [(query, replace(around, **{name: data.draw(values)})) for name, values in VALUES.items()]
+    another = data.draw(queries(now, GOALS))
+    others += [(mixed, around) for mixed in mixtures(query, another)]
+    asked = [question(*each) for each in [(query, around), *others]]
+    known: dict[Any, Any] = {}
+    for each, paged in [*product(asked, (True, False)), *((statement.paid(each), False) for each in asked)]:
+        if each.shape is None:
+            continue
+        text = made(each, paged=paged)
+        assert known.setdefault((each.shape, paged), text) == text
