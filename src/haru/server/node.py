@@ -30,7 +30,6 @@ from haru.store.loader import MOST_EVENTS, Load, Loader
 from haru.store.opening import event_store, installation
 from haru.store.protocol import Folding, StoreHeld, StoreTooNew, StoreUnavailable
 from haru.transfer import export
-from haru.web.api import console
 from haru.web.project import services
 from haru.web.project.streaming import in_threads
 
@@ -381,6 +380,8 @@ class Node:
 
     async def _query(self, query: Any, wanted: str) -> dict[str, Any]:
         """For the control socket: what a query is answered, see `haru.web.api.console`."""
+        from haru.web.api import console  # models: Django must be set up first
+
         return await asyncio.to_thread(console.answered, self.reports, query, wanted, now_ms())
 
     def _events(self, site_id: int, since: int, until: int, format: str) -> AsyncIterator[bytes]:
