@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import structlog
 
 from haru.cli import main, query
 from haru.cli.output import echo
@@ -101,15 +100,15 @@ def test_other_cells_stand_as_they_are(text: str) -> None:
 def test_a_log_line_for_people_says_nothing_to_their_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before, handlers = structlog.get_config(), logging.getLogger().handlers
+    handlers, level = logging.getLogger().handlers, logging.getLogger().level
     try:
         logs.configure(read({"HARU_LOG_FORMAT": "text", "HARU_DATA_DIR": str(tmp_path)}))
         for text in HOSTILE:
-            structlog.get_logger().info("refused", error=text, reason=text + " with blanks")
+            logging.getLogger("haru.a room").info("refused", extra={"error": text, "reason": text + " with blanks"})
         logging.getLogger("a library").warning("it says %s", HOSTILE[0])
         colours = capsys.readouterr().err
     finally:
-        structlog.configure(**before)
+        logging.getLogger().setLevel(level)
         logging.getLogger().handlers = handlers
     said = re.sub(r"\x1b\[\d+m", "", colours)  # the line's own
     assert "refused" in said

@@ -4,7 +4,6 @@ many queries, others each time. The first answer that differs ends it.
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections import Counter
@@ -12,7 +11,6 @@ from dataclasses import asdict
 from typing import Any
 from unittest import mock
 
-import structlog
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -75,7 +73,6 @@ def run(number: int, chosen: int | None = None) -> Counter[str]:
 
 def main() -> None:
     """Compare, and print how many answers were right and how long each engine took for them."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     print(f"{'engine':<12}{'queries':>10}{'differ':>10}{'seconds':>10}")
     for engine, taken in run(number).items():

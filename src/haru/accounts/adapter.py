@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import ratelimit
 from django.conf import settings as django_settings
@@ -22,7 +22,7 @@ from haru.accounts.models import User, canonical_email
 from haru.accounts.registry import checked_email, registration_is_open
 from haru.collect.address import client_address
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 
 class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
@@ -125,7 +125,10 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not ty
         try:
             super().send_mail(template_prefix, email, ours)
         except OSError as error:  # smtplib's errors are such too; their texts may name the address
-            log.error("mail_failed", error=type(error).__name__, remedy="look after the server in HARU_EMAIL_URL")
+            log.error(
+                "mail_failed",
+                extra={"error": type(error).__name__, "remedy": "look after the server in HARU_EMAIL_URL"},
+            )
             return False
         return True
 

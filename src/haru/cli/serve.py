@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
-import structlog
 import typer
 
 from haru.cli import context
@@ -14,6 +14,8 @@ from haru.cli.output import echo
 
 if TYPE_CHECKING:
     from haru.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -58,7 +60,7 @@ def serve(
     settings = current()
     logs.configure(settings)
     for sentence in doubts(settings, os.environ):
-        structlog.get_logger().warning("setting_doubted", reason=sentence)
+        log.warning("setting_doubted", extra={"reason": sentence})
     checked = _accounts_answer()
     if checked:  # collecting needs no accounts: the server asks for them again until they answer
         if dev:
@@ -82,8 +84,8 @@ def _accounts_answer() -> bool:
     try:
         setup.prepare()
     except Error as error:
-        structlog.get_logger().error(
-            "accounts_unavailable", error=str(error), outcome="pages answer 503, collecting goes on"
+        log.error(
+            "accounts_unavailable", extra={"error": str(error), "outcome": "pages answer 503, collecting goes on"}
         )
         return False
     return True

@@ -8,6 +8,7 @@ application below, for pipelined requests and for other servers.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-import structlog
 
 from haru.collect import hit
 from haru.collect.address import client_address, grouped
@@ -28,7 +28,7 @@ from haru.settings import Settings
 from haru.spool.spool import SpoolFull, SpoolUnavailable
 from haru.spool.writer import Outcome, Writer
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

@@ -7,19 +7,19 @@ command line and the steps of the pipeline thus agree on what a rule means.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 import idna
-import structlog
 
 from haru import patterns
 from haru.collect.address import Address, parsed
 from haru.collect.geo import countries
 from haru.settings import Network
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 MOST_ADDRESSES = 500
 MOST_COUNTRIES = 300  # more than there are
@@ -189,7 +189,7 @@ def _by_prefix(addresses: Iterable[str]) -> tuple[tuple[int, int, frozenset[int]
         try:
             network = _network(text)
         except ValueError:  # the file is written by a Haru of another version, or by hand: the other rules still hold
-            log.error("exclusion_unreadable", remedy="save the site's settings again")
+            log.error("exclusion_unreadable", extra={"remedy": "save the site's settings again"})
             continue
         shift = network.max_prefixlen - network.prefixlen
         found.setdefault((network.version, shift), set()).add(int(network.network_address) >> shift)

@@ -9,11 +9,8 @@ from typing import Any
 
 import maxminddb
 import msgspec
-import structlog
 
 from haru.settings import BadSetting
-
-log = structlog.get_logger()
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):

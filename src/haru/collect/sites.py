@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
 import msgspec
-import structlog
 
 from haru.collect.exclusions import Exclusions
 from haru.files import sync_folder
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 FILE = "sites.json"
 UNSURE = "sites.unsure"  # lies beside it while the database of sites does not answer
@@ -96,7 +96,10 @@ class Mirror:
         except FileNotFoundError:
             return False
         except (OSError, msgspec.DecodeError) as error:
-            log.error("sites_mirror_unreadable", file=FILE, error=str(error), remedy="save any site's settings again")
+            log.error(
+                "sites_mirror_unreadable",
+                extra={"file": FILE, "error": str(error), "remedy": "save any site's settings again"},
+            )
             return False
         # Both are replaced whole: a request sees one state or the other.
         self._tokens = {site.token: site for site in sites}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import secrets
 from collections.abc import Iterator
@@ -16,11 +17,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
-import structlog
 
 from haru.files import own, sync_folder
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 FILE = "salts.json"
 DAY_MS = 24 * 60 * 60 * 1000
@@ -118,7 +118,7 @@ class Salts:
             return {}
         except msgspec.DecodeError as error:
             # Better to count some visitors twice for a day than to lose pageviews.
-            log.error("salts_unreadable", file=FILE, error=str(error), outcome="new salts were made")
+            log.error("salts_unreadable", extra={"file": FILE, "error": str(error), "outcome": "new salts were made"})
             return {}
         return {day: salt for day, salt in kept.items() if len(salt) == SALT_BYTES}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hmac
+import logging
 import os
 import resource
 import socket
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
-import structlog
 
 from haru.collect.endpoint import Endpoint
 from haru.files import keep_private, own
@@ -29,7 +29,7 @@ from haru.settings import BadSetting, Settings, current
 from haru.stats.waiting import Waiter
 from haru.stats.waiting import current as current_waiter
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 LOCK = "haru.lock"
 
@@ -116,7 +116,7 @@ class Application:
                 try:
                     await self._open()
                 except Exception as error:
-                    log.error("start_failed", error=str(error))
+                    log.error("start_failed", extra={"error": str(error)})
                     self.failure = error
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
                     return
@@ -228,14 +228,17 @@ def serve(
         application = Application(settings, checked=checked, development=development)
         if started is not None:
             started()
-        log.info("serving", url=settings.base_url, host=settings.host, port=settings.port, workers=settings.workers)
+        log.info(
+            "serving",
+            extra={"url": settings.base_url, "host": settings.host, "port": settings.port, "workers": settings.workers},
+        )
         try:
             serving.run(serving.Server(application, application.door, application.closing, settings), listener)
         except SystemExit:
             if application.failure is not None:
                 raise application.failure from None
             raise
-        log.info("stopped", outcome="every event that was answered is on disk")
+        log.info("stopped", extra={"outcome": "every event that was answered is on disk"})
 
 
 def _pages_listener(data_dir: Path) -> socket.socket:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import sys
@@ -17,12 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
 
 from haru.files import own
 from haru.store.protocol import StoreUnavailable
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 FILE = "control.sock"
 MOST_BYTES = 64 * 1024
@@ -108,7 +108,9 @@ class Server:
             raise
         except Exception as error:
             known = isinstance(error, StoreUnavailable)
-            log.error("control_call_failed", call=name, error=str(error), exc_info=None if known else error)
+            log.error(
+                "control_call_failed", extra={"call": name, "error": str(error)}, exc_info=None if known else error
+            )
             return {"error": str(error) or type(error).__name__}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -11,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
-import structlog
 
 import haru
 from haru.collect.collector import Collector, Counts, now_ms
@@ -33,7 +33,7 @@ from haru.transfer import export
 from haru.web.project import services
 from haru.web.project.streaming import in_threads
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 LOAD_PAUSE = 0.1  # seconds between batches: what comes meanwhile shares the next commit
 LONGEST_PAUSE = 0.4  # under load: a large batch costs half as much an event as a small one
@@ -123,7 +123,7 @@ class Node:
             # Collecting needs no store: the loader tries again, as after any fault later.
             self.store_fault = str(error) or type(error).__name__
             known = isinstance(error, StoreUnavailable)
-            log.error("store_unavailable", error=self.store_fault, exc_info=None if known else error)
+            log.error("store_unavailable", extra={"error": self.store_fault}, exc_info=None if known else error)
         for name, task in {**self._background(), **self.workers.tasks()}.items():
             self._tasks.append(asyncio.create_task(self._supervise(name, task), name=name))
 
@@ -155,7 +155,9 @@ class Node:
                 self.restarts[name] += 1
                 known = isinstance(error, StoreUnavailable | StoreTooNew)
                 log.error(
-                    "task_failed", task=name, error=str(error), restart_in=backoff, exc_info=None if known else error
+                    "task_failed",
+                    extra={"task": name, "error": str(error), "restart_in": backoff},
+                    exc_info=None if known else error,
                 )
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, LONGEST_BACKOFF)
@@ -280,7 +282,10 @@ class Node:
                 self.accounts_up = True
             except (Error, OSError) as error:
                 if self.accounts_up:
-                    log.error("accounts_unavailable", error=str(error), outcome="pages answer 503, collecting goes on")
+                    log.error(
+                        "accounts_unavailable",
+                        extra={"error": str(error), "outcome": "pages answer 503, collecting goes on"},
+                    )
                     self.restarts["accounts"] += 1
                 self.accounts_up = False
                 self._sites_looked_at = False
@@ -320,7 +325,9 @@ class Node:
             raise
         if lost:
             remedy = "`haru site adopt` lists them and gives them back"
-            log.error("sites_lost", sites=sorted(lost), outcome="nobody sees their numbers", remedy=remedy)
+            log.error(
+                "sites_lost", extra={"sites": sorted(lost), "outcome": "nobody sees their numbers", "remedy": remedy}
+            )
 
     async def _lost_sites(self) -> list[Any]:
         """For the control socket: the sites of the store that the accounts do not know."""
@@ -346,7 +353,7 @@ class Node:
         except BadSetting as error:
             fault = str(error)
             if fault != self.pages_closed:
-                log.error("known_password", error=fault, outcome="pages answer 503, collecting goes on")
+                log.error("known_password", extra={"error": fault, "outcome": "pages answer 503, collecting goes on"})
         self.pages_closed = fault
 
     def _sites_changed(self) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import sys
 from typing import Any
 
 import msgspec
-import structlog
 
 from haru.collect.collector import Collector
 from haru.collect.senders import Shared
@@ -25,7 +25,7 @@ from haru.server.proxy import Forward
 from haru.server.serving import Receive, Scope, Send, Tracker, respond
 from haru.settings import current
 
-log = structlog.get_logger()
+log = logging.getLogger("haru.server.worker")  # which runs as `__main__`
 
 COUNTS_SECONDS = 1.0
 
@@ -84,7 +84,7 @@ class Worker:
                     senders = Shared(self._assignment.senders, self._assignment.key)
                     self.collector = Collector(current(), self._assignment.number, senders)
                 except Exception as error:
-                    log.error("worker_start_failed", error=str(error))
+                    log.error("worker_start_failed", extra={"error": str(error)})
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
                     return
                 self._tasks = [asyncio.create_task(self.collector.housekeep()), asyncio.create_task(self._talk())]
@@ -105,7 +105,9 @@ class Worker:
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A background task failed: the process ends, and the server counts that and starts another."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("task_failed", task=f"worker-{self._assignment.number}", error=str(error), exc_info=error)
+            log.error(
+                "task_failed", extra={"task": f"worker-{self._assignment.number}", "error": str(error)}, exc_info=error
+            )
             if self.server is not None:
                 self.server.should_exit = True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import subprocess
@@ -12,14 +13,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import msgspec
-import structlog
 
 from haru.collect.collector import Counts
 from haru.collect.senders import Shared, shared
 from haru.server.serving import GRACE_SECONDS
 from haru.server.worker import Assignment
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 _decode = msgspec.json.Decoder(Counts).decode
 
@@ -68,7 +68,7 @@ class Workers:
         assignment = Assignment(number, self._senders.descriptor, self._senders.key)
         writer.write(msgspec.json.encode(assignment) + b"\n")
         self._channels[number] = writer
-        log.info("worker_started", worker=number, pid=process.pid)
+        log.info("worker_started", extra={"worker": number, "pid": process.pid})
         try:
             with contextlib.suppress(ConnectionError):
                 while line := await reader.readline():

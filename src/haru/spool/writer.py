@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-
-import structlog
 
 from haru.events.event import Event
 from haru.events.ledger import HOUR_MS, Tally
 from haru.histogram import Histogram
 from haru.spool.spool import MOST_IN_BATCH, Spool, SpoolFull, SpoolUnavailable
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 MOST_WAITING = 20_000  # events that wait for a commit: more are refused, as memory is not a queue without end
 GATHER_SECONDS = 0.002  # an event waits this long at most for others that arrive meanwhile to share its commit
@@ -134,7 +133,11 @@ class Writer:
             except BaseException as error:
                 # Without this thread nothing is collected: whatever went wrong is told, counted, and tried again.
                 self.restarts += 1
-                log.error("task_failed", task="writer", error=str(error), restart_in=RESTART_SECONDS, exc_info=error)
+                log.error(
+                    "task_failed",
+                    extra={"task": "writer", "error": str(error), "restart_in": RESTART_SECONDS},
+                    exc_info=error,
+                )
                 time.sleep(RESTART_SECONDS)
                 self._wake.set()
 
@@ -161,12 +164,15 @@ class Writer:
         try:
             outcomes = self._spool.write([entry[0] for entry in waiting], [entry[1] for entry in waiting], tallies)
             if self.refusing:
-                log.info("spool_recovered", spool=self._spool.path.name)
+                log.info("spool_recovered", extra={"spool": self._spool.path.name})
             self.refusing = False
         except Exception as error:
             # Whatever went wrong, those who wait must hear of it and the thread must go on.
             if not self.refusing:
-                log.error("spool_refused", spool=self._spool.path.name, error=str(error), waiting=len(waiting))
+                log.error(
+                    "spool_refused",
+                    extra={"spool": self._spool.path.name, "error": str(error), "waiting": len(waiting)},
+                )
             self.refusing = True
             failure = error if isinstance(error, SpoolUnavailable) else SpoolUnavailable(str(error))
             self._tallies.extend(tallies)  # nobody waits for these: they go with the next commit
@@ -185,9 +191,9 @@ class Writer:
         with contextlib.suppress(SpoolUnavailable):
             full = bool(self._most_bytes) and self._spool.size() >= self._most_bytes
             if full and not self.full:
-                log.error("spool_full", spool=self._spool.path.name, most_bytes=self._most_bytes)
+                log.error("spool_full", extra={"spool": self._spool.path.name, "most_bytes": self._most_bytes})
             elif self.full and not full:
-                log.info("spool_has_room_again", spool=self._spool.path.name)
+                log.info("spool_has_room_again", extra={"spool": self._spool.path.name})
             self.full = full
 
 

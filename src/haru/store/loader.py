@@ -6,12 +6,11 @@ short is read again from the spools, and one that was committed is never read ag
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-
-import structlog
 
 from haru.events.columns import BLANK, NAMES, Row, row_of
 from haru.events.event import Arrival, Event
@@ -21,7 +20,7 @@ from haru.spool.keys import Claim, Claims
 from haru.spool.spool import Batch, Imported, Spools
 from haru.store.protocol import Progress, Store, StoreMoved, StoreUnavailable
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 MOST_EVENTS = 10_000  # of a batch: a few milliseconds of commit, and a bound on memory
 
@@ -156,7 +155,7 @@ class Loader:
     def _is_there(self, pending: _Pending) -> bool:
         there = self._store.progress() == pending.progress
         if there:
-            log.warning("load_answer_lost", last_id=pending.progress.last_id)
+            log.warning("load_answer_lost", extra={"last_id": pending.progress.last_id})
         return there
 
     def _prepared(self, found: Sequence[tuple[str, Batch]], progress: Progress) -> _Pending:
@@ -198,7 +197,7 @@ class Loader:
                 visitors = {row[_VISITOR] for row in some}
                 self._window.renew(self._store.visits(site_id, visitors, min(moments), max(moments)))
         except StoreUnavailable as error:
-            log.warning("window_not_renewed", error=str(error))
+            log.warning("window_not_renewed", extra={"error": str(error)})
             self._progress = None  # the next step begins where the store stands, with its visits
 
     def _counted(self, found: Sequence[tuple[str, Batch]]) -> tuple[list[Event], list[Tally]]:

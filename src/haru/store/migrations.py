@@ -7,14 +7,13 @@ through all of them, so a migrated store and a fresh one cannot differ.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from haru.store.protocol import StoreTooNew
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ def migrate(migrations: Sequence[Migration], version: int, apply: Callable[[Migr
     """Apply what is missing, in order; the version reached. `apply` must also record the migration's number."""
     for migration in pending(migrations, version):
         apply(migration)
-        log.info("store_migrated", version=migration.number, title=migration.title)
+        log.info("store_migrated", extra={"version": migration.number, "title": migration.title})
         for listener in _listeners:
             listener(migration)
     return len(migrations)

@@ -10,18 +10,17 @@ on any clock: see `haru.store.clickhouse.store`.
 
 from __future__ import annotations
 
+import logging
 import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
 from haru.store.clickhouse.client import Door
 from haru.store.clickhouse.tables import LEASE
 from haru.store.protocol import StoreHeld, StoreUnavailable
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 30
 RENEW_SECONDS = 10
@@ -108,7 +107,7 @@ class Lease:
                     self.renew()
                     also()
                 except StoreUnavailable as error:
-                    log.warning("lease_not_renewed", error=str(error))
+                    log.warning("lease_not_renewed", extra={"error": str(error)})
 
         self._thread = threading.Thread(target=beat, daemon=True, name="haru-lease")
         self._thread.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,6 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import structlog
 from sqlalchemy import Interval
 from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.dialects.postgresql.base import PGDialect
@@ -39,7 +39,7 @@ from haru.store.migrations import Migration, migrate
 from haru.store.protocol import FOLDED, Progress, Refolded, StoreOutOfMemory, StoreUnavailable
 from haru.store.stop import Stop
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 
 class _Interval(INTERVAL):
@@ -369,7 +369,7 @@ class DuckStore:
                 try:
                     database.close()
                 except duckdb.Error as error:  # what it could not write into the file is in its log
-                    log.error("store_close_failed", error=str(error).partition("\n")[0])
+                    log.error("store_close_failed", extra={"error": str(error).partition("\n")[0]})
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         with self._opening:

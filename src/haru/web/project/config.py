@@ -176,5 +176,5 @@ LOCALE_PATHS = [HERE / "locale"]
 STATIC_URL = "/static/"
 STATIC_ROOT = HERE / "static"
 
-# The process that runs Haru configures logging (structlog); Django's own handlers would write a second format.
+# The process that runs Haru configures logging; Django's own handlers would write a second format.
 LOGGING_CONFIG = None
