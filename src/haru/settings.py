@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from haru.files import sync_folder
+from haru import files
 
 T = TypeVar("T")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -356,7 +356,7 @@ def current() -> Settings:
     try:
         if not settings.data_dir.is_dir():
             settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-            sync_folder(settings.data_dir.parent)
+            files.sync_folder(settings.data_dir.parent)
     except OSError as error:
         raise BadSetting(
             f"HARU_DATA_DIR: {settings.data_dir} cannot be made ({error.strerror}): name a folder this user may write."
@@ -372,19 +372,7 @@ def kept_secret(path: Path) -> str:
         try:
             text = path.read_text("ascii").strip()
         except FileNotFoundError:
-            fresh = path.with_name(f"{path.name}.{os.getpid()}")
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(48))
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(fresh, path)
-            except FileExistsError:
-                pass
-            finally:
-                fresh.unlink()
-            sync_folder(path.parent)
+            files.create(path, secrets.token_urlsafe(48).encode("ascii"))
             continue
         except (OSError, UnicodeDecodeError) as error:
             raise BadSetting(f"{path} cannot be read ({error}): give it back to the user that runs Haru.") from None

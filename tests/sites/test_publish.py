@@ -63,7 +63,7 @@ def test_events_of_a_deleted_site_are_asked_to_go_though_the_mirror_cannot_be_wr
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(publish.mirror, "write", full)
+    monkeypatch.setattr(publish.sites, "write", full)
     site_id = site.pk
     with pytest.raises(OSError, match="No space"), django_capture_on_commit_callbacks(execute=True):
         registry.delete_site(site)

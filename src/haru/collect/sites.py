@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
+from haru import files
 from haru.collect.exclusions import Exclusions
-from haru.files import sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -52,15 +51,7 @@ class Site(msgspec.Struct, frozen=True, dict=True):
 
 def write(data_dir: Path, sites: Iterable[Site]) -> None:
     """Replace the mirror with these sites: a reader sees the old list or the new one, never a part."""
-    path = data_dir / FILE
-    fresh = path.with_name(f"{FILE}.{os.getpid()}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(sorted(sites, key=lambda site: site.id)))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    sync_folder(data_dir)
+    files.replace(data_dir / FILE, msgspec.json.encode(sorted(sites, key=lambda site: site.id)))
 
 
 def set_sure(data_dir: Path, sure: bool) -> None:

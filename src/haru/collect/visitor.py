@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from haru.files import own, sync_folder
+from haru.files import own, replace
 
 log = logging.getLogger(__name__)
 
@@ -123,23 +123,16 @@ class Salts:
         return {day: salt for day, salt in kept.items() if len(salt) == SALT_BYTES}
 
     def _write(self, salts: dict[int, bytes]) -> None:
-        fresh = self._fresh
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(salts))
-            file.flush()
-            os.fsync(file.fileno())
+        content = msgspec.json.encode(salts)
         try:
             old = self._path.open("r+b")
         except FileNotFoundError:
-            fresh.replace(self._path)
-            sync_folder(self._path.parent)
+            replace(self._path, content, fresh=self._fresh)
             return
         # A kill or a loss of power at any point leaves one whole file: the old one is overwritten when the new one has
         # its name for good.
         with old:
-            fresh.replace(self._path)
-            sync_folder(self._path.parent)
+            replace(self._path, content, fresh=self._fresh)
             _overwrite(old)
 
     def _wipe_unfinished(self) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from haru.spool.spool import BUSY_SECONDS, KEY_LIFETIME_MS, SpoolUnavailable
+from haru import files
+from haru.spool.spool import KEY_LIFETIME_MS, usable
 
 FILE = "claims.sqlite3"
 
@@ -34,30 +35,23 @@ class Claims:
         """Claim keys for their owners; the owners whose key belongs to another. Raises `SpoolUnavailable`."""
         if not wanted:
             return set()
-        try:
-            connection = self._connected()
-            with connection:
-                connection.execute("BEGIN IMMEDIATE")
-                oldest = min(at for _, _, at, _ in wanted)
-                connection.execute("DELETE FROM claim WHERE at < ?", (oldest - KEY_LIFETIME_MS,))
-                connection.executemany("INSERT OR IGNORE INTO claim VALUES (?, ?, ?, ?)", wanted)
-                return {
-                    owner
-                    for site_id, key, _, owner in wanted
-                    if connection.execute(
-                        "SELECT owner FROM claim WHERE site_id = ? AND key = ?", (site_id, key)
-                    ).fetchone()
-                    != (owner,)
-                }
-        except sqlite3.Error as error:
-            raise SpoolUnavailable(
-                f"{FILE} cannot be used ({error}): see that the data folder's disk has space and that this user may "
-                "write there."
-            ) from error
+        with usable(FILE), self._connected() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            oldest = min(at for _, _, at, _ in wanted)
+            connection.execute("DELETE FROM claim WHERE at < ?", (oldest - KEY_LIFETIME_MS,))
+            connection.executemany("INSERT OR IGNORE INTO claim VALUES (?, ?, ?, ?)", wanted)
+            return {
+                owner
+                for site_id, key, _, owner in wanted
+                if connection.execute(
+                    "SELECT owner FROM claim WHERE site_id = ? AND key = ?", (site_id, key)
+                ).fetchone()
+                != (owner,)
+            }
 
     def forget_site(self, site_id: int) -> None:
-        """Remove a site's keys."""
-        with self._connected() as connection:
+        """Remove a site's keys. Raises `SpoolUnavailable`."""
+        with usable(FILE), self._connected() as connection:
             connection.execute("DELETE FROM claim WHERE site_id = ?", (site_id,))
 
     def close(self) -> None:
@@ -68,12 +62,7 @@ class Claims:
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._path.touch(mode=0o600, exist_ok=True)
-            connection = sqlite3.connect(
-                self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
+            connection = files.database(self._path)
             for statement in _SCHEMA:
                 connection.execute(statement)
             self._connection = connection

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import msgspec
 
+from haru import files
 from haru.events.columns import Row
 from haru.events.event import Event
 from haru.events.ledger import Tally
 from haru.settings import Settings
 
 KEY_LIFETIME_MS = 24 * 60 * 60 * 1000  # an idempotency key is remembered this long
-BUSY_SECONDS = 10.0
 MOST_IN_BATCH = 2_000  # events of one row: bounds what a reader must hold at once
 CHECKPOINT_BYTES = 4 << 20  # of the write-ahead log: beyond it, it is copied into the file
 RESTART_BYTES = 64 << 20  # beyond it, writers are made to wait until it can begin again from its start
@@ -118,6 +118,18 @@ class Transaction:
         return cursor.rowcount == 1
 
 
+@contextlib.contextmanager
+def usable(what: str) -> Iterator[None]:
+    """While a file of the spool is used: what SQLite or the system refuses becomes `SpoolUnavailable`."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise SpoolUnavailable(
+            f"{what} cannot be used ({error}): see that the data folder's disk has space and that this user may write "
+            "there."
+        ) from error
+
+
 class Spool:
     """One file. One object belongs to one thread at a time; several processes may each have one."""
 
@@ -128,12 +140,7 @@ class Spool:
         """
         self.path = path
         with self._errors():
-            path.touch(mode=0o600, exist_ok=True)
-            self._connection = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._connection = files.database(path, durable=durable)
             # Copying the write-ahead log into the file is left to `checkpoint`, off the path of an answer.
             self._connection.execute("PRAGMA wal_autocheckpoint=0")
             self._connection.execute("BEGIN IMMEDIATE")
@@ -149,15 +156,8 @@ class Spool:
             (self.name,) = self._connection.execute("SELECT name FROM identity").fetchone()
             (self._page_bytes,) = self._connection.execute("PRAGMA page_size").fetchone()
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise SpoolUnavailable(
-                f"The spool {self.path.name} cannot be used ({error}): see that the data folder's disk has space and "
-                "that this user may write there."
-            ) from error
+    def _errors(self) -> contextlib.AbstractContextManager[None]:
+        return usable(f"The spool {self.path.name}")
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
