@@ -43,7 +43,7 @@ def test_a_question_is_computed_once_and_again_when_events_came() -> None:
     assert store.asked == 1
     store.add(journey(200, NOON, (0, "/")))
     assert reports.answer(SITE, TODAY, NOON, fresh=True).rows[0].metrics == (1,)
-    reports.invalidate([1])
+    reports.asking.invalidate([1])
     assert reports.answer(SITE, TODAY, NOON, fresh=True).rows[0].metrics == (2,)
     assert store.asked == 2
 
@@ -51,7 +51,7 @@ def test_a_question_is_computed_once_and_again_when_events_came() -> None:
 def test_what_is_made_whole_to_be_compared_is_not_kept_when_it_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Counting(journey(100, NOON, *((number, f"/{number}") for number in range(30))))
     reports = Reports(store)
-    monkeypatch.setattr(reports.cache, "_most_cells", 400)
+    monkeypatch.setattr(reports.asking.cache, "_max_cells", 400)
     small = {"metrics": ["visitors"], "date_range": "day", "dimensions": ["event:page"], "pagination": {"limit": 5}}
     large = {**small, "metrics": ["visitors", "pageviews"], "include": {"comparisons": {"mode": "previous_period"}}}
     for query, statements in [(small, 1), (small, 1), (large, 3), (large, 4), (small, 4)]:  # the other period is empty
@@ -126,16 +126,16 @@ def test_hot_questions_are_answered_before_someone_waits() -> None:
     store = Counting(journey(100, NOON, (0, "/")))
     reports = Reports(store)
     reports.answer(SITE, TODAY, NOON)
-    reports.refresh_hot(NOON + 1, [1])
+    reports.asking.refresh(NOON + 1, [1])
     assert store.asked == 1  # neither old nor stale
-    reports.refresh_hot(NOON + 60_000, [1])
+    reports.asking.refresh(NOON + 60_000, [1])
     assert store.asked == 2
     reports.answer(SITE, TODAY, NOON + 61_000)
     assert store.asked == 2
-    reports.invalidate([1])
-    reports.refresh_hot(NOON + 62_000, [1])
+    reports.asking.invalidate([1])
+    reports.asking.refresh(NOON + 62_000, [1])
     assert store.asked == 3
-    reports.refresh_hot(NOON + 4 * MINUTE, [1])
+    reports.asking.refresh(NOON + 4 * MINUTE, [1])
     assert store.asked == 3  # nobody asked in the last minutes
 
 
@@ -143,10 +143,10 @@ def test_what_nobody_looks_at_any_more_is_not_answered_again() -> None:
     store = Counting(journey(100, NOON, (0, "/")))
     reports = Reports(store)
     reports.answer(SITE, TODAY, NOON)
-    reports.refresh_hot(NOON + 60_000, [])
-    reports.refresh_hot(NOON + 60_000, [2])
+    reports.asking.refresh(NOON + 60_000, [])
+    reports.asking.refresh(NOON + 60_000, [2])
     assert store.asked == 1
-    reports.refresh_hot(NOON + 60_000, [1])
+    reports.asking.refresh(NOON + 60_000, [1])
     assert store.asked == 2
 
 
@@ -167,10 +167,10 @@ def test_answering_again_keeps_to_its_time_and_begins_with_what_was_asked_last()
         reports.answer(SITE, query, NOON)
     lasting.append(True)
     asked = store.asked
-    reports.refresh_hot(NOON + 60_000, [1], 0.05)
+    reports.asking.refresh(NOON + 60_000, [1], 0.05)
     assert store.asked == asked + 1
     lasting.clear()
-    reports.refresh_hot(NOON + 60_000, [1])
+    reports.asking.refresh(NOON + 60_000, [1])
     assert store.asked == asked + 3  # but for the one that took too long, which waits until someone asks
     reports.answer(SITE, query, NOON + 60_000)
     assert store.asked == asked + 4
@@ -185,7 +185,7 @@ def test_one_question_that_fails_does_not_keep_the_others_cold() -> None:
         reports.answer(SITE, minutes, NOON)
     reports.answer(SITE, TODAY, NOON)
     asked = store.asked
-    reports.refresh_hot(NOON + 60_000, [1])
+    reports.asking.refresh(NOON + 60_000, [1])
     assert store.asked == asked + 1
 
 
@@ -225,9 +225,9 @@ def test_a_question_that_takes_longer_than_the_limit_is_ended_counted_and_not_as
     reports = Reports(store, 3)
     with pytest.raises(Stopped, match="3 seconds"):
         reports.answer(SITE, TODAY, NOON)
-    assert reports.stopped == {"limit": 1}
-    reports.refresh_hot(NOON + 1, [1])
-    reports.refresh_hot(NOON + 2, [1])
+    assert reports.asking.stopped == {"limit": 1}
+    reports.asking.refresh(NOON + 1, [1])
+    reports.asking.refresh(NOON + 2, [1])
     assert store.asked == 2
 
 
@@ -243,8 +243,8 @@ def test_a_question_that_needs_too_much_memory_is_not_asked_again_by_itself_and_
     for question in (TODAY, other):
         with pytest.raises(StoreOutOfMemory):
             reports.answer(SITE, question, NOON)
-    reports.refresh_hot(NOON + 1, [1])
-    reports.refresh_hot(NOON + 2, [1])
+    reports.asking.refresh(NOON + 1, [1])
+    reports.asking.refresh(NOON + 2, [1])
     assert store.asked == 4
 
 
@@ -274,7 +274,7 @@ def test_a_statement_is_made_once_for_all_sites_and_periods(monkeypatch: pytest.
 
 
 def test_no_more_statements_are_kept_than_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "MOST_STATEMENTS", 3)
+    monkeypatch.setattr(answers, "MAX_STATEMENTS", 3)
     reports = Reports(filled(journey(100, NOON, (0, "/"))))
     for limit in range(1, 8):
         query = {"metrics": ["visitors"], "date_range": "day", "pagination": {"limit": limit}}

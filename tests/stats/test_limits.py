@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from haru.stats import answers, bounds, waiting
+from haru.stats import answers, asking, bounds
 from haru.stats.answers import Reports, StatsSite
+from haru.stats.asking import STEP, Waiter
 from haru.stats.query import MOST_ROWS, QueryError, parse
 from haru.stats.vocabulary import filters
-from haru.stats.waiting import STEP, Waiter
 from haru.store.stop import Stopped
 from tests.stats.made import ENGINES, filled, journey, ms
 
@@ -51,7 +51,7 @@ def test_the_limit_is_of_the_whole_question_and_ends_the_matching_too(monkeypatc
 
     def lasting(value: str) -> bool:
         looked.append(value)
-        waiter = waiting.current.get()
+        waiter = asking.current.get()
         while waiter is not None and not waiter.stop.over:
             pass
         return True
@@ -90,8 +90,8 @@ def test_whoever_leaves_while_waiting_for_a_turn_asks_the_store_nothing() -> Non
             assert go.wait(60)
             return store.fetch(*given)
 
-    store = reports._store
-    reports._store = Held()  # type: ignore[assignment]
+    store = reports.asking._store
+    reports.asking._store = Held()  # type: ignore[assignment]
     names = ["visit:source", "visit:browser", "visit:os", "visit:device"]
     queries = [parse(TODAY | {"dimensions": [name]}) for name in names]
     threads = [threading.Thread(target=reports.answer, args=(SITE, query, NOON)) for query in queries]
@@ -106,11 +106,11 @@ def test_whoever_leaves_while_waiting_for_a_turn_asks_the_store_nothing() -> Non
 
     threads.append(threading.Thread(target=wait))
     threads[-1].start()
-    while not reports._turns.waiting:
+    while not reports.asking._turns.waiting:
         pass
     waiter.leave()
     assert ended.wait(60)
-    assert reports.stopped == {"left": 1}
+    assert reports.asking.stopped == {"left": 1}
     go.set()
     for thread in threads:
         thread.join(60)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from haru.stats.waiting import Flight, Waiter
+from haru.stats.asking import Computation, Waiter
 from haru.store.stop import Stop, Stopped
 
 
@@ -49,9 +49,9 @@ def test_an_interrupt_that_fails_leaves_the_others_to_be_ended() -> None:
     assert interrupted.is_set()
 
 
-def test_who_leaves_is_lost_to_their_flights_whatever_fails() -> None:
-    waiter, flight = Waiter(), Flight(0)
-    assert flight.board()
-    with pytest.raises(Stopped), waiter.on(flight), waiter.stop.watching(broken):
+def test_whoever_leaves_has_left_their_computations_whatever_fails() -> None:
+    waiter, computation = Waiter(), Computation(0)
+    assert computation.join()
+    with pytest.raises(Stopped), waiter.waits_for(computation), waiter.stop.watching(broken):
         waiter.leave()
-    assert flight.abandoned
+    assert computation.abandoned

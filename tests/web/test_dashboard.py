@@ -43,7 +43,7 @@ class Events:
         row |= {"id": self.count, "site_id": self.site_id, "occurred_at": _ms(when), "name": "pageview", "props": "{}"}
         row |= {"visitor_id": visitor, "visit_id": visitor, "path": "/", **values}
         self.store.load([tuple(row.values())], Progress(self.count))
-        self.reports.invalidate([self.site_id])
+        self.reports.asking.invalidate([self.site_id])
 
 
 @pytest.fixture

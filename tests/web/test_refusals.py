@@ -49,7 +49,7 @@ class Filled:
         self.count += 1
         rows = [tuple(event[name] for name, _ in COLUMNS) for event in events]
         self.store.load(rows, Progress(self.count), tallies=tallies)
-        self.reports.invalidate([self.site_id])
+        self.reports.asking.invalidate([self.site_id])
 
     def accept(self, when: datetime = NOW, count: int = 1, **columns: object) -> None:
         self.load([stored(self.count + n, ms(when), 1, site_id=self.site_id, **columns) for n in range(count)], [])

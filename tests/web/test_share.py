@@ -15,8 +15,8 @@ from haru.collect.ratelimit import RateLimit
 from haru.live import Live
 from haru.sites import links, registry
 from haru.stats.answers import Reports
+from haru.stats.asking import Waiter
 from haru.stats.turns import Crowded, Guest, Turns
-from haru.stats.waiting import Waiter
 from haru.store.stop import Stop
 from haru.web.dashboard import share, stream
 from haru.web.project import services

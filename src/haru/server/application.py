@@ -26,8 +26,8 @@ from haru.server.node import Node
 from haru.server.protocol import is_local
 from haru.server.serving import Headers, Receive, Scope, Send, Tracker, respond
 from haru.settings import BadSetting, Settings, current
-from haru.stats.waiting import Waiter
-from haru.stats.waiting import current as current_waiter
+from haru.stats.asking import Waiter
+from haru.stats.asking import current as current_waiter
 
 log = logging.getLogger(__name__)
 

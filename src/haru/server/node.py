@@ -222,7 +222,7 @@ class Node:
         """What a batch changes: called on the loader's thread after the commit."""
         self.loaded_events += load.events
         self.live.seen(load.seen, now_ms())
-        self.reports.invalidate(load.sites)
+        self.reports.asking.invalidate(load.sites)
         for site_id in load.sites:
             self.live.publish(site_id)
 
@@ -230,7 +230,7 @@ class Node:
         """Answer again what is looked at, before someone waits for it."""
         while True:
             await asyncio.sleep(REFRESH)
-            await asyncio.to_thread(self.reports.refresh_hot, now_ms(), self.live.watched())
+            await asyncio.to_thread(self.reports.asking.refresh, now_ms(), self.live.watched())
 
     async def _fold(self) -> None:
         """Fold visits as events come, where the store can: questions are answered sooner by it."""
@@ -368,7 +368,7 @@ class Node:
         except Exception:
             self._sites_looked_at = False
             raise
-        self.reports.invalidate([site_id])
+        self.reports.asking.invalidate([site_id])
 
     async def status(self) -> dict[str, Any]:
         """For the control socket: who answers and how far the loader is."""
@@ -466,11 +466,11 @@ class Node:
             spool_age_seconds=max(0, now_ms() - oldest) / 1000 if oldest else 0,
             loaded_events=self.loaded_events,
             load_seconds=self.load_seconds,
-            query_seconds=self.reports.query_seconds,
-            queries_running=self.reports.running,
-            queries_stopped=dict(self.reports.stopped),
-            cache_hits=self.reports.cache.hits,
-            cache_misses=self.reports.cache.misses,
+            query_seconds=self.reports.asking.query_seconds,
+            queries_running=self.reports.asking.running,
+            queries_stopped=dict(self.reports.asking.stopped),
+            cache_hits=self.reports.asking.cache.hits,
+            cache_misses=self.reports.asking.cache.misses,
             subscribers=self.live.watchers(),
             restarts=self.restarted(),
             store_up=not self.store_fault,

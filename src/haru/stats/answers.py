@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import threading
-import time
-from collections import Counter, OrderedDict
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -16,30 +14,23 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.sql import ClauseElement
 
-from haru.histogram import Histogram
-from haru.stats import bounds, shares, waiting
+from haru.stats import bounds, shares
 from haru.stats.answer import Answer, Beside, Row, Values, compared, make_row, ordered, without_events
-from haru.stats.cache import MOST_ENTRIES, Cache
+from haru.stats.asking import Asking, while_wanted
 from haru.stats.query import Include, Query, QueryError, check_goals
 from haru.stats.question import Question, needs_facts
 from haru.stats.shares import ALL_ROWS, WHOLES
 from haru.stats.sql import folded, folds, statement
 from haru.stats.sql.folds import Folds
-from haru.stats.turns import Crowded, Turns
 from haru.stats.vocabulary import filters, periods
 from haru.stats.vocabulary.dimensions import GOAL, Level, of
 from haru.stats.vocabulary.filters import Leaf
 from haru.stats.vocabulary.goals import Goal
 from haru.stats.vocabulary.metrics import METRICS, Payments
 from haru.stats.vocabulary.periods import Period
-from haru.stats.waiting import Waiter
-from haru.store.protocol import FOLDED, Folding, Refolded, Store, StoreOutOfMemory
-from haru.store.stop import Stop, Stopped
+from haru.store.protocol import FOLDED, Folding, Refolded, Store
 
-MOST_AT_ONCE = 4  # queries that run at the same time; others wait for their turn, whoever asks in turn
-MOST_STATEMENTS = 60  # kept, for questions of the same shape; each takes about 90 kB
-HOT_MS = 2 * 60_000  # questions asked within this time are answered again before someone waits for them
-REFRESH_SECONDS = 6.0  # that answering them again may take each minute
+MAX_STATEMENTS = 60  # kept, for questions of the same shape; each takes about 90 kB
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +58,7 @@ class Reports:
         """`store` is asked; it is not closed. One question may take so many seconds; 0 is no limit."""
         self._store = store
         self._folding = store if isinstance(store, Folding) else None
-        self.cache = Cache(seconds=seconds, cells=lambda value: value.cells if isinstance(value, Answer) else 1)
-        self._seconds = seconds
-        self._turns = Turns(MOST_AT_ONCE)
-        self._counting = threading.Lock()
-        self.running = 0  # queries under way
-        self.stopped: Counter[str] = Counter()  # queries ended before their answer: "limit" or "left"
-        self.query_seconds = Histogram((0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0))
-        self._hot: OrderedDict[tuple[StatsSite, Query], int] = OrderedDict()  # when each was asked last, ms
-        self._hot_lock = threading.Lock()
+        self.asking = Asking(store, seconds)
         self._statements: OrderedDict[Hashable, ClauseElement] = OrderedDict()
         self._statements_lock = threading.Lock()
 
@@ -87,48 +70,23 @@ class Reports:
         for it has left.
         """
         check_goals(query, site.goals)
-        with self._hot_lock:
-            self._hot[site, query] = now_ms
-            self._hot.move_to_end((site, query))
-            while len(self._hot) > MOST_ENTRIES:
-                self._hot.popitem(last=False)
-        with waiting.question(self._seconds):
+
+        def again(now_ms: int) -> None:
+            with contextlib.suppress(QueryError):  # whoever asks is told
+                self._answer(site, query, now_ms, fresh=True)
+
+        self.asking.note((site, query), site.id, now_ms, again)
+        with self.asking.limited():
             return without_events(query, site.goals, self._answer(site, query, now_ms, fresh))
-
-    def invalidate(self, site_ids: Iterable[int]) -> None:
-        """Events of these sites were loaded or removed: answers about them are stale."""
-        self.cache.invalidate(site_ids)
-
-    def refresh_hot(self, now_ms: int, watched: Collection[int], seconds: float = REFRESH_SECONDS) -> None:
-        """Answer again what was asked in the last minutes of sites that are watched, where the answer is stale or old.
-
-        What was asked last comes first; when the seconds are over, the rest waits until someone asks.
-        """
-        with self._hot_lock:
-            for question in [question for question, asked in self._hot.items() if asked < now_ms - HOT_MS]:
-                del self._hot[question]
-            hot = [question for question in reversed(self._hot) if question[0].id in watched]
-        stop = Stop(seconds)
-        with Waiter(stop, "refresh").waits():
-            for site, query in itertools.takewhile(lambda _: not stop.over, hot):
-                try:
-                    self._answer(site, query, now_ms, fresh=True)
-                except Crowded:  # those who ask now come first
-                    return
-                except QueryError:  # whoever asks is told
-                    pass
-                except (Stopped, StoreOutOfMemory):  # not again until someone asks
-                    with self._hot_lock:
-                        self._hot.pop((site, query), None)
 
     def first_event(self, site_id: int, now_ms: int) -> int | None:
         """The moment (ms) of the site's first event; None when it has none."""
 
         def compute() -> int | None:
-            ((first,),) = self._fetch(statement.first_event(site_id))
+            ((first,),) = self.asking.rows(statement.first_event(site_id))
             return None if first is None else periods.milliseconds(first)
 
-        first: int | None = self.cache.get(("first event", site_id), site_id, now_ms, compute, fresh=True).value
+        first: int | None = self.asking.cache.get(("first event", site_id), site_id, now_ms, compute, fresh=True).value
         return first
 
     @property
@@ -142,7 +100,7 @@ class Reports:
         Where the rows come from folded visits, "unfolded" gives the same ones from events alone. A comparison asks the
         same of the other period. Raises `StoreUnavailable` and `Stopped`.
         """
-        with waiting.question(self._seconds):
+        with self.asking.limited():
             return {name: self._store.sql(asked) for name, asked in self._asked(site, query, now_ms).items()}
 
     def _asked(self, site: StatsSite, query: Query, now_ms: int) -> dict[str, ClauseElement]:
@@ -161,28 +119,6 @@ class Reports:
             elif name == "revenue":
                 found[name] = statement.build(statement.paid(question), paged=False)
         return found
-
-    def _fetch(self, asked: ClauseElement, parameters: Mapping[str, Any] | None = None) -> list[Any]:
-        with contextlib.ExitStack() as held:
-            waiter = waiting.current.get() or held.enter_context(waiting.question(self._seconds))
-            try:
-                held.enter_context(self._turns.turn(waiter.asker, waiter.stop))
-                return self._run(asked, parameters, waiter.stop)
-            except Stopped:
-                with self._counting:
-                    self.stopped["left" if waiter.gone else "limit"] += 1
-                raise
-
-    def _run(self, asked: ClauseElement, parameters: Mapping[str, Any] | None, stop: Stop) -> list[Any]:
-        with self._counting:
-            self.running += 1
-        begun = time.perf_counter()
-        try:
-            return self._store.fetch(asked, parameters, stop)
-        finally:
-            with self._counting:
-                self.running -= 1
-            self.query_seconds.observe(time.perf_counter() - begun)
 
     def _answer(self, site: StatsSite, query: Query, now_ms: int, fresh: bool) -> Answer:
         zone = ZoneInfo(site.timezone)
@@ -206,7 +142,9 @@ class Reports:
 
     def _cached(self, site: StatsSite, query: Query, span: _Span, now_ms: int, fresh: bool) -> Answer:
         key = (site, replace(query, date_range=""), span.key)
-        entry = self.cache.get(key, site.id, now_ms, lambda: self._compute(site, query, span, now_ms), fresh=fresh)
+        entry = self.asking.cache.get(
+            key, site.id, now_ms, lambda: self._compute(site, query, span, now_ms), fresh=fresh
+        )
         answer: Answer = entry.value
         return replace(answer, computed_at_ms=entry.computed_at_ms, cost_ms=entry.cost_ms)
 
@@ -218,7 +156,7 @@ class Reports:
         first = periods.wall(zone, period.start_ms)
         beside = Beside(self._wholes(site, query, span, now_ms), self._revenue(question, first))
         found = self._rows(question, paged=paged)
-        rows = [_row(question, values, beside, first) for values in waiting.watched(found)]
+        rows = [_row(question, values, beside, first) for values in while_wanted(found)]
         total = None
         if query.include.total_rows:
             total = int(found[0][-1]) if found else self._count(question) if query.offset else 0
@@ -231,9 +169,9 @@ class Reports:
         if question.folds is not None:
             given = {**question.parameters, FOLDED: question.folds.last_id}
             with contextlib.suppress(Refolded):
-                return _all(question, self._fetch(self._known_statement(question, paged), given))
+                return _all(question, self.asking.rows(self._known_statement(question, paged), given))
             question = replace(question, folds=None)
-        return _all(question, self._fetch(self._known_statement(question, paged), question.parameters))
+        return _all(question, self.asking.rows(self._known_statement(question, paged), question.parameters))
 
     def _known_statement(self, question: Question, paged: bool) -> ClauseElement:
         """The statement of the question's shape, which takes as long to make as a store of few events to answer."""
@@ -246,7 +184,7 @@ class Reports:
             known = self._statement(question, paged=paged)
             with self._statements_lock:
                 self._statements[shape, paged] = known
-                while len(self._statements) > MOST_STATEMENTS:
+                while len(self._statements) > MAX_STATEMENTS:
                     self._statements.popitem(last=False)
         return known
 
@@ -274,29 +212,29 @@ class Reports:
         """What all questions about the period share. Events that come later are not in the answer."""
 
         def compute() -> Folds:
-            (found,) = self._fetch(folds.LOOK, folds.parameters(site.id, period))
+            (found,) = self.asking.rows(folds.LOOK, folds.parameters(site.id, period))
             return folds.known(period, found)
 
         key = "folds", site.id, period, folding.folded()
-        found: Folds = self.cache.get(key, site.id, now_ms, compute, fresh=True).value
+        found: Folds = self.asking.cache.get(key, site.id, now_ms, compute, fresh=True).value
         return found
 
     def _paths(self, site: StatsSite, query: Query, reach: Period) -> dict[Goal, frozenset[str]]:
         """The paths that reach each goal whose page is a pattern, where goals are asked for."""
         names = {*query.dimensions, *(leaf.dimension for leaf in filters.leaves(query.filters))}
         goals = [goal for goal in site.goals if goal.by_path] if GOAL in names else []
-        paths = [path for (path,) in self._fetch(statement.paths(site.id, reach))] if goals else []
+        paths = [path for (path,) in self.asking.rows(statement.paths(site.id, reach))] if goals else []
         if len(paths) > bounds.MAX_VALUES:
             raise QueryError([_TOO_MANY_VALUES.format("event:page")])
-        return {goal: frozenset(path for path in waiting.watched(paths) if goal.is_on(path)) for goal in goals}
+        return {goal: frozenset(path for path in while_wanted(paths) if goal.is_on(path)) for goal in goals}
 
     def _accepted(self, site: StatsSite, leaf: Leaf, reach: Period) -> frozenset[str]:
-        found = self._fetch(statement.values(site.id, of(leaf.dimension), reach))
+        found = self.asking.rows(statement.values(site.id, of(leaf.dimension), reach))
         if len(found) > bounds.MAX_VALUES:
             raise QueryError([_TOO_MANY_VALUES.format(leaf.dimension)])
         # A visit without a pageview has no entry page, which no event shows.
         values = {"", *(text for (text,) in found)}
-        return frozenset(filter(filters.accepting(leaf), waiting.watched(values)))
+        return frozenset(filter(filters.accepting(leaf), while_wanted(values)))
 
     def _reach(self, site: StatsSite, period: Period, now_ms: int) -> Period:
         """From the first to the last event of the visits that cross an end of the period, or just the period."""
@@ -312,12 +250,12 @@ class Reports:
         """From the first to the last event of the visits that cross an instant; an empty time there when none does."""
 
         def compute() -> Period:
-            ((first, last),) = self._fetch(statement.edge(site.id, at_ms))
+            ((first, last),) = self.asking.rows(statement.edge(site.id, at_ms))
             if first is None:
                 return Period(at_ms, at_ms)
             return Period(periods.milliseconds(first), periods.milliseconds(last) + 1)
 
-        edge: Period = self.cache.get(("edge", site.id, at_ms), site.id, now_ms, compute, fresh=True).value
+        edge: Period = self.asking.cache.get(("edge", site.id, at_ms), site.id, now_ms, compute, fresh=True).value
         return edge
 
     def _wholes(self, site: StatsSite, query: Query, span: _Span, now_ms: int) -> dict[str, dict[Values, int]]:
@@ -336,8 +274,8 @@ class Reports:
         if "revenue" not in _counters(question.query):
             return found
         paid = statement.paid(question)
-        payments_found = _all(paid, self._fetch(statement.build(paid, paged=False)))
-        for *values, currency, amount, count in waiting.watched(payments_found):
+        payments_found = _all(paid, self.asking.rows(statement.build(paid, paged=False)))
+        for *values, currency, amount, count in while_wanted(payments_found):
             if count:
                 row = found.setdefault(_key(question, values, first), [])
                 row.append(Payments(currency, Decimal(amount), int(count)))

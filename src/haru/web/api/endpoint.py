@@ -25,7 +25,7 @@ from haru.events.text import is_storable
 from haru.sites import access
 from haru.sites.domain import normalise
 from haru.sites.models import Site
-from haru.stats import bounds, waiting
+from haru.stats import asking, bounds
 from haru.stats.turns import Crowded
 from haru.store.protocol import StoreOutOfMemory, StoreUnavailable
 from haru.web.project import errors
@@ -189,7 +189,7 @@ def _admit(request: HttpRequest, method: Method) -> Call:
     if key is None or not any(map(key.allows, method.scopes)):
         raise unauthorised(sentence)
     _within_limit(key)
-    waiting.asks(("key", key.pk))
+    asking.name_asker(("key", key.pk))
     return Call(request, key, time.time_ns() // 1_000_000, sentence)
 
 

@@ -23,7 +23,7 @@ from haru.collect.address import client_address, grouped
 from haru.collect.ratelimit import RateLimit
 from haru.sites import access, links
 from haru.sites.models import SharedLink
-from haru.stats import waiting
+from haru.stats import asking
 from haru.stats.turns import Guest, Turns
 from haru.store.stop import Stopped
 from haru.web.dashboard import views as dashboard
@@ -58,11 +58,11 @@ def _in_turn(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     def asked(request: HttpRequest, slug: str, **arguments: str) -> HttpResponse:
         link = access.shared(slug)
         asker = Guest(link.site_id, link.pk, _network(request))
-        waiting.asks(asker)
+        asking.name_asker(asker)
         close_old_connections()  # whoever waits in line must hold none: a database server has a hundred or so
         with contextlib.ExitStack() as held:
             try:
-                with waiting.question(WAIT_SECONDS) as waiter:
+                with asking.limited(WAIT_SECONDS) as waiter:
                     held.enter_context(_turns.turn(asker, waiter.stop))
             except Stopped:
                 return errors.crowded(request)

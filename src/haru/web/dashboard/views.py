@@ -17,7 +17,7 @@ from haru.sites import access
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
 from haru.sites.views import installation
-from haru.stats import waiting
+from haru.stats import asking
 from haru.stats.vocabulary import periods
 from haru.stats.vocabulary.periods import DAY_MS, Period
 from haru.store.protocol import StoreOutOfMemory
@@ -81,7 +81,7 @@ class View:
 
     def __init__(self, site: Site, request: HttpRequest, usual: str = "") -> None:
         """`usual` is the period when the address names none; "" for what suits the age of the site."""
-        waiter = waiting.current.get()
+        waiter = asking.current.get()
         if waiter is not None and waiter.asker is None:  # a guest has a name already
             waiter.asker = "user", request.user.pk
         self.site = site
