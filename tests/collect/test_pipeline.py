@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from haru.collect.geo import Geo
-from haru.collect.pipeline import STEPS, Hit, Pipeline, language_of, split_page
+from haru.collect.hit import Hit
+from haru.collect.pipeline import STEPS, Pipeline, language_of, split_page
 from haru.collect.sites import Site
 from haru.events.event import Event
 from haru.events.refusals import Refusal, Refused

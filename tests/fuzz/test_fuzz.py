@@ -1,4 +1,4 @@
-"""Thousands of faulty requests, and what the description of the door promises."""
+"""Thousands of faulty requests, and what the description of the endpoint promises."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from haru.collect.endpoint import TOO_LARGE, Answer, Endpoint
+from haru.collect.endpoint import TOO_LARGE, Endpoint
+from haru.collect.formats import haru
+from haru.collect.formats.format import Answer
 from haru.collect.openapi import document
 from haru.histogram import Histogram
 from tests.fuzz.fuzzer import faults_of, run
@@ -55,7 +57,7 @@ def test_no_faulty_request_breaks_anything(tmp_path: Path) -> None:
 
 @schema.parametrize()
 @examples(100, 500, suppress_health_check=list(HealthCheck))
-def test_the_door_keeps_to_its_description(case: schemathesis.Case, served: tuple[Server, str]) -> None:
+def test_the_endpoint_keeps_to_its_description(case: schemathesis.Case, served: tuple[Server, str]) -> None:
     server, token = served
     headers = {"Authorization": f"Bearer {token}", "User-Agent": FIREFOX}
     answer = case.call(base_url=server.url, headers=headers)
@@ -73,12 +75,12 @@ def test_the_door_keeps_to_its_description(case: schemathesis.Case, served: tupl
 
 def test_what_is_refused_is_let_go_of() -> None:
     """An answer that is raised again and again must not keep the frames of all the times before."""
-    door = object.__new__(Endpoint)
-    door.answers, door.refusals, door.seconds = Counter(), Counter(), Histogram((1.0,))
+    endpoint = object.__new__(Endpoint)
+    endpoint.answers, endpoint.refusals, endpoint.seconds = Counter(), Counter(), Histogram((1.0,))
     given: list[Answer] = []
-    with patch.object(door, "_take", side_effect=TOO_LARGE):
+    with patch.object(endpoint, "_take", side_effect=TOO_LARGE):
         for _ in range(3):
-            door.take("POST", b"", [], "", None, given.append)
+            endpoint.take(haru, "POST", b"", [], "", None, given.append)
     assert given == [TOO_LARGE] * 3
     assert TOO_LARGE.__traceback__ is None
     assert TOO_LARGE.__context__ is None

@@ -14,8 +14,9 @@ import uvicorn
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.server import ServerState
 
-from haru.collect import hit
-from haru.collect.endpoint import COUNTED, Endpoint
+from haru.collect.endpoint import Endpoint
+from haru.collect.formats.format import MAX_BODY_BYTES, Format
+from haru.collect.formats.haru import COUNTED
 from haru.server.connections import MOST_HEAD, Limits, most_body
 from haru.server.protocol import CollectProtocol, protocol
 from haru.settings import Settings, read
@@ -47,13 +48,15 @@ class Application:
         await send({"type": "http.response.body", "body": b"x" * self.length})
 
 
-class Door:
+class Collect:
     """Counts whatever it is asked."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes | None] = []
 
-    def take(self, method: str, query: bytes, headers: Any, peer: str, body: bytes | None, done: Any) -> None:
+    def take(
+        self, format: Format, method: str, query: bytes, headers: Any, peer: str, body: bytes | None, done: Any
+    ) -> None:
         self.bodies.append(body)
         done(COUNTED)
 
@@ -64,7 +67,7 @@ class Serving:
     state: ServerState
     port: int
     application: Application
-    door: Door
+    endpoint: Collect
 
     async def ask(self, *parts: bytes) -> tuple[int, bytes]:
         """Send the parts, one after the other, on a connection of their own; status and body of the answer."""
@@ -115,13 +118,13 @@ async def ended(reader: asyncio.StreamReader) -> bool:
 @asynccontextmanager
 async def serving(settings: Settings = DEFAULTS, length: int = 2) -> AsyncIterator[Serving]:
     """A server that has nothing but the protocol."""
-    application, door, state, limits = Application(length), Door(), ServerState(), Limits(settings)
+    application, endpoint, state, limits = Application(length), Collect(), ServerState(), Limits(settings)
     config = uvicorn.Config(application, lifespan="off", log_config=None)
     config.load()
-    made = protocol(lambda: cast(Endpoint, door), limits)
+    made = protocol(lambda: cast(Endpoint, endpoint), limits)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: made(config, state, {}), "127.0.0.1", 0)
-    found = Serving(limits, state, server.sockets[0].getsockname()[1], application, door)
+    found = Serving(limits, state, server.sockets[0].getsockname()[1], application, endpoint)
     try:
         yield found
     finally:
@@ -166,7 +169,7 @@ async def test_a_head_that_is_too_large_gets_431_and_so_does_what_is_neither_hea
         status, body = await found.ask(*pieces)
         assert status == 431
         assert b"32 KiB" in body
-        assert found.door.bodies == []
+        assert found.endpoint.bodies == []
 
 
 async def test_a_head_of_nearly_the_most_is_read_in_one_piece_or_in_many() -> None:
@@ -193,7 +196,7 @@ def test_anyone_may_send_less_than_those_with_a_key_or_a_session() -> None:
     assert most_body(b"/account/login/", []) == most_body(b"/share/a", [(b"cookie", b"haru_csrf=a")]) == 64 << 10
     assert most_body(b"/sites/a/settings", [SESSION]) == most_body(b"/api/v2/query", [(b"authorization", b"")])
     assert most_body(b"/sites/a/settings", [SESSION]) == 1 << 20
-    assert most_body(b"/api/collect?t=a", []) == hit.MOST_BYTES
+    assert most_body(b"/api/collect?t=a", []) == MAX_BODY_BYTES
     assert most_body(b"http://example.com/", []) == 64 << 10
 
 
@@ -226,10 +229,10 @@ async def test_a_body_of_a_session_may_be_larger() -> None:
             assert (await found.ask(head(path, header, "Content-Length: 1048577")))[0] == 413
 
 
-async def test_an_event_that_is_too_large_is_the_doors_to_refuse() -> None:
+async def test_an_event_that_is_too_large_is_for_the_endpoint_to_refuse() -> None:
     async with serving() as found:
         await found.ask(head("/api/collect", "Transfer-Encoding: chunked"), *[chunk(b"x" * 9000)] * 100)
-        assert found.door.bodies == [None]
+        assert found.endpoint.bodies == [None]
 
 
 # Time
@@ -261,7 +264,7 @@ async def test_a_connection_that_is_silent_for_sixty_seconds_is_closed(sent: byt
             assert b"The body stopped for 60 s." in body
         assert await ended(silent)
         await until(lambda: not found.state.connections)
-        assert found.door.bodies == []
+        assert found.endpoint.bodies == []
 
 
 async def test_one_who_does_not_read_an_answer_is_closed_and_a_slow_reader_is_not() -> None:
@@ -314,7 +317,7 @@ async def test_a_connection_that_was_reset_before_anyone_asked_whose_it_is_is_dr
         await until(lambda: not found.state.connections)
         found.sweep(1)
         assert found.application.asked == ["/b"]
-        assert found.door.bodies == []
+        assert found.endpoint.bodies == []
 
 
 # Connections of one address

@@ -11,8 +11,9 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from haru.collect.endpoint import COUNTED, Answer, Endpoint, Headers
-from haru.collect.hit import MOST_BYTES
+from haru.collect.endpoint import Endpoint, Headers
+from haru.collect.formats.format import MAX_BODY_BYTES, Answer, Format
+from haru.collect.formats.haru import COUNTED
 from haru.server.connections import Limits
 from haru.server.protocol import CollectProtocol, protocol
 from haru.settings import Settings
@@ -20,7 +21,7 @@ from haru.settings import Settings
 KEEP_ALIVE = 1  # seconds
 
 
-class Door:
+class Collect:
     """Answers what it is told to, when it is told to."""
 
     def __init__(self) -> None:
@@ -30,7 +31,14 @@ class Door:
         self.was_asked = asyncio.Event()
 
     def take(
-        self, method: str, query: bytes, headers: Headers, peer: str, body: bytes | None, done: Callable[[Answer], None]
+        self,
+        format: Format,
+        method: str,
+        query: bytes,
+        headers: Headers,
+        peer: str,
+        body: bytes | None,
+        done: Callable[[Answer], None],
     ) -> None:
         self.asked.append((method, query, headers, body))
         self.was_asked.set()
@@ -47,11 +55,11 @@ async def _nothing(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def serving(door: Door) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def serving(endpoint: Collect) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """One connection to a server that has nothing but the protocol."""
     config = uvicorn.Config(_nothing, lifespan="off", log_config=None, timeout_keep_alive=KEEP_ALIVE)
     config.load()
-    made = protocol(lambda: cast(Endpoint, door), Limits(Settings()))
+    made = protocol(lambda: cast(Endpoint, endpoint), Limits(Settings()))
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: made(config, ServerState(), {}), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
@@ -73,7 +81,7 @@ async def status(reader: asyncio.StreamReader) -> int:
 
 
 async def test_a_connection_that_is_used_stays_open_and_one_that_is_not_is_closed() -> None:
-    async with serving(Door()) as (reader, writer):
+    async with serving(Collect()) as (reader, writer):
         begun = time.monotonic()
         while time.monotonic() - begun < 2.5 * KEEP_ALIVE:
             writer.write(request())
@@ -86,19 +94,19 @@ async def test_a_connection_that_is_used_stays_open_and_one_that_is_not_is_close
 
 
 async def test_one_whose_answer_takes_long_is_not_cut_off() -> None:
-    door = Door()
-    async with serving(door) as (reader, writer):
+    endpoint = Collect()
+    async with serving(endpoint) as (reader, writer):
         writer.write(request())
         assert await status(reader) == 200
-        door.open.clear()
+        endpoint.open.clear()
         writer.write(request())
         await asyncio.sleep(KEEP_ALIVE * 2)
-        door.open.set()
+        endpoint.open.set()
         assert await status(reader) == 200
 
 
 async def test_a_page_after_an_event_keeps_the_connection_as_long_too() -> None:
-    async with serving(Door()) as (reader, writer):
+    async with serving(Collect()) as (reader, writer):
         writer.write(request())
         assert await status(reader) == 200
         await asyncio.sleep(KEEP_ALIVE * 0.7)
@@ -111,53 +119,53 @@ async def test_a_page_after_an_event_keeps_the_connection_as_long_too() -> None:
 
 
 async def test_events_sent_ahead_are_answered_in_turn_and_behind_a_page_by_the_application() -> None:
-    door = Door()
-    async with serving(door) as (reader, writer):
+    endpoint = Collect()
+    async with serving(endpoint) as (reader, writer):
         writer.write(request(body=b"1") + request("/api/collect?t=a", b"22") + request("/elsewhere") + request())
         assert [await status(reader) for _ in range(4)] == [200, 200, 404, 404]
-    assert [(query, body) for _, query, _, body in door.asked] == [(b"", b"1"), (b"t=a", b"22")]
+    assert [(query, body) for _, query, _, body in endpoint.asked] == [(b"", b"1"), (b"t=a", b"22")]
 
 
 async def test_a_body_that_is_declared_too_large_is_not_waited_for() -> None:
-    door = Door()
-    async with serving(door) as (reader, writer):
-        writer.write(f"POST /api/collect HTTP/1.1\r\nCONTENT-LENGTH: {MOST_BYTES + 1}\r\n\r\n".encode())
+    endpoint = Collect()
+    async with serving(endpoint) as (reader, writer):
+        writer.write(f"POST /api/collect HTTP/1.1\r\nCONTENT-LENGTH: {MAX_BODY_BYTES + 1}\r\n\r\n".encode())
         assert await status(reader) == 200
-    assert [body for *_, body in door.asked] == [None]
-    assert dict(door.asked[0][2]) == {b"content-length": str(MOST_BYTES + 1).encode()}
+    assert [body for *_, body in endpoint.asked] == [None]
+    assert dict(endpoint.asked[0][2]) == {b"content-length": str(MAX_BODY_BYTES + 1).encode()}
 
 
 async def test_who_asks_first_whether_to_send_is_told_to() -> None:
-    door = Door()
-    async with serving(door) as (reader, writer):
+    endpoint = Collect()
+    async with serving(endpoint) as (reader, writer):
         head, body = request("/api/collect", b"{}", "Expect: 100-Continue").split(b"\r\n\r\n")
         writer.write(head + b"\r\n\r\n")
         assert await status(reader) == 100
         writer.write(body)
         assert await status(reader) == 200
-    assert [body for *_, body in door.asked] == [b"{}"]
+    assert [body for *_, body in endpoint.asked] == [b"{}"]
 
 
 @pytest.mark.parametrize("answered", [True, False])
 async def test_an_ended_connection_leaves_nothing_for_the_collector_of_cycles(answered: bool) -> None:
-    door = Door()
+    endpoint = Collect()
     gc.collect()
     gc.disable()
     try:
-        async with serving(door) as (reader, writer):
+        async with serving(endpoint) as (reader, writer):
             assert len(_protocols()) == 1
             if not answered:
-                door.open.clear()
+                endpoint.open.clear()
             writer.write(request())
             if answered:
                 assert await status(reader) == 200
             else:
-                await asyncio.wait_for(door.was_asked.wait(), 5)
+                await asyncio.wait_for(endpoint.was_asked.wait(), 5)
             writer.close()
             await writer.wait_closed()
             for _ in range(100):
                 await asyncio.sleep(0.01)
-                door.open.set()
+                endpoint.open.set()
                 if not _protocols():
                     break
             assert _protocols() == []

@@ -156,7 +156,7 @@ async def test_events_of_the_next_turns_of_the_loop_share_the_commit_but_wait_on
 
     async def one_a_turn(turns: int) -> None:
         for _ in range(turns):
-            writer.put(event(), "", answers.append)
+            writer.put([(event(), "")], answers.append)
             await asyncio.sleep(0)
 
     await one_a_turn(500)
@@ -165,7 +165,7 @@ async def test_events_of_the_next_turns_of_the_loop_share_the_commit_but_wait_on
     await one_a_turn(1)
     assert woken == [501], "but not for ever"
     assert await writer.written(event(), "a key")  # answered after those before it
-    assert answers == [True] * 501
+    assert answers == [[True]] * 501
     writer.close()
 
 
@@ -190,11 +190,28 @@ async def test_a_refusing_disk_is_tried_again_although_nobody_asks(tmp_path: Pat
 
 
 async def test_what_waits_for_a_commit_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_module, "MOST_WAITING", 5)
+    monkeypatch.setattr(writer_module, "MAX_WAITING", 5)
     writer = Writer(Spool(tmp_path / "spool.sqlite3"), asyncio.get_running_loop())
     outcomes = await asyncio.gather(*(writer.written(event()) for _ in range(8)), return_exceptions=True)
     assert [isinstance(outcome, SpoolFull) for outcome in outcomes] == [False] * 5 + [True] * 3
     writer.close()
+
+
+async def test_what_is_handed_over_together_is_one_row_of_the_spool(
+    tmp_path: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "MOST_IN_BATCH", 4)
+    writer = Writer(Spool(tmp_path / "spool.sqlite3"), asyncio.get_running_loop())
+    answers: list[object] = []
+    for number in range(4):
+        writer.put([(event(path=f"/{number}"), "same")] + [(event(path=f"/{number}"), "")] * 2, answers.append)
+    assert writer.waiting() == 12
+    await asyncio.to_thread(writer.close)
+    await asyncio.sleep(0)
+    rows = [[event.path for event in batch.body.events] for batch in spool.read(0, 100)]
+    assert rows == [["/0"] * 3 + ["/1"] * 2, ["/2"] * 2 + ["/3"] * 2]
+    assert answers == [[True] * 3, *[[False, True, True]] * 3]
+    assert (writer.waiting(), writer.events) == (0, 12)
 
 
 def test_the_write_ahead_log_stays_small_while_the_store_takes_events(tmp_path: Path, spool: Spool) -> None:

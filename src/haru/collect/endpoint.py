@@ -1,8 +1,8 @@
-"""The collect door: authenticate the token, limit, read, hand over, answer.
+"""The endpoint of every format: authenticate the token, limit, read, hand over, answer.
 
-The answer 200 is sent after the commit of the spool, never before. `Endpoint.take` is the door; it is asked by
-`haru.server.protocol`, which saves the price of a task and a dozen objects for each request, and by the raw ASGI
-application below, for pipelined requests and for other servers.
+The answer is sent after the commit of the spool, never before. `Endpoint.take` is called by `haru.server.protocol`,
+which saves the price of a task and a dozen objects for each request, and by the raw ASGI application below, for
+pipelined requests and for other servers. What a request means and how it is answered, its format says.
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
-import msgspec
-
-from haru.collect import hit
 from haru.collect.address import client_address, grouped
-from haru.collect.pipeline import Hit, Pipeline
+from haru.collect.formats import FORMATS
+from haru.collect.formats.format import MAX_BODY_BYTES, Answer, Format, Request, fault
+from haru.collect.pipeline import Pipeline
 from haru.collect.ratelimit import RateLimit
 from haru.collect.sites import Mirror, Site
 from haru.events.refusals import Refusal, Refused
 from haru.histogram import Histogram
 from haru.settings import Settings
 from haru.spool.spool import SpoolFull, SpoolUnavailable
-from haru.spool.writer import Outcome, Writer
+from haru.spool.writer import Entry, Outcome, Writer
 
 log = logging.getLogger(__name__)
 
@@ -35,42 +34,21 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]  # names in lower case
 
-PATH = b"/api/collect"
 INSTALLATION = 0  # the site id under which refusals that name no site are counted
 RETRY_DISK = 10  # seconds a sender is asked to wait when the disk refuses
 RETRY_FULL = 60  # and when the spool is full
 
-_CORS = (
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"x-haru-dropped, retry-after"),
-)
 _PREFLIGHT = (
     (b"access-control-allow-methods", b"POST, OPTIONS"),
     (b"access-control-allow-headers", b"authorization, content-type"),
     (b"access-control-max-age", b"86400"),
 )
-_PREFETCH_HEADERS = frozenset({b"sec-purpose", b"purpose", b"x-moz", b"x-purpose"})
-
-
-class Answer(Exception):
-    """An answer: raised wherever it becomes clear, sent in one place."""
-
-    def __init__(self, status: int, error: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        super().__init__(error)
-        self.status = status
-        self.body = msgspec.json.encode({"error": error}) if error else b""
-        # With 204 no length: there is no body to have one.
-        length = ((b"content-length", str(len(self.body)).encode()),) if status != 204 else ()
-        kind = ((b"content-type", b"application/json"),) if error else ()
-        self.headers = (*_CORS, *headers, *length, *kind)
-
-
-COUNTED = Answer(200)
-_FAULT = Answer(500, "server: something went wrong here; it is in the log")
+_FAULT = fault(500, "server: something went wrong here; it is in the log")
+_DUPLICATE = Refused(Refusal.DUPLICATE)
 
 
 class Endpoint:
-    """`POST /api/collect`."""
+    """`POST` to the path of a format."""
 
     def __init__(
         self,
@@ -89,12 +67,12 @@ class Endpoint:
         self._writer = writer
         self._clock = clock
         self.answers: Counter[int] = Counter()  # status → answers
-        self.refusals: Counter[str] = Counter()  # reason → requests
+        self.refusals: Counter[str] = Counter()  # reason → hits
         self.accepted = 0
         self.seconds = Histogram((0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request as an ASGI application. Never raises for what the sender did."""
+        """Answer one request to the path of a format as an ASGI application. Never raises for what the sender did."""
         headers: Headers = scope["headers"]
         try:
             body = await _body(receive, headers)
@@ -103,6 +81,7 @@ class Endpoint:
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         peer = scope["client"][0] if scope.get("client") else ""
         self.take(
+            FORMATS[scope["path"].encode()],
             scope["method"],
             scope.get("query_string", b""),
             headers,
@@ -115,7 +94,14 @@ class Endpoint:
         await send({"type": "http.response.body", "body": answer.body})
 
     def take(
-        self, method: str, query: bytes, headers: Headers, peer: str, body: bytes | None, done: Callable[[Answer], None]
+        self,
+        format: Format,
+        method: str,
+        query: bytes,
+        headers: Headers,
+        peer: str,
+        body: bytes | None,
+        done: Callable[[Answer], None],
     ) -> None:
         """One request; `done` is called once with the answer, at once or after the commit.
 
@@ -129,7 +115,7 @@ class Endpoint:
             done(answer)
 
         try:
-            self._take(method, query, headers, peer, body, answered)
+            self._take(format, method, query, headers, peer, body, answered)
         except Answer as answer:
             # Most of them live as long as the process: each would keep the frames, and the bodies in them, of every
             # time that it was raised.
@@ -141,6 +127,7 @@ class Endpoint:
 
     def _take(
         self,
+        format: Format,
         method: str,
         query: bytes,
         listed: Headers,
@@ -150,43 +137,68 @@ class Endpoint:
     ) -> None:
         if method != "POST":
             if method == "OPTIONS":
-                raise Answer(204, headers=_PREFLIGHT)
-            raise Answer(405, "method: send a POST", ((b"allow", b"POST, OPTIONS"),))
+                raise Answer(204, *_PREFLIGHT)
+            raise fault(405, "method: send a POST", (b"allow", b"POST, OPTIONS"))
         headers = dict(listed)
-        now = self._clock()
+        at = int(self._clock() * 1000)
         address = self._address(peer, listed)
-        site, by_key = self._site(query, headers, address, now)
-        self._keep_to_limit(site.id, address, now, site.rate_limit)
+        site, by_key = self._site(query, headers, address, at)
+        self._keep_to_limit(site.id, address, at, site.rate_limit)
         if body is None:
-            self._refuse(site.id, now, Refusal.TOO_LARGE)
+            self._refuse(site.id, at, Refusal.TOO_LARGE)
             raise TOO_LARGE
-        try:
-            read = hit.parse(body)
-            event = self._pipeline.run(self._hit(site, by_key, read, headers, address, now))
-        except hit.InvalidBody as error:
-            self._refuse(site.id, now, Refusal.INVALID, str(error).partition(":")[0])
-            raise _invalid(str(error)) from None
-        except Refused as refused:
-            self._refuse(site.id, now, refused.reason, refused.detail)
-            if refused.reason is Refusal.INVALID:
-                raise _invalid(refused.sentence) from None
-            raise _dropped(refused.reason) from None
+        hint = headers.get(self._country_header, b"").decode("latin-1") if self._country_header else ""
+        request = Request(site, by_key, at, address, hint, query, headers, body)
+        entries, outcomes = self._understand(format, request)
+        if not entries:
+            raise _answer(format, outcomes)
+        site_id = site.id  # what waits for a commit must not hold the request with its body
 
         def committed(outcome: Outcome) -> None:
-            if outcome is True:
-                self.accepted += 1
-                answered(COUNTED)
-            elif outcome is False:
-                self._refuse(site.id, now, Refusal.DUPLICATE)
-                answered(_dropped(Refusal.DUPLICATE))
-            else:
+            if outcome is None:
+                self.accepted += len(entries)
+            elif isinstance(outcome, SpoolUnavailable):
                 answered(_unavailable(outcome))
+                return
+            else:
+                self.accepted += sum(outcome)
+                self._refuse_duplicates(site_id, at, outcomes, outcome)
+            answered(_answer(format, outcomes))
 
-        self._writer.put(event, read.id or "", committed)
+        self._writer.put(entries, committed)
 
-    def _refuse(self, site_id: int, now: float, reason: Refusal, detail: str = "") -> None:
+    def _understand(self, format: Format, request: Request) -> tuple[list[Entry], list[Refused | None]]:
+        """The events of a request with their idempotency keys; and for each of its hits None or why it has none."""
+        entries: list[Entry] = []
+        outcomes: list[Refused | None] = []
+        try:
+            hits = format.read(request)
+        except Refused as refused:
+            return entries, [self._refused(request, refused)]
+        for hit in hits:
+            try:
+                entries.append((self._pipeline.run(hit), hit.key))
+                outcomes.append(None)
+            except Refused as refused:
+                outcomes.append(self._refused(request, refused))
+        return entries, outcomes
+
+    def _refused(self, request: Request, refused: Refused) -> Refused:
+        """Count a refusal; the same without the frames that it was raised in, as it is kept until the answer."""
+        self._refuse(request.site.id, request.at, refused.reason, refused.detail)
+        return Refused(refused.reason, refused.sentence)
+
+    def _refuse_duplicates(self, site_id: int, at: int, outcomes: list[Refused | None], written: list[bool]) -> None:
+        """Put among the outcomes which events were not written, as their key was counted already."""
+        places = [place for place, refused in enumerate(outcomes) if refused is None]
+        for place, first in zip(places, written, strict=True):
+            if not first:
+                self._refuse(site_id, at, Refusal.DUPLICATE)
+                outcomes[place] = _DUPLICATE
+
+    def _refuse(self, site_id: int, at: int, reason: Refusal, detail: str = "") -> None:
         self.refusals[reason.value] += 1
-        self._writer.refused(site_id, int(now * 1000), reason.value, detail)
+        self._writer.refused(site_id, at, reason.value, detail)
 
     def _address(self, peer: str, headers: Headers) -> str:
         if not self._trusted:
@@ -195,78 +207,43 @@ class Endpoint:
         forwarded = ", ".join(v.decode("latin-1") for n, v in headers if n == b"x-forwarded-for")
         return client_address(peer, forwarded, self._trusted)
 
-    def _site(self, query: bytes, headers: dict[bytes, bytes], address: str, now: float) -> tuple[Site, bool]:
+    def _site(self, query: bytes, headers: dict[bytes, bytes], address: str, at: int) -> tuple[Site, bool]:
         token, by_key = _token(query, headers)
         site = self._mirror.by_token(token) if token else None
         if site is None:
             # By address alone, so that nobody can try out tokens quickly.
-            self._keep_to_limit(INSTALLATION, address, now, None)
+            self._keep_to_limit(INSTALLATION, address, at, None)
             if token and not self._mirror.sure:
-                raise Answer(
+                raise fault(
                     503,
                     "server: the list of sites is unavailable just now; send the event again",
-                    ((b"retry-after", str(RETRY_DISK).encode()),),
+                    (b"retry-after", str(RETRY_DISK).encode()),
                 )
-            self._refuse(INSTALLATION, now, Refusal.UNKNOWN_SITE)
-            raise Answer(
+            self._refuse(INSTALLATION, at, Refusal.UNKNOWN_SITE)
+            raise fault(
                 401,
                 "token: no site has this token; copy it from the site's settings",
-                ((b"www-authenticate", b"Bearer"), (b"x-haru-dropped", Refusal.UNKNOWN_SITE.encode())),
+                (b"www-authenticate", b"Bearer"),
+                (b"x-haru-dropped", Refusal.UNKNOWN_SITE.encode()),
             )
         return site, by_key
 
-    def _keep_to_limit(self, site_id: int, address: str, now: float, limit: int | None) -> None:
+    def _keep_to_limit(self, site_id: int, address: str, at: int, limit: int | None) -> None:
         wait = self._limit.hit(site_id, grouped(address), limit)
         if wait:
-            self._refuse(site_id, now, Refusal.RATE_LIMITED)
-            raise Answer(
+            self._refuse(site_id, at, Refusal.RATE_LIMITED)
+            raise fault(
                 429,
                 f"rate: too many requests from this address; wait {wait} s",
-                ((b"retry-after", str(wait).encode()), (b"x-haru-dropped", Refusal.RATE_LIMITED.encode())),
+                (b"retry-after", str(wait).encode()),
+                (b"x-haru-dropped", Refusal.RATE_LIMITED.encode()),
             )
-
-    def _hit(
-        self,
-        site: Site,
-        by_key: bool,
-        body: hit.Body,
-        headers: dict[bytes, bytes],
-        address: str,
-        now: float,
-    ) -> Hit:
-        hostname = body.h or ""
-        if not hostname and "://" not in body.p[:12]:
-            hostname = _origin_host(headers.get(b"origin", b""))
-        return Hit(
-            site=site,
-            at=int(now * 1000),
-            address=address,
-            user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
-            url=body.p,
-            name=body.name,
-            hostname=hostname,
-            referrer=body.r[: hit.MOST_REFERRER] if body.r else "",
-            screen_width=body.sw or 0,
-            screen_height=body.sh or 0,
-            props=hit.props(body),
-            revenue_currency=body.revenue.currency.upper() if body.revenue else "",
-            revenue_amount=hit.revenue_amount(body),
-            engaged_ms=body.e or 0,
-            scroll_depth=-1 if body.sd is None else body.sd,
-            interactive=body.i is not False,
-            timezone=body.tz if body.tz and len(body.tz) <= 64 else "",
-            language=headers.get(b"accept-language", b"").decode("latin-1"),
-            country_hint=headers.get(self._country_header, b"").decode("latin-1") if self._country_header else "",
-            prefetch=not _PREFETCH_HEADERS.isdisjoint(headers) and _is_prefetch(headers),
-            opted_out=headers.get(b"dnt") == b"1" or headers.get(b"sec-gpc") == b"1",
-            by_key=by_key,
-        )
 
 
 async def _body(receive: Receive, headers: Headers) -> bytes | None:
     """The body of a request; None when it is too large. Raises `ConnectionError` when it was cut off."""
     declared = next((value for name, value in headers if name == b"content-length"), b"0")
-    if declared.isdigit() and int(declared) > hit.MOST_BYTES:
+    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
         return None
     body = bytearray()
     while True:
@@ -274,7 +251,7 @@ async def _body(receive: Receive, headers: Headers) -> bytes | None:
         if message["type"] == "http.disconnect":
             raise ConnectionError("the sender left before the end of the body")
         body += message.get("body", b"")
-        if len(body) > hit.MOST_BYTES:
+        if len(body) > MAX_BODY_BYTES:
             return None
         if not message.get("more_body", False):
             return bytes(body)
@@ -290,37 +267,24 @@ def _token(query: bytes, headers: dict[bytes, bytes]) -> tuple[str, bool]:
     return parse_qs(query.decode("latin-1")).get("t", [""])[0], False
 
 
-def _is_prefetch(headers: dict[bytes, bytes]) -> bool:
-    return any(b"pre" in headers.get(name, b"").lower() for name in _PREFETCH_HEADERS)
-
-
-def _origin_host(origin: bytes) -> str:
-    if not origin or origin == b"null":
-        return ""
-    try:
-        return urlsplit(origin.decode("latin-1")).hostname or ""
-    except ValueError:
-        return ""
-
-
-TOO_LARGE = Answer(
+TOO_LARGE = fault(
     413,
-    f"body: is larger than {hit.MOST_BYTES // 1024} KiB",
-    ((b"x-haru-dropped", Refusal.TOO_LARGE.encode()), (b"connection", b"close")),
+    f"body: is larger than {MAX_BODY_BYTES // 1024} KiB",
+    (b"x-haru-dropped", Refusal.TOO_LARGE.encode()),
+    (b"connection", b"close"),
 )
-_DROPPED = {reason: Answer(200, headers=((b"x-haru-dropped", reason.encode()),)) for reason in Refusal}
 
 
-def _dropped(reason: Refusal) -> Answer:
-    """Taken, but not counted: the sender did nothing that it could mend."""
-    return _DROPPED[reason]
-
-
-def _invalid(sentence: str) -> Answer:
-    return Answer(400, sentence, ((b"x-haru-dropped", Refusal.INVALID.encode()),))
+def _answer(format: Format, outcomes: list[Refused | None]) -> Answer:
+    """What a format answers. One that fails must not keep those from their answer whose events share the commit."""
+    try:
+        return format.answer(outcomes)
+    except Exception:
+        log.exception("collect_failed")
+        return _FAULT
 
 
 def _unavailable(error: SpoolUnavailable) -> Answer:
     if isinstance(error, SpoolFull):
-        return Answer(503, "server: the spool is full; send the event again", ((b"retry-after", b"%d" % RETRY_FULL),))
-    return Answer(503, "server: the disk refuses; send the event again", ((b"retry-after", b"%d" % RETRY_DISK),))
+        return fault(503, "server: the spool is full; send the event again", (b"retry-after", b"%d" % RETRY_FULL))
+    return fault(503, "server: the disk refuses; send the event again", (b"retry-after", b"%d" % RETRY_DISK))

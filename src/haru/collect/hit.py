@@ -1,171 +1,36 @@
-"""The body of Haru's own collect door: bytes in, a checked `Body` out, or a sentence that says what is wrong."""
+"""Hit: one thing that a visitor did, as the endpoint hands it to the pipeline."""
 
 from __future__ import annotations
 
-import json
-import re
-from decimal import Decimal, InvalidOperation
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta
 
-from haru.events.event import ENGAGEMENT, PAGEVIEW
-from haru.events.text import storable
-
-MOST_BYTES = 128 * 1024
-MOST_PROPS = 30
-MOST_KEY_BYTES = 300
-MOST_VALUE_BYTES = 2_000
-MOST_PAGE_BYTES = 2_000
-MOST_REFERRER = 2_000
-MOST_ENGAGED_MS = 24 * 60 * 60 * 1000
-
-Pixels = Annotated[int, Meta(ge=0, le=32_767)]
-Scalar = str | int | float | bool | None
+from haru.collect.sites import Site
+from haru.events.event import PAGEVIEW
 
 
-class InvalidBody(ValueError):
-    """A body that cannot be taken; the text is `field: what is wrong`."""
+class Hit(msgspec.Struct):
+    """One hit as a format read it, before it is understood. It holds the address, so it never leaves memory."""
 
-
-class Revenue(msgspec.Struct):
-    """What a conversion brought."""
-
-    currency: Annotated[str, Meta(pattern="^[A-Za-z]{3}$")]
-    amount: str | int | float
-
-
-class Body(msgspec.Struct, rename={"revenue": "$"}):
-    """The keys of docs/wire.md. Unknown keys are ignored, null is the same as absent."""
-
-    p: str
-    r: str | None = None
-    sw: Pixels | None = None
-    sh: Pixels | None = None
-    n: Annotated[str, Meta(min_length=1, max_length=120)] | None = None
-    d: dict[str, Scalar] | None = None
-    revenue: Revenue | None = None
-    e: Annotated[int, Meta(ge=0, le=MOST_ENGAGED_MS)] | None = None
-    sd: Annotated[int, Meta(ge=0, le=100)] | None = None
-    i: bool | None = None
-    h: Annotated[str, Meta(max_length=253)] | None = None
-    tz: str | None = None
-    id: Annotated[str, Meta(max_length=64)] | None = None
-
-    @property
-    def name(self) -> str:
-        """The event's name."""
-        return storable(self.n) if self.n else PAGEVIEW
-
-
-_decode = msgspec.json.Decoder(Body).decode
-
-
-def parse(body: bytes) -> Body:
-    """The checked body. Raises `InvalidBody`."""
-    try:
-        read = _decode(body)
-    except msgspec.ValidationError as error:
-        raise InvalidBody(_sentence(str(error))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        read = _second_reading(body, str(error))
-    _check(read)
-    return read
-
-
-def props(body: Body) -> dict[str, str]:
-    """The properties as texts: true and false in lower case, numbers as JSON writes them, nulls left out."""
-    if not body.d:
-        return {}
-    return {storable(key): _text(value) for key, value in body.d.items() if value is not None}
-
-
-def revenue_amount(body: Body) -> str:
-    """The amount of revenue as a plain decimal, "" when there is none."""
-    if body.revenue is None:
-        return ""
-    return format(Decimal(str(body.revenue.amount)), "f")
-
-
-def _second_reading(body: bytes, fault: str) -> Body:
-    """Half a surrogate pair in an escape is no reason to lose a pageview: read again, and mend it in `storable`."""
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError:
-        raise InvalidBody("body: is not UTF-8") from None
-    if "surrogate" not in fault.lower() and "\\ud" not in text.lower():
-        raise InvalidBody(f"body: is not JSON ({_plain(fault)})")
-    try:
-        return msgspec.convert(_mended(json.loads(text)), Body)
-    except msgspec.ValidationError as error:
-        raise InvalidBody(_sentence(str(error))) from None
-    except (ValueError, RecursionError):
-        raise InvalidBody("body: is not JSON") from None
-
-
-def _mended(value: object) -> object:
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, dict):
-        return {storable(key): _mended(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_mended(inner) for inner in value]
-    return value
-
-
-def _check(body: Body) -> None:
-    if not body.p.strip():
-        raise InvalidBody("p: is empty; give the path or URL of the page")
-    if len(body.p.encode("utf-8", "surrogatepass")) > MOST_PAGE_BYTES:
-        raise InvalidBody(f"p: is longer than {MOST_PAGE_BYTES:,} bytes")
-    if body.d:
-        _check_props(body.d)
-    if body.revenue is not None:
-        _check_revenue(body.revenue)
-    if body.name == ENGAGEMENT and body.e is None and body.sd is None:
-        raise InvalidBody("e: an engagement event needs e (milliseconds) or sd (percent)")
-
-
-def _check_props(given: dict[str, Scalar]) -> None:
-    if len(given) > MOST_PROPS:
-        raise InvalidBody(f"d: has more than {MOST_PROPS} keys")
-    for key, value in given.items():
-        if not key or len(key.encode("utf-8", "surrogatepass")) > MOST_KEY_BYTES:
-            raise InvalidBody(f"d: a key must have 1 to {MOST_KEY_BYTES} bytes")
-        if isinstance(value, str) and len(value.encode("utf-8", "surrogatepass")) > MOST_VALUE_BYTES:
-            raise InvalidBody(f'd: the value of "{key}" is longer than {MOST_VALUE_BYTES:,} bytes')
-
-
-def _check_revenue(revenue: Revenue) -> None:
-    try:
-        amount = Decimal(str(revenue.amount))
-    except InvalidOperation:
-        raise InvalidBody("$: amount is not a decimal number, such as 12.50") from None
-    if not amount.is_finite() or abs(amount) >= Decimal(10) ** 15 or amount.as_tuple().exponent < -9:  # type: ignore[operator]
-        raise InvalidBody("$: amount must be below 10^15 and have at most 9 decimals")
-
-
-def _text(value: Scalar) -> str:
-    if isinstance(value, str):
-        return storable(value)
-    return json.dumps(value)
-
-
-_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
-_MISSING = re.compile(r"missing required field `([^`]+)`")
-
-
-def _sentence(fault: str) -> str:
-    """msgspec's words as ours: "Expected `int`, got `str` - at `$.sw`" → "sw: expected int, got str"."""
-    if missing := _MISSING.search(fault):
-        return f"{missing[1]}: is required"
-    match = _PLACE.match(fault)
-    what, path = (match["what"], match["path"] or "") if match else (fault, "")
-    name = path.lstrip(".").split(".")[0].split("[")[0] or "body"
-    return f"{name}: {_plain(what)}"
-
-
-def _plain(words: str) -> str:
-    words = words.replace("`", "").replace(" | null", "").strip()
-    return words[:1].lower() + words[1:]
+    site: Site
+    at: int  # milliseconds since 1970 in UTC
+    address: str
+    user_agent: str
+    url: str  # path or URL of the page, as sent
+    name: str = PAGEVIEW
+    hostname: str = ""
+    referrer: str = ""
+    screen_width: int = 0
+    screen_height: int = 0
+    props: dict[str, str] = {}
+    revenue_currency: str = ""
+    revenue_amount: str = ""
+    engaged_ms: int = 0
+    scroll_depth: int = -1
+    interactive: bool = True
+    timezone: str = ""
+    language: str = ""  # the Accept-Language header
+    country_hint: str = ""  # what a trusted CDN says
+    prefetch: bool = False
+    opted_out: bool = False  # the browser says so, by DNT: 1 or Sec-GPC: 1
+    by_key: bool = False  # the token came in the Authorization header: the sender is a program its owner wrote
+    key: str = ""  # idempotency key: of the hits of a site with the same one, the first counts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from haru import __version__
-from haru.collect import hit
+from haru.collect.formats import format, haru
 from haru.events.refusals import Refusal
 
 _TEXT = {"type": "string"}
@@ -33,7 +33,7 @@ _BODY: dict[str, Any] = {
         "d": _optional(
             {
                 "type": "object",
-                "maxProperties": hit.MOST_PROPS,
+                "maxProperties": haru.MAX_PROPS,
                 "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
             },
             "Properties.",
@@ -97,7 +97,7 @@ def document() -> dict[str, Any]:
                         "200": {"description": "On disk; or not counted, then a header says why.", "headers": _DROPPED},
                         "400": _fault("A field is faulty.", _DROPPED),
                         "401": _fault("No site has the token.", _DROPPED),
-                        "413": _fault(f"The body is larger than {hit.MOST_BYTES // 1024} KiB.", _DROPPED),
+                        "413": _fault(f"The body is larger than {format.MAX_BODY_BYTES // 1024} KiB.", _DROPPED),
                         "429": _fault("Too many requests from the address.", {**_DROPPED, **_RETRY}),
                         "503": _fault("The disk refuses, or the spool is full: nothing was written.", _RETRY),
                     },

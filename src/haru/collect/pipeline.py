@@ -11,8 +11,8 @@ import msgspec
 from haru.collect import bots, referrer, useragent
 from haru.collect.address import grouped
 from haru.collect.geo import NOWHERE, Geo, Place, country_of_timezone, valid_country
-from haru.collect.sites import Site
-from haru.events.event import PAGEVIEW, Event, Origin
+from haru.collect.hit import Hit
+from haru.events.event import Event, Origin
 from haru.events.refusals import Refusal, Refused
 from haru.events.text import storable
 
@@ -20,33 +20,6 @@ MOST_PATH_BYTES = 2_000
 
 # (moment in ms, site id, grouped address, user agent) → the visitor's id under today's salt and under yesterday's
 Identify = Callable[[int, int, bytes, str], tuple[int, int]]
-
-
-class Hit(msgspec.Struct):
-    """One request as a door read it, before it is understood. It holds the address, so it never leaves memory."""
-
-    site: Site
-    at: int  # milliseconds since 1970 in UTC
-    address: str
-    user_agent: str
-    url: str  # path or URL of the page, as sent
-    name: str = PAGEVIEW
-    hostname: str = ""
-    referrer: str = ""
-    screen_width: int = 0
-    screen_height: int = 0
-    props: dict[str, str] = {}
-    revenue_currency: str = ""
-    revenue_amount: str = ""
-    engaged_ms: int = 0
-    scroll_depth: int = -1
-    interactive: bool = True
-    timezone: str = ""
-    language: str = ""  # the Accept-Language header
-    country_hint: str = ""  # what a trusted CDN says
-    prefetch: bool = False
-    opted_out: bool = False  # the browser says so, by DNT: 1 or Sec-GPC: 1
-    by_key: bool = False  # the token came in the Authorization header: the sender is a program its owner wrote
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):

@@ -15,7 +15,8 @@ from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from haru.collect.geo import Geo
-from haru.collect.pipeline import Hit, Pipeline
+from haru.collect.hit import Hit
+from haru.collect.pipeline import Pipeline
 from haru.collect.sites import Site
 from haru.events.event import ENGAGEMENT, PAGEVIEW, Event
 from haru.settings import Settings

@@ -1,6 +1,6 @@
 """The composition root: opens the node, routes requests, closes all in order.
 
-`/api/collect`, the tracker, /metrics and the health pages are answered here or in `collect`; all else goes to Django.
+Hits, the tracker, /metrics and the health pages are answered here or in `collect`; all else goes to Django.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, TextIO
 import msgspec
 
 from haru.collect.endpoint import Endpoint
+from haru.collect.formats import FORMATS
 from haru.files import keep_private, own
 from haru.server import control, logs, metrics, proxy, serving
 from haru.server.node import Node
@@ -84,7 +85,7 @@ class Application:
         if is_local(scope.get("server")):
             _name_peer(scope)
         path = scope["path"]
-        if path == "/api/collect":
+        if path.encode() in FORMATS:
             await self.node.collector.endpoint(scope, receive, send)
         elif path == Tracker.PATH:
             await self._tracker(scope, receive, send)
@@ -100,8 +101,8 @@ class Application:
         else:
             await self._page(scope, receive, send)
 
-    def door(self) -> Endpoint | None:
-        """The collect door, once it is open."""
+    def endpoint(self) -> Endpoint | None:
+        """The collect endpoint, once it is open."""
         return self.node.collector.endpoint if self.node else None
 
     def closing(self) -> None:
@@ -233,7 +234,7 @@ def serve(
             extra={"url": settings.base_url, "host": settings.host, "port": settings.port, "workers": settings.workers},
         )
         try:
-            serving.run(serving.Server(application, application.door, application.closing, settings), listener)
+            serving.run(serving.Server(application, application.endpoint, application.closing, settings), listener)
         except SystemExit:
             if application.failure is not None:
                 raise application.failure from None

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from haru.collect import hit
 from haru.collect.address import grouped, is_trusted, parsed
+from haru.collect.formats import FORMATS
+from haru.collect.formats.format import MAX_BODY_BYTES
 from haru.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,18 +22,17 @@ if TYPE_CHECKING:
 
 MOST_HEAD = 32 * 1024  # bytes of a request line and its headers, or of whatever else is neither head nor body
 
-#: What a path begins with, and the most bytes of a body there: of whoever sends a key or a session, and of anyone.
-BODIES = (
-    (b"/api/collect", hit.MOST_BYTES, hit.MOST_BYTES),
-    (b"", 1 << 20, 64 << 10),
-)
+#: The most bytes of a body that is not a hit: of whoever sends a key or a session, and of anyone.
+MAX_BODY_KNOWN, MAX_BODY = 1 << 20, 64 << 10
 SESSION = b"haru_session="
 
 
 def most_body(url: bytes, headers: Headers) -> int:
     """The most bytes that a request may bring as its body; `headers` have names in lower case."""
+    if url.partition(b"?")[0] in FORMATS:
+        return MAX_BODY_BYTES
     known = any(name == b"authorization" or (name == b"cookie" and SESSION in value) for name, value in headers)
-    return next(most if known else least for path, most, least in BODIES if url.startswith(path))
+    return MAX_BODY_KNOWN if known else MAX_BODY
 
 
 class Limits:

@@ -1,8 +1,8 @@
-"""uvicorn's HTTP protocol with a short way for the collect door.
+"""uvicorn's HTTP protocol with a short way to the collect endpoint.
 
-An ASGI call costs a task, a cycle and a dozen messages for each request; here the parsed request goes to the door as it
-is and the answer is written to the connection after the commit. All else (pages, pipelined requests, websockets) takes
-uvicorn's own way.
+An ASGI call costs a task, a cycle and a dozen messages for each request; here the parsed request goes to the endpoint
+as it is and the answer is written to the connection after the commit. All else (pages, pipelined requests, websockets)
+takes uvicorn's own way.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from haru.collect import hit
-from haru.collect.endpoint import COUNTED, PATH, Answer, Endpoint, Headers
+from haru.collect.endpoint import Endpoint, Headers
+from haru.collect.formats import FORMATS
+from haru.collect.formats.format import MAX_BODY_BYTES, Answer, Format
+from haru.collect.formats.haru import COUNTED
 from haru.http import CONNECTION, Connection
 from haru.server.connections import MOST_HEAD, Limits, most_body
 
@@ -31,7 +33,6 @@ LINGER_SECONDS = 1.0  # how long the rest of a body that is not wanted is taken 
 STOP_SECONDS = 0.5  # how long the rest of a body is waited for when the server is asked to stop
 UNREAD_SECONDS = 1.0  # an answer of which nothing is taken for so long holds up a stop no more
 
-_QUESTION = PATH + b"?"
 _CLOSE = (b"connection", b"close")
 
 
@@ -50,22 +51,35 @@ class _Refused(Exception):
 
 
 class Exchange:
-    """One request at the collect door and its answer, in the place of uvicorn's request-response cycle."""
+    """One request to the collect endpoint and its answer, in the place of uvicorn's request-response cycle."""
 
-    __slots__ = ("_protocol", "body", "disconnected", "keep_alive", "method", "more_body", "response_complete", "taken")
+    __slots__ = (
+        "_protocol",
+        "body",
+        "disconnected",
+        "format",
+        "keep_alive",
+        "method",
+        "more_body",
+        "query",
+        "response_complete",
+        "taken",
+    )
 
     message_event = _NO_EVENT
     response_started = False  # an answer is written as a whole
 
-    def __init__(self, protocol: CollectProtocol, method: str, keep_alive: bool) -> None:
+    def __init__(self, protocol: CollectProtocol, format: Format, query: bytes, method: str, keep_alive: bool) -> None:
         self._protocol = protocol
+        self.format = format
+        self.query = query
         self.method = method
         self.keep_alive = keep_alive
         self.body = b""
         self.more_body = True
         self.disconnected = False
         self.response_complete = False
-        self.taken = False  # handed to the door: what still comes of the body is of no use
+        self.taken = False  # handed to the endpoint: what still comes of the body is of no use
 
     def answer(self, answer: Answer) -> None:
         """Write the answer, if there is still someone to read it."""
@@ -108,7 +122,7 @@ class CollectProtocol(HttpToolsProtocol):
 
     def __init__(
         self,
-        door: Callable[[], Endpoint | None],
+        endpoint: Callable[[], Endpoint | None],
         limits: Limits,
         config: Config,
         server_state: ServerState,
@@ -117,7 +131,7 @@ class CollectProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.url = b""
-        self._door = door
+        self._endpoint = endpoint
         self._limits = limits
         self._place: bytes | None = b""  # what the connection is counted under
         self._refused = False  # what still comes is dropped
@@ -191,11 +205,13 @@ class CollectProtocol(HttpToolsProtocol):
             elif name == b"expect":
                 self.expect_100_continue = value.lower() == b"100-continue"
         url = self.url
-        if (url == PATH or url.startswith(_QUESTION)) and (self.cycle is None or self.cycle.response_complete):
+        path, _, query = url.partition(b"?")
+        format = FORMATS.get(path)
+        if format is not None and (self.cycle is None or self.cycle.response_complete):
             keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-            exchange = Exchange(self, self.parser.get_method().decode("latin-1"), keep_alive)
+            exchange = Exchange(self, format, query, self.parser.get_method().decode("latin-1"), keep_alive)
             self.cycle = exchange  # type: ignore[assignment]  # it has what the rest of the protocol asks of a cycle
-            if declared > hit.MOST_BYTES:
+            if declared > MAX_BODY_BYTES:
                 self._take(exchange, None)
             elif self.expect_100_continue:
                 self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -222,7 +238,7 @@ class CollectProtocol(HttpToolsProtocol):
             super().on_body(body)
         elif not exchange.taken:
             exchange.body = exchange.body + body if exchange.body else body
-            if len(exchange.body) > hit.MOST_BYTES:
+            if len(exchange.body) > MAX_BODY_BYTES:
                 self._take(exchange, None)
 
     def on_message_complete(self) -> None:
@@ -385,18 +401,17 @@ class CollectProtocol(HttpToolsProtocol):
     def _take(self, exchange: Exchange, body: bytes | None) -> None:
         exchange.taken = True
         exchange.body = b""
-        door = self._door()
-        if door is None:  # the server is about to start or has ended
+        endpoint = self._endpoint()
+        if endpoint is None:  # the server is about to start or has ended
             self.transport.close()
             return
-        _, _, query = self.url.partition(b"?")
         peer = self.client[0] if self.client else ""
-        door.take(exchange.method, query, self.headers, peer, body, exchange.answer)
+        endpoint.take(exchange.format, exchange.method, exchange.query, self.headers, peer, body, exchange.answer)
 
 
-def protocol(door: Callable[[], Endpoint | None], limits: Limits) -> Callable[..., CollectProtocol]:
-    """What uvicorn calls to make the protocol of a connection; `door` is asked for the endpoint of each request."""
-    return partial(CollectProtocol, door, limits)
+def protocol(endpoint: Callable[[], Endpoint | None], limits: Limits) -> Callable[..., CollectProtocol]:
+    """What uvicorn calls to make the protocol of a connection; `endpoint` gives the one that takes a request."""
+    return partial(CollectProtocol, endpoint, limits)
 
 
 def is_local(server: tuple[str, int | None] | None) -> bool:

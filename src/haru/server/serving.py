@@ -36,11 +36,11 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         application: Any,
-        door: Callable[[], Endpoint | None],
+        endpoint: Callable[[], Endpoint | None],
         closing: Callable[[], None],
         settings: Settings,
     ) -> None:
-        """`door` is asked for the collect endpoint of each request; `closing` is called when the server is asked to
+        """`endpoint` gives the collect endpoint that takes a request; `closing` is called when the server is asked to
         stop, to let the live streams go: they would hold it up.
         """
         self._limits = Limits(settings)
@@ -49,7 +49,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 application,
                 loop="uvloop",
-                http=protocol(door, self._limits),  # type: ignore[arg-type]  # a factory does as well as a class
+                http=protocol(endpoint, self._limits),  # type: ignore[arg-type]  # a factory does as well as a class
                 ws="none",
                 lifespan="on",
                 log_config=None,

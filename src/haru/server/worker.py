@@ -1,6 +1,6 @@
 """A collect process: `python -m haru.server.worker <descriptor>`, started by `haru.server.workers`.
 
-It answers /api/collect and the tracker itself and hands every other request to the server's own process, over a Unix
+It answers hits and the tracker itself and hands every other request to the server's own process, over a Unix
 socket in the data folder. The descriptor is its end of a pair of sockets: the server says who it is and when sites
 changed, it says each second what it counted, and when the other end is gone it ends too.
 """
@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from haru.collect.collector import Collector
+from haru.collect.formats import FORMATS
 from haru.collect.senders import Shared
 from haru.files import keep_private
 from haru.server import logs, serving
@@ -56,7 +57,7 @@ class Worker:
             await self._lifespan(receive, send)
         elif scope["type"] == "http" and self.collector is not None:
             path = scope["path"]
-            if path == "/api/collect":
+            if path.encode() in FORMATS:
                 await self.collector.endpoint(scope, receive, send)
             elif path == Tracker.PATH:
                 await self._tracker(scope, receive, send)

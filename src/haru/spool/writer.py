@@ -17,15 +17,17 @@ from haru.spool.spool import MOST_IN_BATCH, Spool, SpoolFull, SpoolUnavailable
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING = 20_000  # events that wait for a commit: more are refused, as memory is not a queue without end
+MAX_WAITING = 20_000  # events that wait for a commit: more are refused, as memory is not a queue without end
 GATHER_SECONDS = 0.002  # an event waits this long at most for others that arrive meanwhile to share its commit
 TALLY_SECONDS = 1.0  # how long a refusal may wait in memory: what a kill can cost the ledger, never an event
 SIZE_SECONDS = 1.0  # between looks at how large the file has grown
 RESTART_SECONDS = 0.5  # before a thread that failed goes on
 
-# What is said to one who handed an event over: true, on disk; false, its key was counted already; or why not.
-Outcome = bool | SpoolUnavailable
-_Waiting = tuple[Event, str, Callable[[Outcome], None]]
+Entry = tuple[Event, str]  # an event and its idempotency key, "" for none
+# What is said to whoever handed events over: None, all are on disk; else of each whether it is, or its key was counted
+# already; or why none is.
+Outcome = list[bool] | SpoolUnavailable | None
+_Waiting = tuple[list[Entry], Callable[[Outcome], None]]
 
 
 class Writer:
@@ -37,6 +39,8 @@ class Writer:
         self._loop = loop
         self._most_bytes = most_bytes
         self._waiting: deque[_Waiting] = deque()  # its append and popleft are atomic, so it needs no lock
+        self._put = 0  # events handed over so far; the event loop's only
+        self._taken = 0  # events that went into a commit so far; the thread's only
         self._counts: Counter[tuple[int, int, str, str]] = Counter()  # refusals; the event loop's only
         self._tallies: deque[Tally] = deque()  # on their way into a commit
         self._wake = threading.Event()
@@ -57,16 +61,17 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="haru-spool", daemon=True)
         self._thread.start()
 
-    def put(self, event: Event, key: str, done: Callable[[Outcome], None]) -> None:
-        """Hand an event over; `done` is called on the event loop when it is on disk, or was refused.
+    def put(self, entries: list[Entry], done: Callable[[Outcome], None]) -> None:
+        """Hand events over; `done` is called on the event loop when they are on disk, or were refused, all together.
 
         Call it on the event loop only.
         """
-        if self.full or len(self._waiting) >= MOST_WAITING:
+        if self.full or self._put - self._taken >= MAX_WAITING:
             sentence = "The spool is full: the event store has not taken events for long."
             self._loop.call_soon(done, SpoolFull(sentence))
             return
-        self._waiting.append((event, key, done))
+        self._waiting.append((entries, done))
+        self._put += len(entries)
         if not self._kicked:
             self._kicked = True
             self._kick_seen = 0
@@ -79,11 +84,11 @@ class Writer:
         Raises `SpoolUnavailable` when the disk refuses.
         """
         future: asyncio.Future[Outcome] = self._loop.create_future()
-        self.put(event, key, lambda outcome: None if future.done() else future.set_result(outcome))
+        self.put([(event, key)], lambda outcome: None if future.done() else future.set_result(outcome))
         outcome = await future
         if isinstance(outcome, SpoolUnavailable):
             raise outcome
-        return outcome
+        return outcome is None or outcome[0]
 
     def refused(self, site_id: int, at: int, reason: str, detail: str = "") -> None:
         """Count a refusal at `at` (ms) for the ledger: it is on disk within about a second. On the event loop only."""
@@ -97,7 +102,7 @@ class Writer:
 
     def waiting(self) -> int:
         """How many events wait for a commit."""
-        return len(self._waiting)
+        return self._put - self._taken
 
     def close(self) -> None:
         """Write what waits, then end the thread and close the file."""
@@ -112,7 +117,7 @@ class Writer:
 
         The first few requests after an answered commit would else make one of their own, which the others wait for.
         """
-        waiting = len(self._waiting)
+        waiting = self.waiting()
         if waiting > self._kick_seen and time.perf_counter() < self._kick_by:
             self._kick_seen = waiting
             self._loop.call_soon(self._kick)
@@ -146,7 +151,7 @@ class Writer:
         self._wake.wait(SIZE_SECONDS if self.full or self.refusing else None)
         self._wake.clear()
         closing = self._closing
-        waiting = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_BATCH))]
+        waiting = self._next()
         tallies = [self._tallies.popleft() for _ in range(len(self._tallies))]
         if waiting or tallies or self.refusing:  # a disk that refused is tried again, asked or not
             self._commit(waiting, tallies)
@@ -157,12 +162,23 @@ class Writer:
             return False
         return closing
 
+    def _next(self) -> list[_Waiting]:
+        """What goes into one commit: `MOST_IN_BATCH` events, and the rest of whatever was handed over with the last."""
+        found: list[_Waiting] = []
+        events = 0
+        while self._waiting and events < MOST_IN_BATCH:
+            found.append(self._waiting.popleft())
+            events += len(found[-1][0])
+        self._taken += events
+        return found
+
     def _commit(self, waiting: list[_Waiting], tallies: list[Tally]) -> None:
         outcomes: list[bool] | None = None
         failure: SpoolUnavailable | None = None
         begun = time.perf_counter()
+        entries = [entry for entries, _ in waiting for entry in entries]
         try:
-            outcomes = self._spool.write([entry[0] for entry in waiting], [entry[1] for entry in waiting], tallies)
+            outcomes = self._spool.write([event for event, _ in entries], [key for _, key in entries], tallies)
             if self.refusing:
                 log.info("spool_recovered", extra={"spool": self._spool.path.name})
             self.refusing = False
@@ -171,16 +187,16 @@ class Writer:
             if not self.refusing:
                 log.error(
                     "spool_refused",
-                    extra={"spool": self._spool.path.name, "error": str(error), "waiting": len(waiting)},
+                    extra={"spool": self._spool.path.name, "error": str(error), "waiting": len(entries)},
                 )
             self.refusing = True
             failure = error if isinstance(error, SpoolUnavailable) else SpoolUnavailable(str(error))
             self._tallies.extend(tallies)  # nobody waits for these: they go with the next commit
         else:
             self.commits += 1
-            self.events += len(waiting)
+            self.events += len(entries)
             self.commit_seconds.observe(time.perf_counter() - begun)
-            self.batch_events.observe(len(waiting))
+            self.batch_events.observe(len(entries))
         if waiting:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 self._loop.call_soon_threadsafe(_settle, waiting, outcomes, failure)
@@ -199,12 +215,12 @@ class Writer:
 
 def _settle(waiting: list[_Waiting], outcomes: list[bool] | None, failure: SpoolUnavailable | None) -> None:
     """Answer those who wait; runs on the event loop, once for each commit."""
-    if failure is not None:
-        for _, _, done in waiting:
+    if failure is not None or outcomes is None:
+        for _, done in waiting:
             done(failure)
-    elif outcomes is None:
-        for _, _, done in waiting:
-            done(True)
-    else:
-        for (_, _, done), written in zip(waiting, outcomes, strict=True):
-            done(written)
+        return
+    start = 0
+    for entries, done in waiting:
+        end = start + len(entries)
+        done(outcomes[start:end])
+        start = end

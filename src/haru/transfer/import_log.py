@@ -20,7 +20,8 @@ from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
 from haru.collect.geo import Geo
-from haru.collect.pipeline import Hit, Pipeline
+from haru.collect.hit import Hit
+from haru.collect.pipeline import Pipeline
 from haru.collect.sites import Site
 from haru.collect.visitor import visitor_id
 from haru.events.event import Event

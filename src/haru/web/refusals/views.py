@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from haru.collect.hit import MOST_BYTES
+from haru.collect.formats.format import MAX_BODY_BYTES
 from haru.events.refusals import Refusal
 from haru.sites import access
 from haru.sites.views import installation
@@ -130,7 +130,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     Refusal.TOO_LARGE: Explanation(
         title="Too large",
-        meaning=f"The body of the request is larger than {MOST_BYTES // 1024} KiB. The sender got 413.",
+        meaning=f"The body of the request is larger than {MAX_BODY_BYTES // 1024} KiB. The sender got 413.",
         remedy="Send fewer or shorter properties with an event.",
     ),
 }

@@ -6,19 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haru.collect import hit
-from haru.collect.hit import InvalidBody
+from haru.collect.formats import haru
+from haru.collect.formats.haru import InvalidBody
 
 
-def parsed(**body: object) -> hit.Body:
-    return hit.parse(json.dumps(body).encode())
+def parsed(**body: object) -> haru.Body:
+    return haru.parse(json.dumps(body).encode())
 
 
 def test_the_example_of_the_readme_is_read() -> None:
-    body = hit.parse(b'{"p":"/home","r":"https://google.com","sw":1920,"sh":1080}')
+    body = haru.parse(b'{"p":"/home","r":"https://google.com","sw":1920,"sh":1080}')
     assert (body.p, body.r, body.sw, body.sh) == ("/home", "https://google.com", 1920, 1080)
     assert body.name == "pageview"
-    assert hit.props(body) == {}
+    assert haru.props(body) == {}
 
 
 def test_every_key_of_the_wire_format_is_read() -> None:
@@ -34,10 +34,10 @@ def test_every_key_of_the_wire_format_is_read() -> None:
         unknown={"ignored": [1, 2]},
     )
     assert body.name == "Purchase"
-    assert hit.props(body) == {"plan": "pro", "seats": "3", "trial": "false", "price": "1.5"}
+    assert haru.props(body) == {"plan": "pro", "seats": "3", "trial": "false", "price": "1.5"}
     assert body.revenue is not None
     assert body.revenue.currency == "eur"
-    assert hit.revenue_amount(body) == "12.50"
+    assert haru.revenue_amount(body) == "12.50"
     assert (body.i, body.h, body.tz, body.id) == (False, "example.com", "Europe/Berlin", "order-7")
 
 
@@ -92,13 +92,13 @@ def test_null_is_the_same_as_absent() -> None:
 )
 def test_a_body_that_cannot_be_taken_is_refused_with_its_field(body: bytes, sentence: str) -> None:
     with pytest.raises(InvalidBody) as refused:
-        hit.parse(body)
+        haru.parse(body)
     assert str(refused.value).startswith(sentence)
 
 
 def test_half_a_surrogate_pair_loses_no_pageview() -> None:
-    body = hit.parse(b'{"p":"/a\\ud800b","d":{"k\\udc00":"v\\ud800"}}')
-    assert hit.props(body) == {"k\ufffd": "v\ufffd"}
+    body = haru.parse(b'{"p":"/a\\ud800b","d":{"k\\udc00":"v\\ud800"}}')
+    assert haru.props(body) == {"k\ufffd": "v\ufffd"}
     assert body.p == "/a\ufffdb"
 
 
@@ -107,11 +107,11 @@ def test_half_a_surrogate_pair_loses_no_pageview() -> None:
 )
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     try:
-        read = hit.parse(body)
+        read = haru.parse(body)
     except InvalidBody as refused:
         field, _, words = str(refused).partition(": ")
         assert field
         assert words
     else:
         assert read.p
-        assert all(isinstance(value, str) for value in hit.props(read).values())
+        assert all(isinstance(value, str) for value in haru.props(read).values())

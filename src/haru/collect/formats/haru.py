@@ -1,0 +1,227 @@
+"""Haru's own format, `POST /api/collect`: one hit, as docs/wire.md says, or a sentence about what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from haru.collect.formats.format import Answer, Request, fault
+from haru.collect.hit import Hit
+from haru.events.event import ENGAGEMENT, PAGEVIEW
+from haru.events.refusals import Refusal, Refused
+from haru.events.text import storable
+
+path = b"/api/collect"
+
+MAX_PROPS = 30
+MAX_KEY_BYTES = 300
+MAX_VALUE_BYTES = 2_000
+MAX_PAGE_BYTES = 2_000
+MAX_REFERRER = 2_000
+MAX_ENGAGED_MS = 24 * 60 * 60 * 1000
+
+Pixels = Annotated[int, Meta(ge=0, le=32_767)]
+Scalar = str | int | float | bool | None
+
+
+COUNTED = Answer(200)
+# Taken, but not counted: the sender did nothing that it could mend.
+_DROPPED = {reason: Answer(200, (b"x-haru-dropped", reason.encode())) for reason in Refusal}
+
+
+def read(request: Request) -> list[Hit]:
+    """The one hit of a body. Raises `InvalidBody`."""
+    body = parse(request.body)
+    hit = request.hit(body.p)
+    hit.name = body.name
+    hit.hostname = body.h or ""
+    if not hit.hostname and "://" not in body.p[:12]:
+        hit.hostname = _origin_host(request.headers.get(b"origin", b""))
+    hit.referrer = body.r[:MAX_REFERRER] if body.r else ""
+    hit.screen_width = body.sw or 0
+    hit.screen_height = body.sh or 0
+    hit.timezone = body.tz if body.tz and len(body.tz) <= 64 else ""
+    hit.key = body.id or ""
+    if body.d:
+        hit.props = props(body)
+    if body.revenue:
+        hit.revenue_currency = body.revenue.currency.upper()
+        hit.revenue_amount = revenue_amount(body)
+    hit.engaged_ms = body.e or 0
+    hit.scroll_depth = -1 if body.sd is None else body.sd
+    hit.interactive = body.i is not False
+    return [hit]
+
+
+def answer(outcomes: list[Refused | None]) -> Answer:
+    """200, with the reason in a header when the hit is not counted; 400 with a sentence when it must be mended."""
+    (refused,) = outcomes
+    if refused is None:
+        return COUNTED
+    if refused.reason is Refusal.INVALID:
+        return fault(400, refused.sentence, (b"x-haru-dropped", Refusal.INVALID.encode()))
+    return _DROPPED[refused.reason]
+
+
+class InvalidBody(Refused):
+    """A body that cannot be taken; the text is `field: what is wrong`."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(Refusal.INVALID, sentence, detail=sentence.partition(":")[0])
+
+
+class Revenue(msgspec.Struct):
+    """What a conversion brought."""
+
+    currency: Annotated[str, Meta(pattern="^[A-Za-z]{3}$")]
+    amount: str | int | float
+
+
+class Body(msgspec.Struct, rename={"revenue": "$"}):
+    """The keys of docs/wire.md. Unknown keys are ignored, null is the same as absent."""
+
+    p: str
+    r: str | None = None
+    sw: Pixels | None = None
+    sh: Pixels | None = None
+    n: Annotated[str, Meta(min_length=1, max_length=120)] | None = None
+    d: dict[str, Scalar] | None = None
+    revenue: Revenue | None = None
+    e: Annotated[int, Meta(ge=0, le=MAX_ENGAGED_MS)] | None = None
+    sd: Annotated[int, Meta(ge=0, le=100)] | None = None
+    i: bool | None = None
+    h: Annotated[str, Meta(max_length=253)] | None = None
+    tz: str | None = None
+    id: Annotated[str, Meta(max_length=64)] | None = None
+
+    @property
+    def name(self) -> str:
+        """The event's name."""
+        return storable(self.n) if self.n else PAGEVIEW
+
+
+_decode = msgspec.json.Decoder(Body).decode
+
+
+def parse(body: bytes) -> Body:
+    """The checked body. Raises `InvalidBody`."""
+    try:
+        read = _decode(body)
+    except msgspec.ValidationError as error:
+        raise InvalidBody(_sentence(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        read = _second_reading(body, str(error))
+    _check(read)
+    return read
+
+
+def props(body: Body) -> dict[str, str]:
+    """The properties as texts: true and false in lower case, numbers as JSON writes them, nulls left out."""
+    if not body.d:
+        return {}
+    return {storable(key): _text(value) for key, value in body.d.items() if value is not None}
+
+
+def revenue_amount(body: Body) -> str:
+    """The amount of revenue as a plain decimal, "" when there is none."""
+    if body.revenue is None:
+        return ""
+    return format(Decimal(str(body.revenue.amount)), "f")
+
+
+def _second_reading(body: bytes, fault: str) -> Body:
+    """Half a surrogate pair in an escape is no reason to lose a pageview: read again, and mend it in `storable`."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidBody("body: is not UTF-8") from None
+    if "surrogate" not in fault.lower() and "\\ud" not in text.lower():
+        raise InvalidBody(f"body: is not JSON ({_plain(fault)})")
+    try:
+        return msgspec.convert(_mended(json.loads(text)), Body)
+    except msgspec.ValidationError as error:
+        raise InvalidBody(_sentence(str(error))) from None
+    except (ValueError, RecursionError):
+        raise InvalidBody("body: is not JSON") from None
+
+
+def _mended(value: object) -> object:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(key): _mended(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_mended(inner) for inner in value]
+    return value
+
+
+def _check(body: Body) -> None:
+    if not body.p.strip():
+        raise InvalidBody("p: is empty; give the path or URL of the page")
+    if len(body.p.encode("utf-8", "surrogatepass")) > MAX_PAGE_BYTES:
+        raise InvalidBody(f"p: is longer than {MAX_PAGE_BYTES:,} bytes")
+    if body.d:
+        _check_props(body.d)
+    if body.revenue is not None:
+        _check_revenue(body.revenue)
+    if body.name == ENGAGEMENT and body.e is None and body.sd is None:
+        raise InvalidBody("e: an engagement event needs e (milliseconds) or sd (percent)")
+
+
+def _check_props(given: dict[str, Scalar]) -> None:
+    if len(given) > MAX_PROPS:
+        raise InvalidBody(f"d: has more than {MAX_PROPS} keys")
+    for key, value in given.items():
+        if not key or len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
+            raise InvalidBody(f"d: a key must have 1 to {MAX_KEY_BYTES} bytes")
+        if isinstance(value, str) and len(value.encode("utf-8", "surrogatepass")) > MAX_VALUE_BYTES:
+            raise InvalidBody(f'd: the value of "{key}" is longer than {MAX_VALUE_BYTES:,} bytes')
+
+
+def _check_revenue(revenue: Revenue) -> None:
+    try:
+        amount = Decimal(str(revenue.amount))
+    except InvalidOperation:
+        raise InvalidBody("$: amount is not a decimal number, such as 12.50") from None
+    if not amount.is_finite() or abs(amount) >= Decimal(10) ** 15 or amount.as_tuple().exponent < -9:  # type: ignore[operator]
+        raise InvalidBody("$: amount must be below 10^15 and have at most 9 decimals")
+
+
+def _text(value: Scalar) -> str:
+    if isinstance(value, str):
+        return storable(value)
+    return json.dumps(value)
+
+
+def _origin_host(origin: bytes) -> str:
+    if not origin or origin == b"null":
+        return ""
+    try:
+        return urlsplit(origin.decode("latin-1")).hostname or ""
+    except ValueError:
+        return ""
+
+
+_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_MISSING = re.compile(r"missing required field `([^`]+)`")
+
+
+def _sentence(fault: str) -> str:
+    """msgspec's words as ours: "Expected `int`, got `str` - at `$.sw`" → "sw: expected int, got str"."""
+    if missing := _MISSING.search(fault):
+        return f"{missing[1]}: is required"
+    match = _PLACE.match(fault)
+    what, path = (match["what"], match["path"] or "") if match else (fault, "")
+    name = path.lstrip(".").split(".")[0].split("[")[0] or "body"
+    return f"{name}: {_plain(what)}"
+
+
+def _plain(words: str) -> str:
+    words = words.replace("`", "").replace(" | null", "").strip()
+    return words[:1].lower() + words[1:]
