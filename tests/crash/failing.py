@@ -13,7 +13,7 @@ from haru.collect.visitor import Salts
 from haru.live import Live
 from haru.server import node
 from haru.spool.writer import Writer
-from haru.stats.answers import Reports
+from haru.stats.asking import Asking
 from haru.store.duckdb.store import DuckStore
 from haru.store.loader import Loader
 from haru.web.project import setup
@@ -40,7 +40,7 @@ if __name__ == "__main__":
     # Whoever looks for lost sites loads what waits too: that is not the loader's task.
     fails_once(Loader, "step", RuntimeError("loader"), caller="cycle")
     fails_once(DuckStore, "unfolded", RuntimeError("folding"))
-    fails_once(Reports, "refresh_hot", RuntimeError("refresh"))
+    fails_once(Asking, "refresh", RuntimeError("refresh"))
     fails_once(Salts, "rotate", RuntimeError("collector"), after=1)  # the first is part of the start
     fails_once(Live, "prune", RuntimeError("visitors"))
     fails_once(setup, "check", OperationalError("accounts"), after=1)

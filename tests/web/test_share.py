@@ -348,7 +348,7 @@ def test_queries_for_guests_are_asked_as_theirs_and_those_for_people_as_theirs(
 ):
     def askers(browser, address):
         turns = Watching()
-        monkeypatch.setattr(services.get().reports, "_turns", turns)
+        monkeypatch.setattr(services.get().reports.asking, "_turns", turns)
         with Waiter().waits():
             assert browser.get(address, REMOTE_ADDR="192.0.2.1").status_code == 200
         return set(turns.askers)
@@ -365,7 +365,7 @@ def test_people_are_told_too_when_more_wait_than_can_be_served(site, owner, sign
     def crowded():
         raise Crowded
 
-    monkeypatch.setattr(services.get().reports, "_turns", Watching(crowded))
+    monkeypatch.setattr(services.get().reports.asking, "_turns", Watching(crowded))
     answer = sign_in(owner).get("/sites/example.com")
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "10"
