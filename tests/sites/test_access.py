@@ -113,16 +113,15 @@ def address(route: Route, domain: str) -> str:
 
 @pytest.fixture
 def empty_plane():
-    """A data plane without events, for the routes that show numbers."""
+    """Services without events, for the routes that show numbers."""
     store = DuckStore(None)
     services.use(
-        services.Plane(
+        services.Services(
             reports=Reports(store),
             live=Live(),
             sites_changed=lambda: None,
             delete_events=lambda site_id: None,
             tallies=lambda *_: [],
-            health=dict,
         )
     )
     yield

@@ -70,9 +70,7 @@ def test_the_list_shows_how_many_are_there_now(site, owner, sign_in):
             return 27
 
     services.use(
-        services.Plane(
-            reports=None, live=Live(), sites_changed=list, delete_events=list, tallies=lambda *_: [], health=dict
-        )
+        services.Services(reports=None, live=Live(), sites_changed=list, delete_events=list, tallies=lambda *_: [])
     )
     try:
         assert "27 current visitors" in text_of(sign_in(owner).get("/sites"))
@@ -169,13 +167,12 @@ def test_a_deleted_site_is_gone_with_its_events(site, owner, sign_in, data_dir, 
     gone: list[int] = []
     told: list[str] = []
     services.use(
-        services.Plane(
+        services.Services(
             reports=None,
             live=Live(),
             sites_changed=lambda: told.append("sites changed"),
             delete_events=gone.append,
             tallies=lambda *_: [],
-            health=dict,
         )
     )
     site_id = site.pk

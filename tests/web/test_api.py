@@ -27,20 +27,19 @@ NOON = int(datetime(2026, 5, 20, 12, tzinfo=UTC).timestamp() * 1000)
 
 @pytest.fixture
 def events(site):
-    """The plane over a store in which the site has two visits."""
+    """Services over a store in which the site has two visits."""
     made = [
         *journey(100, NOON, (0, "/"), (1, "/a"), site_id=site.pk, source="Google"),
         *journey(200, NOON + HOUR, (0, "/"), site_id=site.pk),
     ]
     nothing = lambda *_: None  # noqa: E731
     services.use(
-        services.Plane(
+        services.Services(
             reports=Reports(filled(made)),
             live=Live(),
             sites_changed=nothing,
             delete_events=nothing,
             tallies=lambda *_: [],
-            health=dict,
         )
     )
     yield

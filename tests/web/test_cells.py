@@ -50,13 +50,12 @@ def asked(client, site, owner):
         live = Live()
         reports = Reports(filled([{**event, "site_id": site.pk} for event in events]))
         services.use(
-            services.Plane(
+            services.Services(
                 reports=reports,
                 live=live,
                 sites_changed=list,
                 delete_events=lambda _: None,
                 tallies=lambda *_: [],
-                health=dict,
             )
         )
         headers = {"Authorization": f"Bearer {ApiKey.create(owner, 'test', ['stats:read'])[1]}"}

@@ -51,13 +51,12 @@ def events(site, monkeypatch):
     events = Events(site.pk)
     monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: NOW_MS / 1000))
     services.use(
-        services.Plane(
+        services.Services(
             reports=events.reports,
             live=events.live,
             sites_changed=list,
             delete_events=lambda _: None,
             tallies=lambda *_: [],
-            health=dict,
         )
     )
     yield events

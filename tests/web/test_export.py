@@ -49,13 +49,12 @@ def store(site) -> DuckStore:
 def served(store, monkeypatch, tmp_path) -> Iterator[None]:
     monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: NOW / 1000))
     services.use(
-        services.Plane(
+        services.Services(
             reports=Reports(store),
             live=Live(),
             sites_changed=list,
             delete_events=lambda _: None,
             tallies=lambda *_: [],
-            health=dict,
             events=lambda site_id, span, format: files.events(store, "here", site_id, span, format, tmp_path),
         )
     )

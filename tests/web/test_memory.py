@@ -31,13 +31,12 @@ def limit(site, tmp_path):
     store.load([tuple(event[name] for name, _ in COLUMNS) for event in made], Progress(1))
     nothing = lambda *_: None  # noqa: E731
     services.use(
-        services.Plane(
+        services.Services(
             reports=Reports(store),
             live=Live(),
             sites_changed=nothing,
             delete_events=nothing,
             tallies=lambda *_: [],
-            health=dict,
         )
     )
     yield lambda memory: store._opened().execute(f"SET memory_limit = '{memory}'")

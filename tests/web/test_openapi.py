@@ -28,7 +28,7 @@ from haru.web.templatetags.marks import marked
 from tests.stats.made import filled
 
 DOCUMENT = document()
-# Answered by others than Django: of the data plane. `asgi.py` routes them.
+# Answered by others than Django: `haru.server.application` routes them.
 OF_COLLECT = {"/api/collect"}
 PAGES = {"/api/docs"}  # for people
 
@@ -46,19 +46,18 @@ def routes() -> Iterator[str]:
 
 @pytest.fixture
 def served(site):
-    """A site with a goal and a link, whose ids the examples have, and a plane without events."""
+    """A site with a goal and a link, whose ids the examples have, and services without events."""
     goals.add_goal(site, event="Signup")
     links.add_link(site, "Press")
     Goal.objects.update(id=1)
     SharedLink.objects.update(id=1)
     services.use(
-        services.Plane(
+        services.Services(
             reports=Reports(filled([])),
             live=Live(),
             sites_changed=list,
             delete_events=lambda _: None,
             tallies=lambda *_: [],
-            health=dict,
             events=lambda *_: iter([b"{}\n"]),
         )
     )

@@ -63,7 +63,7 @@ def test_even_a_broken_error_page_leaves_a_sentence(rf, monkeypatch):
 
 def test_asking_for_numbers_without_stores_says_so():
     assert not services.is_set()
-    with pytest.raises(services.NoPlaneError, match="haru serve"):
+    with pytest.raises(services.NoServicesError, match="haru serve"):
         services.get()
 
 

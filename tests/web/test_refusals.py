@@ -71,13 +71,12 @@ def filled(site, monkeypatch):
     monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: ms(NOW) / 1000))
     monkeypatch.setattr(endpoint, "time", SimpleNamespace(time_ns=lambda: ms(NOW) * 1_000_000))
     services.use(
-        services.Plane(
+        services.Services(
             reports=filled.reports,
             live=Live(),
             sites_changed=list,
             delete_events=lambda _: None,
             tallies=filled.tallies,
-            health=dict,
         )
     )
     yield filled

@@ -28,17 +28,16 @@ SECRET = "one long secret"
 
 @pytest.fixture
 def events(site):
-    """The plane over a store in which the site has a visit of just now."""
+    """Services over a store in which the site has a visit of just now."""
     now = int(time.time() * 1000) - 60_000
     live = Live()
     services.use(
-        services.Plane(
+        services.Services(
             reports=Reports(filled(journey(100, now, (0, "/pricing"), site_id=site.pk, source="Google"))),
             live=live,
             sites_changed=list,
             delete_events=lambda _: None,
             tallies=lambda *_: [],
-            health=dict,
         )
     )
     yield live
@@ -90,8 +89,8 @@ def test_every_part_of_the_page_asks_under_the_link(sign_in, events, link):
 
 def test_a_site_without_events_shows_no_snippet(sign_in, link):
     services.use(
-        services.Plane(
-            reports=Reports(filled([])), live=Live(), sites_changed=list, delete_events=list, tallies=list, health=dict
+        services.Services(
+            reports=Reports(filled([])), live=Live(), sites_changed=list, delete_events=list, tallies=list
         )
     )
     try:

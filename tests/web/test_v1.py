@@ -30,7 +30,7 @@ def live():
 
 @pytest.fixture
 def events(site, live, monkeypatch):
-    """The plane on the evening of the 20th: two visits on that day, one on the day before, one in April."""
+    """Services on the evening of the 20th: two visits on that day, one on the day before, one in April."""
     made = [
         *journey(100, NOON, (0, "/"), (1, "/blog/a|b"), (2, "/blog/2/x"), site_id=site.pk, source="Google"),
         *journey(200, NOON + HOUR, (0, "/"), site_id=site.pk, source="Bing", country="DE"),
@@ -39,13 +39,12 @@ def events(site, live, monkeypatch):
     ]
     monkeypatch.setattr(endpoint, "time", SimpleNamespace(time_ns=lambda: (NOON + 6 * HOUR) * 1_000_000))
     services.use(
-        services.Plane(
+        services.Services(
             reports=Reports(filled(sorted(made, key=lambda event: event["id"]))),
             live=live,
             sites_changed=list,
             delete_events=lambda _: None,
             tallies=lambda *_: [],
-            health=dict,
         )
     )
     yield

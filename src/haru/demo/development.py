@@ -20,7 +20,7 @@ PASSWORD = "devsecret123456"  # noqa: S105  # no secret: the README tells everyo
 def prepare(settings: Settings, spool: Spool, now: int) -> bool:
     """On an installation without users and sites: make the account and a demo site with 90 days of traffic.
 
-    Needs the control plane set up. Answers whether anything was made. Raises `BadSetting` when others could reach it.
+    Needs Django set up. Answers whether anything was made. Raises `BadSetting` when others could reach it.
     """
     if not is_loopback(settings.host):
         raise BadSetting(

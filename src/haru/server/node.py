@@ -102,13 +102,12 @@ class Node:
     async def start(self) -> None:
         """Start the background tasks. Raises `StoreHeld` and `StoreTooNew`."""
         services.use(
-            services.Plane(
+            services.Services(
                 reports=self.reports,
                 live=self.live,
                 sites_changed=self._sites_changed,
                 delete_events=self.delete_events,
                 tallies=self.store.tallies,
-                health=self.health_now,
                 events=self._exported,
                 closed=lambda: self.pages_closed,
             )
@@ -445,11 +444,6 @@ class Node:
             parts["store"] = f"recovering ({self.store_fault})"
         ready = parts["spool"] == parts["store"] == parts["accounts"] == "ok"
         return ready, {"status": "ok" if ready else "unready", **parts}
-
-    def health_now(self) -> dict[str, Any]:
-        """The same for pages, from another thread."""
-        self.store.progress()
-        return {"spool": self.spool_state(), "restarts": self.restarted()}
 
     async def snapshot(self) -> metrics.Snapshot:
         """For /metrics."""

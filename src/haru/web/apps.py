@@ -10,5 +10,5 @@ class WebConfig(AppConfig):
     label = "web"
 
     def ready(self) -> None:
-        # Importing connects: the configuration checks, and the signals of sites with the data plane.
+        # Importing connects: the configuration checks, and the signals of sites with the services.
         pass

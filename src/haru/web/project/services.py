@@ -1,10 +1,10 @@
-"""The data plane as the pages see it: what the composition root hands to the web, and where the web finds it."""
+"""Services: what the pages have of collect, live and stats; the running server sets them, the web finds them here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from haru.sites import signals
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from haru.stats.answers import Reports
 
 
-class NoPlaneError(RuntimeError):
+class NoServicesError(RuntimeError):
     """A page asked for numbers in a process that opened no stores."""
 
 
 def _no_events(site_id: int, span: tuple[int, int], format: str) -> Iterator[bytes]:
-    raise NoPlaneError("This process opened no event store to export from.")
+    raise NoServicesError("This process opened no event store to export from.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plane:
+class Services:
     """Everything the pages need of collect, live and stats."""
 
     reports: Reports
@@ -31,41 +31,40 @@ class Plane:
     sites_changed: Callable[[], None]  # the mirror was rewritten: read it now
     delete_events: Callable[[int], None]  # a site is gone: its events are to go too
     tallies: Callable[[int, int, int], list[Tally]]  # (site id, since, until in ms) → the refusal ledger; blocks
-    health: Callable[[], dict[str, Any]]
     # (site id, (since, until) in ms, format) → a file of events, piece by piece; see `haru.transfer.export`
     events: Callable[[int, tuple[int, int], str], Iterator[bytes]] = _no_events
     closed: Callable[[], str] = str  # why no page is answered; "" when they are
 
 
-_plane: Plane | None = None
+_services: Services | None = None
 
 
-def use(plane: Plane | None) -> None:
-    """Set the plane of this process; None when its stores close."""
-    global _plane
-    _plane = plane
+def use(services: Services | None) -> None:
+    """Set the services of this process; None when its stores close."""
+    global _services
+    _services = services
 
 
-def get() -> Plane:
-    """The plane of this process. Raises `NoPlaneError` when none is set."""
-    if _plane is None:
-        raise NoPlaneError("This process has no open event store: pages with numbers work in `haru serve` only.")
-    return _plane
+def get() -> Services:
+    """The services of this process. Raises `NoServicesError` when it has none."""
+    if _services is None:
+        raise NoServicesError("This process has no open event store: pages with numbers work in `haru serve` only.")
+    return _services
 
 
 def is_set() -> bool:
     """Whether `get` would answer."""
-    return _plane is not None
+    return _services is not None
 
 
 def _on_sites_changed(**_: object) -> None:
-    if _plane is not None:
-        _plane.sites_changed()
+    if _services is not None:
+        _services.sites_changed()
 
 
 def _on_site_deleted(*, site_id: int, **_: object) -> None:
-    if _plane is not None:
-        _plane.delete_events(site_id)
+    if _services is not None:
+        _services.delete_events(site_id)
 
 
 signals.changed.connect(_on_sites_changed, dispatch_uid="haru.web.project.services")

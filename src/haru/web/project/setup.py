@@ -1,4 +1,4 @@
-"""Makes the control plane ready: Django set up, the tables as this version wants them, the mirror written."""
+"""Makes the accounts ready: Django set up, the tables as this version wants them, the mirror written."""
 
 from __future__ import annotations
 
