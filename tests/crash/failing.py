@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.db import OperationalError
@@ -11,7 +12,7 @@ from django.db import OperationalError
 from haru import cli
 from haru.collect.visitor import Salts
 from haru.live import Live
-from haru.server import node
+from haru.server import jobs
 from haru.spool.writer import Writer
 from haru.stats.asking import Asking
 from haru.store.duckdb.store import DuckStore
@@ -36,9 +37,9 @@ def fails_once(owner: Any, name: str, error: BaseException, after: int = 0, call
 
 
 if __name__ == "__main__":
-    node.FOLD_PAUSE = node.REFRESH = node.ACCOUNTS_SECONDS = 0.5
+    jobs.JOBS = tuple(replace(job, every=min(job.every, 0.5)) for job in jobs.JOBS)
     # Whoever looks for lost sites loads what waits too: that is not the loader's task.
-    fails_once(Loader, "step", RuntimeError("loader"), caller="cycle")
+    fails_once(Loader, "step", RuntimeError("loader"), caller="load_next")
     fails_once(DuckStore, "unfolded", RuntimeError("folding"))
     fails_once(Asking, "refresh", RuntimeError("refresh"))
     fails_once(Salts, "rotate", RuntimeError("collector"), after=1)  # the first is part of the start

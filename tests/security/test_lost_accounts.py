@@ -14,6 +14,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from haru import settings
 from haru.events.columns import COLUMNS
+from haru.server import jobs
 from haru.server.node import Node
 from haru.sites import registry
 from haru.sites.lost import lost_sites, sorted_out
@@ -143,19 +144,19 @@ def test_events_of_a_site_that_was_deleted_while_the_store_was_away_go_once_it_a
     node, number = asyncio.run(made()), site.pk
     event = stored(1, NOON, 1) | {"site_id": number}
     node.store.load([tuple(event[name] for name, _ in COLUMNS)], Progress(1))
-    node._look_at_sites()
-    assert node._sites_looked_at
+    jobs.look_at_sites(node)
+    assert node.sites_looked_at
     registry.delete_site(site)
     with monkeypatch.context() as patch:
         patch.setattr(node.store, "delete_site", away)
         for _ in range(2):  # by whoever deletes it, and by the look that follows
             with pytest.raises(StoreUnavailable):
                 node.delete_events(number)
-            node._look_at_sites()
-            assert not node._sites_looked_at  # so that the next look comes in some seconds
-    node._look_at_sites()
+            jobs.look_at_sites(node)
+            assert not node.sites_looked_at  # so that the next look comes in some seconds
+    jobs.look_at_sites(node)
     assert node.store.sites() == set()
-    assert node._sites_looked_at
+    assert node.sites_looked_at
     asyncio.run(node.stop())
 
 
@@ -166,17 +167,17 @@ def test_a_deleted_site_that_comes_back_from_a_backup_counts_again(site, data_di
 
     def collected() -> None:
         spool.append([made_event(site_id=number)])
-        node.loading.submit(node.load_waiting).result()
+        node.loading.submit(jobs.load_waiting, node).result()
 
     node, number = asyncio.run(made()), site.pk
     spool = Spool(data_dir / "spool.sqlite3")
     node.delete_events(number)
     Site.objects.filter(pk=number).delete()
-    node._restore_sites()
+    jobs.restore_sites(node)
     collected()
     assert node.store.sites() == set()
     Site(pk=number, domain="back.example", token="t" * 32).save()
-    node._restore_sites()
+    jobs.restore_sites(node)
     collected()
     assert node.store.sites() == {number}
     spool.close()

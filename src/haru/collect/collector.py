@@ -61,11 +61,9 @@ class Collector:
         referrer.warm()
 
     async def housekeep(self) -> None:
-        """For ever: follow the mirror and destroy salts on time."""
-        while True:
-            self.mirror.refresh()
-            await asyncio.to_thread(self.salts.rotate, now_ms())
-            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+        """Follow the mirror and destroy salts on time: to be called every `HOUSEKEEPING_SECONDS`."""
+        self.mirror.refresh()
+        await asyncio.to_thread(self.salts.rotate, now_ms())
 
     def counts(self) -> Counts:
         """The counters as they stand."""

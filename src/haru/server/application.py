@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hmac
 import logging
 import os
 import resource
@@ -17,15 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-import msgspec
-
 from haru.collect.endpoint import Endpoint
 from haru.collect.formats import FORMATS
 from haru.files import keep_private, own
-from haru.server import control, logs, metrics, proxy, serving
+from haru.server import control, health, logs, metrics, proxy, serving
 from haru.server.node import Node
 from haru.server.protocol import is_local
-from haru.server.serving import Headers, Receive, Scope, Send, Tracker, respond
+from haru.server.serving import Receive, Scope, Send, Tracker, respond
 from haru.settings import BadSetting, Settings, current
 from haru.stats.asking import Waiter
 from haru.stats.asking import current as current_waiter
@@ -89,10 +86,12 @@ class Application:
             await self.node.collector.endpoint(scope, receive, send)
         elif path == Tracker.PATH:
             await self._tracker(scope, receive, send)
-        elif path in {"/health", "/health/live"}:
-            await self._health(path, send)
+        elif path == "/health":
+            await health.answer(self.node, send)
+        elif path == "/health/live":
+            await health.answer_live(self.node.counts(), send)
         elif path == "/metrics":
-            await self._metrics(scope, send)
+            await metrics.answer(self.node, scope, send)
         elif path.startswith(("/sites/", "/share/")) and path.endswith("/live") and path.count("/") == 3:
             if self.node.pages_closed:
                 await respond(send, 503, self.node.pages_closed.encode() + b"\n", b"text/plain; charset=utf-8")
@@ -156,33 +155,6 @@ class Application:
             raise
         self.node = node
         serving.settle_memory()
-
-    async def _health(self, path: str, send: Send) -> None:
-        assert self.node is not None
-        if path == "/health/live":
-            live = self.node.spool_state() in {"ok", "full"}
-            body = msgspec.json.encode({"status": "ok" if live else "unready"})
-            await respond(send, 200 if live else 503, body, b"application/json")
-            return
-        ready, parts = await self.node.health()
-        await respond(send, 200 if ready else 503, msgspec.json.encode(parts), b"application/json")
-
-    async def _metrics(self, scope: Scope, send: Send) -> None:
-        assert self.node is not None
-        if not _may_read_metrics(scope, self._settings.metrics_token):
-            await respond(send, 404, b"There is nothing at this address.\n", b"text/plain; charset=utf-8")
-            return
-        body = metrics.page(await self.node.snapshot())
-        await respond(send, 200, body, metrics.CONTENT_TYPE)
-
-
-def _may_read_metrics(scope: Scope, token: str) -> bool:
-    headers: Headers = scope["headers"]
-    if token:
-        given = next((value for name, value in headers if name == b"authorization"), b"")
-        return hmac.compare_digest(given, b"Bearer " + token.encode())
-    by_proxy = any(name in {b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via"} for name, _ in headers)
-    return not by_proxy and bool(scope["client"]) and scope["client"][0] in {"127.0.0.1", "::1"}
 
 
 def _name_peer(scope: Scope) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,12 +11,32 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector as Source
 
+from haru.collect.collector import Counts, now_ms
 from haru.histogram import Histogram
+from haru.server import health
+from haru.server.serving import Headers, Scope, Send, respond
 
 if TYPE_CHECKING:
-    from haru.collect.collector import Counts
+    from haru.server.node import Node
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+async def answer(node: Node, scope: Scope, send: Send) -> None:
+    """`/metrics`, for whoever may read it; nothing is here for anyone else."""
+    if not _may_read(scope, node.settings.metrics_token):
+        await respond(send, 404, b"There is nothing at this address.\n", b"text/plain; charset=utf-8")
+        return
+    await respond(send, 200, page(await snapshot(node)), CONTENT_TYPE)
+
+
+def _may_read(scope: Scope, token: str) -> bool:
+    headers: Headers = scope["headers"]
+    if token:
+        given = next((value for name, value in headers if name == b"authorization"), b"")
+        return hmac.compare_digest(given, b"Bearer " + token.encode())
+    by_proxy = any(name in {b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via"} for name, _ in headers)
+    return not by_proxy and bool(scope["client"]) and scope["client"][0] in {"127.0.0.1", "::1"}
 
 
 @dataclass(slots=True)
@@ -37,6 +58,33 @@ class Snapshot:
     restarts: dict[str, int] = field(default_factory=dict)
     store_up: bool = True
     accounts_up: bool = True
+
+
+async def snapshot(node: Node) -> Snapshot:
+    """The figures of this moment."""
+    rows, oldest = await node.on_loader(node.spools.waiting)
+    writer = node.collector.writer
+    return Snapshot(
+        counts=node.counts(),
+        bounds={
+            "seconds": node.collector.endpoint.seconds.bounds,
+            "commit_seconds": writer.commit_seconds.bounds,
+            "batch_events": writer.batch_events.bounds,
+        },
+        spool_rows=rows,
+        spool_age_seconds=max(0, now_ms() - oldest) / 1000 if oldest else 0,
+        loaded_events=node.loaded_events,
+        load_seconds=node.load_seconds,
+        query_seconds=node.reports.asking.query_seconds,
+        queries_running=node.reports.asking.running,
+        queries_stopped=dict(node.reports.asking.stopped),
+        cache_hits=node.reports.asking.cache.hits,
+        cache_misses=node.reports.asking.cache.misses,
+        subscribers=node.live.watchers(),
+        restarts=dict.fromkeys(health.tasks(node), 0) | health.restarts(node),
+        store_up=not node.store_fault,
+        accounts_up=node.accounts_up,
+    )
 
 
 def page(snapshot: Snapshot) -> bytes:

@@ -17,13 +17,13 @@ from typing import Any
 
 import msgspec
 
-from haru.collect.collector import Collector
+from haru.collect.collector import HOUSEKEEPING_SECONDS, Collector
 from haru.collect.formats import FORMATS
 from haru.collect.senders import Shared
 from haru.files import keep_private
-from haru.server import logs, serving
+from haru.server import health, logs, serving
 from haru.server.proxy import Forward
-from haru.server.serving import Receive, Scope, Send, Tracker, respond
+from haru.server.serving import Receive, Scope, Send, Tracker
 from haru.settings import current
 
 log = logging.getLogger("haru.server.worker")  # which runs as `__main__`
@@ -62,20 +62,13 @@ class Worker:
             elif path == Tracker.PATH:
                 await self._tracker(scope, receive, send)
             elif path == "/health/live":
-                await self._live(send)
+                await health.answer_live([self.collector.counts()], send)
             else:
                 await self._forward(scope, receive, send)
 
     def closing(self) -> None:
         """The process was asked to stop."""
         self._forward.end_streams()
-
-    async def _live(self, send: Send) -> None:
-        assert self.collector is not None
-        writer = self.collector.writer
-        live = writer.alive() and not writer.refusing
-        body = msgspec.json.encode({"status": "ok" if live else "unready"})
-        await respond(send, 200 if live else 503, body, b"application/json")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -88,7 +81,7 @@ class Worker:
                     log.error("worker_start_failed", extra={"error": str(error)})
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
                     return
-                self._tasks = [asyncio.create_task(self.collector.housekeep()), asyncio.create_task(self._talk())]
+                self._tasks = [asyncio.create_task(self._housekeep()), asyncio.create_task(self._talk())]
                 for task in self._tasks:
                     task.add_done_callback(self._ended)
                 serving.settle_memory()
@@ -111,6 +104,12 @@ class Worker:
             )
             if self.server is not None:
                 self.server.should_exit = True
+
+    async def _housekeep(self) -> None:
+        assert self.collector is not None
+        while True:
+            await self.collector.housekeep()
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
 
     async def _talk(self) -> None:
         """Tell the server what was counted; hear of changed sites, and of its end."""

@@ -9,7 +9,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 import msgspec
@@ -17,9 +16,12 @@ import msgspec
 from haru.collect.collector import Counts
 from haru.collect.senders import Shared, shared
 from haru.server.serving import GRACE_SECONDS
+from haru.server.supervisor import Job
 from haru.server.worker import Assignment
 
 log = logging.getLogger(__name__)
+
+WHY = "Starts a collect process and hears what it counts; when the process ends, another one is started."
 
 _decode = msgspec.json.Decoder(Counts).decode
 
@@ -39,9 +41,11 @@ class Workers:
         self._channels: dict[int, asyncio.StreamWriter] = {}
         self._closing = False
 
-    def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """For the supervisor: a name and a task for each; a task ends with `WorkerDied`."""
-        return {f"worker-{number}": partial(self._run, number) for number in range(1, self.count + 1)}
+    def jobs(self) -> list[Job[Workers]]:
+        """A job for each process: it goes on until the process ends, and fails then with `WorkerDied`."""
+        return [
+            Job(f"worker-{number}", partial(Workers._run, number=number), 0, WHY) for number in range(1, self.count + 1)
+        ]
 
     def counts(self) -> list[Counts]:
         """What the processes that run and those before them counted."""
