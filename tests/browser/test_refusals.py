@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from haru.events.ledger import HOUR_MS
+from haru.clock import HOUR_MS
 from tests.browser.conftest import keep
 from tests.browser.test_dashboard import measured_site, violations  # noqa: F401
 from tests.server import Server

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from haru.collect.visitor import DAY_MS, FILE, Salts, visitor_id
+from haru.clock import DAY_MS, HOUR_MS
+from haru.collect.visitor import FILE, Salts, visitor_id
 
 DAY = 20_000
 NOON = DAY * DAY_MS + DAY_MS // 2
@@ -103,7 +104,6 @@ def test_processes_that_start_at_once_get_the_same_salts(tmp_path: Path) -> None
     assert len({each.ids(NOON, 1, ADDRESS, "ua") for each in made}) == 1
 
 
-HOUR_MS = 60 * 60 * 1000
 FIRST_MIDNIGHT = DAY * DAY_MS
 
 
@@ -264,7 +264,8 @@ def test_a_kill_while_the_salts_are_written_loses_none_and_leaves_none_behind(
 def test_two_processes_that_rotate_at_the_same_midnight_agree_and_keep_nothing_old(tmp_path: Path) -> None:
     """Real processes: each with its own memory, on one folder."""
     program = (
-        "import sys, pathlib; from haru.collect.visitor import Salts, DAY_MS\n"
+        "import sys, pathlib; from haru.clock import DAY_MS\n"
+        "from haru.collect.visitor import Salts\n"
         "given = Salts(pathlib.Path(sys.argv[1]))\n"
         "for line in sys.stdin:\n"
         "    given.rotate(int(line)); print(given.ids(int(line), 1, b'abcd', 'ua')[0], flush=True)\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from haru.clock import DAY_MS
 from haru.collect.sites import Site
 from haru.demo import traffic
 from haru.events.event import ENGAGEMENT, PAGEVIEW
@@ -16,7 +17,6 @@ from haru.spool.spool import Spool
 
 NOW = 1_767_268_800_000
 SITE = Site(id=1, domain=traffic.DOMAIN, token="t", timezone=traffic.TIMEZONE)
-DAY_MS = 86_400_000
 
 
 def test_the_same_seed_gives_the_same_visits_and_another_gives_others() -> None:

@@ -224,11 +224,11 @@ def test_the_write_ahead_log_stays_small_while_the_store_takes_events(tmp_path: 
 
 
 def test_spools_are_read_together_by_the_moment_of_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    moment = 1_000_000_000
-    monkeypatch.setattr(spool_module.time, "time_ns", lambda: moment)
+    moment = 1_000
+    monkeypatch.setattr(spool_module, "now_ms", lambda: moment)
     one, two = Spool(tmp_path / "spool-1.sqlite3"), Spool(tmp_path / "spool-2.sqlite3")
     for number, file in enumerate((two, one, one, two)):
-        moment += 1_000_000
+        moment += 1
         file.append([event(path=f"/{number}")])
     spools = Spools(tmp_path)
     found = spools.read({}, 100)

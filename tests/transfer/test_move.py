@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from haru.clock import HOUR_MS
 from haru.events.columns import COLUMNS, Row
-from haru.events.ledger import HOUR_MS, Tally
+from haru.events.ledger import Tally
 from haru.store.duckdb.store import DuckStore
 from haru.store.protocol import Progress, Store
 from haru.transfer.move import MoveRefused, move

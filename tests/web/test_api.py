@@ -6,7 +6,6 @@ import re
 import time
 from datetime import UTC, date, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -118,7 +117,7 @@ def test_labels_and_comparisons_are_answered_when_asked(ask) -> None:
 
 
 def test_a_comparison_to_now_ends_where_the_period_is_now(ask, monkeypatch) -> None:
-    monkeypatch.setattr(endpoint, "time", SimpleNamespace(time_ns=lambda: ms("2026-05-20 07:32") * 1_000_000))
+    monkeypatch.setattr(endpoint, "now_ms", lambda: ms("2026-05-20 07:32"))
     compared = ask(include={"comparisons": {"mode": "previous_period", "to_now": True}}).json()["query"]["include"]
     ends = ["2026-05-19T00:00:00+02:00", "2026-05-19T09:32:00.000+02:00"]
     assert compared == {"comparisons": {"mode": "previous_period", "date_range": ends, "to_now": True}}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 
@@ -49,7 +48,7 @@ class Events:
 @pytest.fixture
 def events(site, monkeypatch):
     events = Events(site.pk)
-    monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: NOW_MS / 1000))
+    monkeypatch.setattr(dashboard, "now_ms", lambda: NOW_MS)
     services.use(
         services.Services(
             reports=events.reports,
@@ -212,9 +211,9 @@ def test_a_running_period_is_compared_to_the_same_moment_and_says_so(look, event
     today = look("/panels/top?period=day")
     assert number(today, "visitors") == ["1", "0%"]
     assert "Changes are against Jan 14 until 13:00" in today
-    monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: NOW_MS / 1000 + 20))
+    monkeypatch.setattr(dashboard, "now_ms", lambda: NOW_MS + 20_000)
     look("/panels/top?period=24h")
-    monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: NOW_MS / 1000 + 30))
+    monkeypatch.setattr(dashboard, "now_ms", lambda: NOW_MS + 30_000)
     assert "Changes are against Jan 13 – Jan 14 until 13:00" in look("/panels/top?period=24h")
     assert "Changes are against" not in look("/panels/top?period=yesterday")
     assert "Changes are against" not in look("/panels/top?period=day&compare=none")

@@ -8,7 +8,6 @@ import json
 import time
 import zipfile
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,7 +46,7 @@ def store(site) -> DuckStore:
 
 @pytest.fixture
 def served(store, monkeypatch, tmp_path) -> Iterator[None]:
-    monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: NOW / 1000))
+    monkeypatch.setattr(dashboard, "now_ms", lambda: NOW)
     services.use(
         services.Services(
             reports=Reports(store),

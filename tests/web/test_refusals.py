@@ -6,13 +6,13 @@ import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from haru.accounts.models import ApiKey
+from haru.clock import HOUR_MS
 from haru.events.columns import COLUMNS
-from haru.events.ledger import HOUR_MS, Tally
+from haru.events.ledger import Tally
 from haru.events.refusals import Refusal
 from haru.live import Live
 from haru.sites import registry
@@ -68,8 +68,8 @@ class Filled:
 @pytest.fixture
 def filled(site, monkeypatch):
     filled = Filled(site.pk)
-    monkeypatch.setattr(dashboard, "time", SimpleNamespace(time=lambda: ms(NOW) / 1000))
-    monkeypatch.setattr(endpoint, "time", SimpleNamespace(time_ns=lambda: ms(NOW) * 1_000_000))
+    monkeypatch.setattr(dashboard, "now_ms", lambda: ms(NOW))
+    monkeypatch.setattr(endpoint, "now_ms", lambda: ms(NOW))
     services.use(
         services.Services(
             reports=filled.reports,

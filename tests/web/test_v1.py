@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
 import re2
@@ -37,7 +36,7 @@ def events(site, live, monkeypatch):
         *journey(300, NOON - DAY, (0, "/old"), site_id=site.pk, source="Google"),
         *journey(400, NOON - 25 * DAY, (0, "/april"), site_id=site.pk),
     ]
-    monkeypatch.setattr(endpoint, "time", SimpleNamespace(time_ns=lambda: (NOON + 6 * HOUR) * 1_000_000))
+    monkeypatch.setattr(endpoint, "now_ms", lambda: NOON + 6 * HOUR)
     services.use(
         services.Services(
             reports=Reports(filled(sorted(made, key=lambda event: event["id"]))),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from haru.cli.output import echo
+from haru.clock import now_ms
 
 if TYPE_CHECKING:
     from haru.server.control import Client
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 
 LOAD_SECONDS = 3600.0  # a server may be busy with millions of events
 STEP_EVENTS = 50_000  # what may wait in the spool while a command writes
-
-
-def now_ms() -> int:
-    """This moment in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def settings() -> Settings:

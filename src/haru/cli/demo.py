@@ -9,6 +9,7 @@ import typer
 from haru.cli import context
 from haru.cli.output import echo
 from haru.cli.sites import owner_named
+from haru.clock import now_ms
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,6 +49,6 @@ def demo(
     mirrored = Mirror(settings.data_dir).by_domain(found.domain)
     assert mirrored is not None  # the mirror follows each change of a site
     with context.writing(settings) as (spool, loading):
-        events = generator.fill(settings, spool, mirrored, context.now_ms(), days, seed, visits_per_day)
+        events = generator.fill(settings, spool, mirrored, now_ms(), days, seed, visits_per_day)
         loading.wrote(events)
     echo(f"{found.name} has {events:,} made-up events of the last {days} days.")

@@ -13,6 +13,7 @@ import typer
 from haru.cli import context
 from haru.cli.failure import Failure
 from haru.cli.output import echo
+from haru.clock import now_ms
 from haru.events.text import one_line
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _asked(settings: Settings, data: object, wanted: str) -> dict[str, Any]:
     from haru.web.api import console
 
     with context.stored(settings) as store:
-        return console.answered(Reports(store), data, wanted, context.now_ms())
+        return console.answered(Reports(store), data, wanted, now_ms())
 
 
 def _given(question: str) -> Any:

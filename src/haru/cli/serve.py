@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from haru.cli import context
 from haru.cli.output import echo
+from haru.clock import now_ms
 
 if TYPE_CHECKING:
     from haru.settings import Settings
@@ -101,7 +101,7 @@ def _develop(settings: Settings) -> Settings:
     mail.print_on_console()
     spool = Spool(spool_path(settings))
     try:
-        if development.prepare(settings, spool, context.now_ms()):
+        if development.prepare(settings, spool, now_ms()):
             echo("Made a demo site with 90 days of made-up traffic.")
     finally:
         spool.close()

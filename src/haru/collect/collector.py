@@ -6,10 +6,10 @@ It needs the data folder only: the mirror of sites, the salts, a spool of its ow
 from __future__ import annotations
 
 import asyncio
-import time
 
 import msgspec
 
+from haru.clock import now_ms
 from haru.collect import referrer, useragent
 from haru.collect.endpoint import Endpoint
 from haru.collect.geo import Geo
@@ -86,8 +86,3 @@ class Collector:
     async def close(self) -> None:
         """Write what waits and close the spool."""
         await asyncio.to_thread(self.writer.close)
-
-
-def now_ms() -> int:
-    """This moment in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000

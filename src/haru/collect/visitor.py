@@ -18,12 +18,12 @@ from typing import BinaryIO
 
 import msgspec
 
+from haru.clock import DAY_MS
 from haru.files import own, replace
 
 log = logging.getLogger(__name__)
 
 FILE = "salts.json"
-DAY_MS = 24 * 60 * 60 * 1000
 SALT_BYTES = 32
 MOST_KNOWN = 16_384  # visitors whose ids are remembered: about 3 MB
 

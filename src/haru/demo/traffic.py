@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
+from haru.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from haru.collect.geo import Geo
 from haru.collect.hit import Hit
 from haru.collect.pipeline import Pipeline
@@ -25,7 +26,6 @@ from haru.spool.spool import Spool
 DOMAIN = "demo.haru.local"
 TIMEZONE = "Europe/Berlin"
 VISITS_PER_DAY = 250
-_DAY_MS = 24 * 60 * 60 * 1000
 MARK = b"demo traffic"  # kept in the spool beside the marks of imported logs: a site is filled once
 
 T = TypeVar("T")
@@ -194,9 +194,9 @@ _GROWTH = 0.6  # from the first day to the last
 _RUSH_SHARE = 3.5  # visits of the day of the rush, in ordinary days
 _BOUNCES = 0.46
 _GOES_ON = 0.62  # chance of a further page after the second
-_LONGEST_GAP_MS = 25 * 60 * 1000  # well inside the 30 minutes of a visit
+_LONGEST_GAP_MS = 25 * MINUTE_MS  # well inside the 30 minutes of a visit
 _RETURNS = 0.18  # chance of a further visit on the same day
-_AWAY_MS = (45 * 60 * 1000, 6 * 60 * 60 * 1000)  # how long whoever returns was away
+_AWAY_MS = (45 * MINUTE_MS, 6 * HOUR_MS)  # how long whoever returns was away
 _ONLINE_SECONDS = (15, 50, 95, 160, 240)  # how long ago those came who are on the site right now
 
 
@@ -245,7 +245,7 @@ def _arrivals(
     zone: ZoneInfo, now_ms: int, days: int, visits_per_day: int, dice: random.Random
 ) -> Iterator[tuple[int, Came]]:
     """When a visitor comes (ms UTC) and from where, day by day in the site's zone."""
-    start = now_ms - days * _DAY_MS
+    start = now_ms - days * DAY_MS
     first = datetime.fromtimestamp(start / 1000, zone).date()
     last = datetime.fromtimestamp(now_ms / 1000, zone).date()
     length = (last - first).days + 1
@@ -262,7 +262,7 @@ def _arrivals(
         if number == rush and length > 7:
             # It begins in the afternoon and dies away.
             moments += [
-                (_moment(day, 15, zone, dice) + round(dice.expovariate(1 / (3 * 3_600_000))), RUSH)
+                (_moment(day, 15, zone, dice) + round(dice.expovariate(1 / (3 * HOUR_MS))), RUSH)
                 for _ in range(round(usual * (_RUSH_SHARE - 1)))
             ]
         yield from ((moment, came) for moment, came in moments if start <= moment <= now_ms)
@@ -270,7 +270,7 @@ def _arrivals(
 
 def _moment(day: date, hour: int, zone: ZoneInfo, dice: random.Random) -> int:
     hour_begin = datetime(day.year, day.month, day.day, hour, tzinfo=zone)
-    return round(hour_begin.astimezone(UTC).timestamp()) * 1000 + dice.randrange(3_600_000)
+    return round(hour_begin.astimezone(UTC).timestamp()) * 1000 + dice.randrange(HOUR_MS)
 
 
 class _Writer:
@@ -289,8 +289,8 @@ class _Writer:
         dice = self._dice
         self._visitor = dice.getrandbits(64) - 2**63
         machine, home = MACHINES.draw(dice), HOMES.draw(dice)
-        day = at // _DAY_MS
-        while at // _DAY_MS == day:
+        day = at // DAY_MS
+        while at // DAY_MS == day:
             left = self._visit(at, came, machine, home)
             if dice.random() >= _RETURNS:
                 return

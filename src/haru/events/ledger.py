@@ -6,8 +6,6 @@ from collections.abc import Iterable
 
 import msgspec
 
-HOUR_MS = 60 * 60 * 1000
-
 
 class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """So many requests of a site were refused in an hour for a reason."""

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from haru.clock import HOUR_MS, MINUTE_MS
 from haru.events.event import ENGAGEMENT, Arrival, Event, Origin
 
-VISIT_GAP_MS = 30 * 60 * 1000  # the longest pause inside a visit
-KEPT_MS = 60 * 60 * 1000  # how long after its last event a visit stays in memory: the gap, and as much for late events
+VISIT_GAP_MS = 30 * MINUTE_MS  # the longest pause inside a visit
+KEPT_MS = HOUR_MS  # how long after its last event a visit stays in memory: the gap, and as much for late events
 
 
 class Visit(msgspec.Struct):

@@ -6,8 +6,10 @@ import asyncio
 import threading
 from collections.abc import Iterable
 
+from haru.clock import MINUTE_MS
+
 COUNT_MS = 250  # how long a count may hold while nobody comes or goes: all who watch a site share one
-CURRENT_MS = 5 * 60 * 1000  # a visitor is current for this long after an event
+CURRENT_MS = 5 * MINUTE_MS  # a visitor is current for this long after an event
 
 
 class Subscription:

@@ -8,9 +8,9 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from haru.collect.collector import HOUSEKEEPING_SECONDS, now_ms
+from haru.clock import DAY_MS, now_ms
+from haru.collect.collector import HOUSEKEEPING_SECONDS
 from haru.collect.sites import set_sure
-from haru.collect.visitor import DAY_MS
 from haru.live import CURRENT_MS
 from haru.server.supervisor import Job
 from haru.settings import BadSetting

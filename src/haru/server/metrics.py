@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector as Source
 
-from haru.collect.collector import Counts, now_ms
+from haru.clock import now_ms
+from haru.collect.collector import Counts
 from haru.histogram import Histogram
 from haru.server import health
 from haru.server.serving import Headers, Scope, Send, respond

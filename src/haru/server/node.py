@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import msgspec
 
 import haru
-from haru.collect.collector import Collector, Counts, now_ms
+from haru.clock import now_ms
+from haru.collect.collector import Collector, Counts
 from haru.histogram import Histogram
 from haru.live import Live
 from haru.server import control, jobs

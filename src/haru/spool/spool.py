@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from haru import files
+from haru.clock import DAY_MS, now_ms
 from haru.events.columns import Row
 from haru.events.event import Event
 from haru.events.ledger import Tally
 from haru.settings import Settings
 
-KEY_LIFETIME_MS = 24 * 60 * 60 * 1000  # an idempotency key is remembered this long
+KEY_LIFETIME_MS = DAY_MS  # an idempotency key is remembered this long
 MOST_IN_BATCH = 2_000  # events of one row: bounds what a reader must hold at once
 CHECKPOINT_BYTES = 4 << 20  # of the write-ahead log: beyond it, it is copied into the file
 RESTART_BYTES = 64 << 20  # beyond it, writers are made to wait until it can begin again from its start
@@ -103,9 +103,7 @@ class Transaction:
 
     def append_body(self, body: Body) -> None:
         """Add one row."""
-        self._connection.execute(
-            "INSERT INTO batch (written_at, body) VALUES (?, ?)", (time.time_ns() // 1_000_000, _encode(body))
-        )
+        self._connection.execute("INSERT INTO batch (written_at, body) VALUES (?, ?)", (now_ms(), _encode(body)))
 
     def mark(self, site_id: int, digest: bytes, lines: int) -> None:
         """Remember that a log with this digest of its first lines is imported so far."""

@@ -10,8 +10,9 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 
+from haru.clock import hour_of
 from haru.events.event import Event
-from haru.events.ledger import HOUR_MS, Tally
+from haru.events.ledger import Tally
 from haru.histogram import Histogram
 from haru.spool.spool import MOST_IN_BATCH, Spool, SpoolFull, SpoolUnavailable
 
@@ -94,7 +95,7 @@ class Writer:
         """Count a refusal at `at` (ms) for the ledger: it is on disk within about a second. On the event loop only."""
         if not self._counts:
             self._loop.call_later(TALLY_SECONDS, self._hand_over)
-        self._counts[site_id, at - at % HOUR_MS, reason, detail] += 1
+        self._counts[site_id, hour_of(at), reason, detail] += 1
 
     def alive(self) -> bool:
         """Whether the thread runs."""

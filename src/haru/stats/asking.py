@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.sql import ClauseElement
 
+from haru.clock import MINUTE_MS
 from haru.histogram import Histogram
 from haru.stats.turns import Crowded, Turns
 from haru.store.protocol import Store, StoreOutOfMemory
@@ -31,9 +32,9 @@ T = TypeVar("T")
 MAX_AT_ONCE = 4  # queries that run at the same time; others wait for their turn, whoever asks in turn
 MAX_ENTRIES = 2_000
 MAX_CELLS = 1_000_000  # values in all that is kept, about 100 bytes each
-LIFE_MS = 60_000
+LIFE_MS = MINUTE_MS
 STALE_COSTS = 5  # a stale answer is served for as many times what it cost
-HOT_MS = 2 * 60_000  # questions asked within this time are answered again before someone waits for them
+HOT_MS = 2 * MINUTE_MS  # questions asked within this time are answered again before someone waits for them
 REFRESH_SECONDS = 6.0  # that answering them again may take each minute
 STEP = 1_000  # things that are done between two looks whether anyone still waits for them
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, FromClause, and_, bindparam
 
+from haru.clock import DAY_MS
 from haru.stats.query import Query
 from haru.stats.sql.counters import COUNTED, COUNTED_VISITS, E
 from haru.stats.sql.folds import Folds
@@ -22,8 +23,6 @@ from haru.stats.vocabulary.metrics import METRICS
 from haru.stats.vocabulary.periods import Period, Stretch
 
 Expression = ColumnElement[Any]
-
-_DAY_MS = 24 * 60 * 60 * 1000
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ class Question:
             return False
         first, last = self.stretches[0], self.stretches[-1]
         ends = self.period.start_ms + first.offset_ms, self.period.end_ms + last.offset_ms
-        return all(end % _DAY_MS == 0 for end in ends)
+        return all(end % DAY_MS == 0 for end in ends)
 
     @property
     def site(self) -> Expression:

@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from haru.clock import hour_of
 from haru.events.columns import BLANK, NAMES, Row, row_of
 from haru.events.event import Arrival, Event
-from haru.events.ledger import HOUR_MS, Tally
+from haru.events.ledger import Tally
 from haru.events.visits import KEPT_MS, Visit, Window
 from haru.spool.keys import Claim, Claims
 from haru.spool.spool import Batch, Imported, Spools
@@ -169,7 +170,7 @@ class Loader:
         unvisited: Counter[tuple[int, int]] = Counter()
         for arrival, visit in zip(arrivals, self._window.assign(arrivals), strict=True):
             if visit is None:
-                unvisited[arrival.event.site_id, arrival.event.at // HOUR_MS * HOUR_MS] += 1
+                unvisited[arrival.event.site_id, hour_of(arrival.event.at)] += 1
                 continue
             rows.append(row_of(arrival, visit))
             seen.append((visit.site_id, visit.visitor_id, arrival.event.at))
@@ -215,7 +216,7 @@ class Loader:
         for name, batch in found:
             for place, event in enumerate(batch.body.events):
                 if f"{name}/{batch.id}/{place}" in duplicates:
-                    tallies.append(Tally(event.site_id, event.at // HOUR_MS * HOUR_MS, DUPLICATE, "", 1))
+                    tallies.append(Tally(event.site_id, hour_of(event.at), DUPLICATE, "", 1))
                 else:
                     events.append(event)
         return events, tallies

@@ -15,6 +15,7 @@ import duckdb
 import msgspec
 import numpy as np
 
+from haru.clock import LATEST_MS
 from haru.events.columns import COLUMNS, NAMES, Row
 from haru.store.protocol import Store, StoreUnavailable
 
@@ -28,7 +29,6 @@ FOLDER = "export-"  # how the names of work folders begin
 _ABANDONED_SECONDS = 24 * 60 * 60  # a work folder this old was left behind by a kill
 _PIECE = 256 * 1024  # bytes
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST_MS = 253_402_300_800_000  # the year 10000
 _NUMBERS = {"BIGINT": np.int64, "SMALLINT": np.int16, "BOOLEAN": np.bool_, "TIMESTAMP": np.int64}
 
 
@@ -42,7 +42,7 @@ def bounds(since: str, until: str, zone: tzinfo) -> tuple[int, int]:
     A date is a day in this zone, and as the end it is included; an instant has its offset.
     """
     start = _instant("since", since, zone, last=False) if since else 0
-    end = _instant("until", until, zone, last=True) if until else _LATEST_MS
+    end = _instant("until", until, zone, last=True) if until else LATEST_MS
     if end < start:
         raise BadBounds(f'until: it ends before it begins ("{since}" is after "{until}")')
     return start, end

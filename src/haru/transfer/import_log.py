@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
+from haru.clock import DAY_MS
 from haru.collect.geo import Geo
 from haru.collect.hit import Hit
 from haru.collect.pipeline import Pipeline
@@ -31,7 +32,6 @@ from haru.transfer.accesslog import Reader, Request
 
 BATCH_LINES = 1_000
 LONGEST_LINE = 64 * 1024  # bytes; a longer line is no line of an access log
-DAY_MS = 24 * 60 * 60 * 1000
 EARLIEST_MS = 631_152_000_000  # 1990: before it there was no web to log
 _CHUNK = 256 * 1024
 

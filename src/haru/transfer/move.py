@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 from sqlalchemy import func, select
 
+from haru.clock import DAY_MS, LATEST_MS
 from haru.events.columns import NAMES, Row
 from haru.events.ledger import Tally
 from haru.stats.answers import Reports, StatsSite
@@ -30,7 +31,6 @@ BATCH = 10_000  # rows or tallies of one load
 MOVED, FROM_ID, FROM_ROWS = "move", "move/last-id", "move/rows"
 
 _SITE, _AT = NAMES.index("site_id"), NAMES.index("occurred_at")
-_LATEST_MS = 253_402_300_800_000  # the year 10000
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -110,7 +110,7 @@ def move(source: Store, target: Store, ledgers: Iterable[int], said: Callable[[s
     elif _count(target) or before.last_id:
         raise MoveRefused("The target holds events already: name an empty store, so that nothing is mixed.")
     sites = sorted({0, *ledgers, *source.sites()})
-    tallies = [tally for site_id in sites for tally in source.tallies(site_id, 0, _LATEST_MS)]
+    tallies = [tally for site_id in sites for tally in source.tallies(site_id, 0, LATEST_MS)]
     marks = {FROM_ID: origin.last_id, FROM_ROWS: rows}
     sums: Sums = {}
     come = 0
@@ -142,7 +142,7 @@ def _compared(source: Store, target: Store, sums: Sums, sites: list[int], tallie
         before, after = sums.get((month, site_id), Sum()), found.get((month, site_id), Sum())
         pairs = dict(zip(metrics, zip(*answers, strict=True), strict=True))
         lines.append(Line(month, site_id, before, after, pairs))
-    copied = [tally for site_id in sites for tally in target.tallies(site_id, 0, _LATEST_MS)]
+    copied = [tally for site_id in sites for tally in target.tallies(site_id, 0, LATEST_MS)]
     differences = []
     if sorted(map(_encode, tallies)) != sorted(map(_encode, copied)):
         differences.append("the refusal ledger is not the same")
@@ -209,7 +209,7 @@ def _metrics() -> tuple[str, ...]:
 def _numbers(reports: Reports, site_id: int, month: date, metrics: tuple[str, ...]) -> tuple[object, ...]:
     last = (month + timedelta(days=32)).replace(day=1) - timedelta(days=1)
     query = Query(metrics, Dates(month, last))
-    answer = reports.answer(StatsSite(site_id, "UTC"), query, _ms(last) + periods.DAY_MS, fresh=True)
+    answer = reports.answer(StatsSite(site_id, "UTC"), query, _ms(last) + DAY_MS, fresh=True)
     return tuple(answer.rows[0].metrics)
 
 

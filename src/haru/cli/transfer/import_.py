@@ -14,6 +14,7 @@ import typer
 from haru.cli import context
 from haru.cli.failure import Failure
 from haru.cli.output import echo
+from haru.clock import now_ms
 
 if TYPE_CHECKING:
     from haru.transfer.import_log import Summary
@@ -69,7 +70,7 @@ def log(
             bar.show(stream, summary.lines)
 
         summary = import_log(
-            stream, mirrored, spool, Geo(settings.geoip_db), now=context.now_ms(), format=format, progress=progress
+            stream, mirrored, spool, Geo(settings.geoip_db), now=now_ms(), format=format, progress=progress
         )
     echo(_as_json(summary) if as_json else _as_table(summary))
 

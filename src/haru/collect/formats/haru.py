@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from haru.clock import DAY_MS
 from haru.collect.formats.format import Answer, Request, fault
 from haru.collect.hit import Hit
 from haru.events.event import ENGAGEMENT, PAGEVIEW
@@ -24,7 +25,7 @@ MAX_KEY_BYTES = 300
 MAX_VALUE_BYTES = 2_000
 MAX_PAGE_BYTES = 2_000
 MAX_REFERRER = 2_000
-MAX_ENGAGED_MS = 24 * 60 * 60 * 1000
+MAX_ENGAGED_MS = DAY_MS
 
 Pixels = Annotated[int, Meta(ge=0, le=32_767)]
 Scalar = str | int | float | bool | None

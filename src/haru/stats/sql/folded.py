@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.visitors import replacement_traverse
 
+from haru.clock import DAY_MS
 from haru.stats.question import Question, needs_facts
 from haru.stats.sql import statement
 from haru.stats.sql.counters import COUNTED, EVENT, E
@@ -64,7 +65,7 @@ _UNITS = {"day", "week", "month"}
 # What events alone tell is asked of them in a store of fewer, or when some are not folded and the period is shorter: it
 # takes no longer (docs/performance.md).
 MANY = 3_000_000
-_FEW_MS = 7 * 24 * 60 * 60 * 1000
+_FEW_MS = 7 * DAY_MS
 
 _PAGE = "event:page"
 

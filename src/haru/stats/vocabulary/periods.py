@@ -14,9 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-MINUTE_MS = 60_000
-HOUR_MS = 60 * MINUTE_MS
-DAY_MS = 24 * HOUR_MS
+from haru.clock import DAY_MS, HOUR_MS, MINUTE_MS
 
 # Periods that roll: their unit, ms, and of how many buckets the running one is the last.
 ROLLING = {"realtime": (MINUTE_MS, 30), "24h": (HOUR_MS, 24)}

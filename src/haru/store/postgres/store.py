@@ -15,6 +15,7 @@ from psycopg import errors
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import ClauseElement
 
+from haru.clock import hour_of
 from haru.events.columns import COLUMNS, NAMES, Row
 from haru.events.event import Origin
 from haru.events.ledger import Tally, merged
@@ -72,7 +73,6 @@ MIGRATIONS = (
 
 _EPOCH = datetime(1970, 1, 1)  # UTC without a zone, as the columns are
 _AT = NAMES.index("occurred_at")
-_HOUR_MS = 3_600_000
 _FIRST_MS, _LAST_MS = ((limit - _EPOCH) // timedelta(milliseconds=1) for limit in (datetime.min, datetime.max))
 _LAST_ID = ""
 _COPY = f"COPY event ({', '.join(NAMES)}) FROM STDIN"
@@ -326,7 +326,7 @@ class PostgresStore:
 
     def _make_partitions(self, connection: Connection, rows: Sequence[Row]) -> set[tuple[int, int]]:
         """See to it that every month has its partition; the months that may be new. Part of the load's transaction."""
-        moments = map(_moment, {row[_AT] // _HOUR_MS * _HOUR_MS for row in rows})
+        moments = map(_moment, {hour_of(row[_AT]) for row in rows})
         months = {(moment.year, moment.month) for moment in moments} - self._months
         for year, month in sorted(months):
             name = f"event_{year:04}_{month:02}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from haru import settings
 from haru.accounts.models import ApiKey, Scope
+from haru.clock import now_ms
 from haru.collect.ratelimit import RateLimit
 from haru.events.text import is_storable
 from haru.sites import access
@@ -190,7 +190,7 @@ def _admit(request: HttpRequest, method: Method) -> Call:
         raise unauthorised(sentence)
     _within_limit(key)
     asking.name_asker(("key", key.pk))
-    return Call(request, key, time.time_ns() // 1_000_000, sentence)
+    return Call(request, key, now_ms(), sentence)
 
 
 def _within_limit(key: ApiKey) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from haru.clock import DAY_MS
 from haru.stats.answer import Answer
 from haru.stats.answers import Reports, StatsSite
 from haru.stats.query import Include, Query
@@ -131,6 +132,6 @@ def spoken(label: str, unit: str, count: int) -> tuple[str, str]:
 def named(zone: ZoneInfo, period: tuple[int, int], today: date) -> str:
     """A period (ms, the end not included) as the legend has it."""
     first, last = (periods.wall(zone, at) for at in (period[0], period[1] - 1))
-    if period[1] - period[0] <= periods.DAY_MS + 1 and first.time() != datetime.min.time():
+    if period[1] - period[0] <= DAY_MS + 1 and first.time() != datetime.min.time():
         return f"{day(first.date(), today=today)}, {first:%H:%M} – {last:%H:%M}"
     return days(first.date(), last.date(), today=today)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,13 +12,14 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from haru.clock import DAY_MS, now_ms
 from haru.sites import access
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
 from haru.sites.views import installation
 from haru.stats import asking
 from haru.stats.vocabulary import periods
-from haru.stats.vocabulary.periods import DAY_MS, Period
+from haru.stats.vocabulary.periods import Period
 from haru.store.protocol import StoreOutOfMemory
 from haru.store.stop import Stopped
 from haru.web.dashboard import panels, state
@@ -85,7 +85,7 @@ class View:
         if waiter is not None and waiter.asker is None:  # a guest has a name already
             waiter.asker = "user", request.user.pk
         self.site = site
-        self.now_ms = int(time.time() * 1000)
+        self.now_ms = now_ms()
         self._slow = False
         self.reports = services.get().reports
         self.stats_site = stats_site(site)

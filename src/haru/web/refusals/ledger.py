@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from haru.events.ledger import HOUR_MS, Tally
+from haru.clock import HOUR_MS, hour_of
+from haru.events.ledger import Tally
 from haru.stats.answers import StatsSite
 from haru.stats.query import Include, Query
 from haru.stats.vocabulary import periods
@@ -84,7 +85,7 @@ def find(site: StatsSite, range_: DateRange, now_ms: int) -> Found:
         return Found(period, [tally for tally in found if tally.hour in period])
     period = periods.resolve(range_, zone, now_ms, lambda: None)
     if period.days is None:
-        period = Period(_hour(period.start_ms), _hour(period.end_ms - 1) + HOUR_MS)
+        period = Period(hour_of(period.start_ms), hour_of(period.end_ms - 1) + HOUR_MS)
     return Found(period, tallies(site.id, period.start_ms, period.end_ms))
 
 
@@ -131,10 +132,6 @@ def _label(local: datetime, unit: str, first: datetime) -> str:
 def _exact(period: Period) -> DateRange:
     """The period as a question names it that means just this one."""
     return period.days or Instants(period.start_ms, period.end_ms - 1)
-
-
-def _hour(at_ms: int) -> int:
-    return at_ms - at_ms % HOUR_MS
 
 
 def _reasons(counts: dict[tuple[str, str, str], int]) -> tuple[Reason, ...]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from django import template
 
+from haru.clock import now_ms
 from haru.web.project import services
 
 register = template.Library()
@@ -16,4 +15,4 @@ def current_visitors(site_id: int) -> int | None:
     """Current visitors of the site; None in a process that has no stores open."""
     if not services.is_set():
         return None
-    return services.get().live.current_visitors(site_id, int(time.time() * 1000))
+    return services.get().live.current_visitors(site_id, now_ms())
