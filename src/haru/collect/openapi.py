@@ -1,53 +1,19 @@
-"""The collect door as an OpenAPI 3.1 description: for readers and for the tests that attack it."""
+"""The collect endpoint as an OpenAPI 3.1 description: for readers and for the tests that attack it.
+
+The struct that validates a body describes it.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from haru import __version__
 from haru.collect.formats import format, haru
 from haru.events.refusals import Refusal
 
-_TEXT = {"type": "string"}
-
-
-def _optional(schema: dict[str, Any], description: str) -> dict[str, Any]:
-    return {"anyOf": [schema, {"type": "null"}], "description": description}
-
-
-_BODY: dict[str, Any] = {
-    "type": "object",
-    "required": ["p"],
-    "properties": {
-        "p": {"type": "string", "minLength": 1, "description": "Path or URL of the page; at most 2,000 bytes."},
-        "n": _optional({**_TEXT, "maxLength": 120}, "Name of the event; pageview when absent."),
-        "r": _optional(_TEXT, "Referrer; cut at 2,000 bytes."),
-        "sw": _optional({"type": "integer", "minimum": 0, "maximum": 32_767}, "Width of the screen, pixels."),
-        "sh": _optional({"type": "integer", "minimum": 0, "maximum": 32_767}, "Height of the screen, pixels."),
-        "h": _optional(_TEXT, "Host name; else that of p or of the Origin header."),
-        "tz": _optional(_TEXT, "The browser's time zone, a hint for the country; never stored."),
-        "id": _optional({**_TEXT, "maxLength": 64}, "Idempotency key: counts once for a site in 24 hours."),
-        "i": _optional({"type": "boolean"}, "false keeps a custom event from ending a bounce."),
-        "e": _optional({"type": "integer", "minimum": 0}, "Engaged milliseconds since the engagement event before."),
-        "sd": _optional({"type": "integer", "minimum": 0, "maximum": 100}, "Deepest scroll so far, percent."),
-        "d": _optional(
-            {
-                "type": "object",
-                "maxProperties": haru.MAX_PROPS,
-                "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
-            },
-            "Properties.",
-        ),
-        "$": _optional(
-            {
-                "type": "object",
-                "required": ["currency", "amount"],
-                "properties": {"currency": _TEXT, "amount": {"type": ["string", "number"]}},
-            },
-            "Revenue.",
-        ),
-    },
-}
+(_BODY,), SCHEMAS = msgspec.json.schema_components([haru.EventBody], ref_template="#/components/schemas/{name}")
 
 _ERROR = {
     "application/json": {
@@ -110,9 +76,10 @@ def document() -> dict[str, Any]:
             }
         },
         "components": {
+            "schemas": SCHEMAS,
             "securitySchemes": {
                 "header": {"type": "http", "scheme": "bearer", "description": "The site's token."},
                 "query": {"type": "apiKey", "in": "query", "name": "t", "description": "The site's token."},
-            }
+            },
         },
     }

@@ -27,10 +27,6 @@ MAX_PAGE_BYTES = 2_000
 MAX_REFERRER = 2_000
 MAX_ENGAGED_MS = DAY_MS
 
-Pixels = Annotated[int, Meta(ge=0, le=32_767)]
-Scalar = str | int | float | bool | None
-
-
 COUNTED = Answer(200)
 # Taken, but not counted: the sender did nothing that it could mend.
 _DROPPED = {reason: Answer(200, (b"x-haru-dropped", reason.encode())) for reason in Refusal}
@@ -77,29 +73,58 @@ class InvalidBody(Refused):
         super().__init__(Refusal.INVALID, sentence, detail=sentence.partition(":")[0])
 
 
+Pixels = Annotated[int, Meta(ge=0, le=32_767)]
+# Limits in bytes are kept by `_check`: JSON Schema counts characters, of which a text has at most as many.
+Key = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_KEY_BYTES})]
+Scalar = Annotated[str, Meta(extra_json_schema={"maxLength": MAX_VALUE_BYTES})] | int | float | bool | None
+
+
 class Revenue(msgspec.Struct):
     """What a conversion brought."""
 
-    currency: Annotated[str, Meta(pattern="^[A-Za-z]{3}$")]
-    amount: str | int | float
+    currency: Annotated[str, Meta(pattern="^[A-Za-z]{3}$", description="ISO 4217.")]
+    amount: Annotated[
+        str | int | float, Meta(description="A decimal number, such as 12.50: below 10^15, with at most 9 decimals.")
+    ]
 
 
-class Body(msgspec.Struct, rename={"revenue": "$"}):
-    """The keys of docs/wire.md. Unknown keys are ignored, null is the same as absent."""
+class EventBody(msgspec.Struct, rename={"revenue": "$"}):
+    """Unknown keys are ignored, null is the same as absent."""
 
-    p: str
-    r: str | None = None
-    sw: Pixels | None = None
-    sh: Pixels | None = None
-    n: Annotated[str, Meta(min_length=1, max_length=120)] | None = None
-    d: dict[str, Scalar] | None = None
-    revenue: Revenue | None = None
-    e: Annotated[int, Meta(ge=0, le=MAX_ENGAGED_MS)] | None = None
-    sd: Annotated[int, Meta(ge=0, le=100)] | None = None
-    i: bool | None = None
-    h: Annotated[str, Meta(max_length=253)] | None = None
-    tz: str | None = None
-    id: Annotated[str, Meta(max_length=64)] | None = None
+    p: Annotated[
+        str,
+        Meta(
+            description=f"Path or URL of the page; at most {MAX_PAGE_BYTES:,} bytes.",
+            extra_json_schema={"minLength": 1, "maxLength": MAX_PAGE_BYTES},
+        ),
+    ]
+    n: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=120)] | None,
+        Meta(description="Name of the event; pageview when absent."),
+    ] = None
+    r: Annotated[str | None, Meta(description=f"Referrer; cut at {MAX_REFERRER:,} characters.")] = None
+    sw: Annotated[Pixels | None, Meta(description="Width of the screen, pixels.")] = None
+    sh: Annotated[Pixels | None, Meta(description="Height of the screen, pixels.")] = None
+    h: Annotated[
+        Annotated[str, Meta(max_length=253)] | None,
+        Meta(description="Host name; else that of p or of the Origin header."),
+    ] = None
+    tz: Annotated[str | None, Meta(description="The browser's time zone, a hint for the country; never stored.")] = None
+    id: Annotated[
+        Annotated[str, Meta(max_length=64)] | None,
+        Meta(description="Idempotency key: counts once for a site in 24 hours."),
+    ] = None
+    i: Annotated[bool | None, Meta(description="false keeps a custom event from ending a bounce.")] = None
+    e: Annotated[
+        Annotated[int, Meta(ge=0, le=MAX_ENGAGED_MS)] | None,
+        Meta(description="Engaged milliseconds since the engagement event before."),
+    ] = None
+    sd: Annotated[Annotated[int, Meta(ge=0, le=100)] | None, Meta(description="Deepest scroll so far, percent.")] = None
+    d: Annotated[
+        Annotated[dict[Key, Scalar], Meta(max_length=MAX_PROPS)] | None,
+        Meta(description=f"Properties: keys of at most {MAX_KEY_BYTES} bytes, values of at most {MAX_VALUE_BYTES:,}."),
+    ] = None
+    revenue: Annotated[Revenue | None, Meta(description="Revenue: its currency and its amount.")] = None
 
     @property
     def name(self) -> str:
@@ -107,10 +132,10 @@ class Body(msgspec.Struct, rename={"revenue": "$"}):
         return storable(self.n) if self.n else PAGEVIEW
 
 
-_decode = msgspec.json.Decoder(Body).decode
+_decode = msgspec.json.Decoder(EventBody).decode
 
 
-def parse(body: bytes) -> Body:
+def parse(body: bytes) -> EventBody:
     """The checked body. Raises `InvalidBody`."""
     try:
         read = _decode(body)
@@ -122,21 +147,21 @@ def parse(body: bytes) -> Body:
     return read
 
 
-def props(body: Body) -> dict[str, str]:
+def props(body: EventBody) -> dict[str, str]:
     """The properties as texts: true and false in lower case, numbers as JSON writes them, nulls left out."""
     if not body.d:
         return {}
     return {storable(key): _text(value) for key, value in body.d.items() if value is not None}
 
 
-def revenue_amount(body: Body) -> str:
+def revenue_amount(body: EventBody) -> str:
     """The amount of revenue as a plain decimal, "" when there is none."""
     if body.revenue is None:
         return ""
     return format(Decimal(str(body.revenue.amount)), "f")
 
 
-def _second_reading(body: bytes, fault: str) -> Body:
+def _second_reading(body: bytes, fault: str) -> EventBody:
     """Half a surrogate pair in an escape is no reason to lose a pageview: read again, and mend it in `storable`."""
     try:
         text = body.decode("utf-8")
@@ -145,7 +170,7 @@ def _second_reading(body: bytes, fault: str) -> Body:
     if "surrogate" not in fault.lower() and "\\ud" not in text.lower():
         raise InvalidBody(f"body: is not JSON ({_plain(fault)})")
     try:
-        return msgspec.convert(_mended(json.loads(text)), Body)
+        return msgspec.convert(_mended(json.loads(text)), EventBody)
     except msgspec.ValidationError as error:
         raise InvalidBody(_sentence(str(error))) from None
     except (ValueError, RecursionError):
@@ -162,7 +187,7 @@ def _mended(value: object) -> object:
     return value
 
 
-def _check(body: Body) -> None:
+def _check(body: EventBody) -> None:
     if not body.p.strip():
         raise InvalidBody("p: is empty; give the path or URL of the page")
     if len(body.p.encode("utf-8", "surrogatepass")) > MAX_PAGE_BYTES:
@@ -176,8 +201,6 @@ def _check(body: Body) -> None:
 
 
 def _check_props(given: dict[str, Scalar]) -> None:
-    if len(given) > MAX_PROPS:
-        raise InvalidBody(f"d: has more than {MAX_PROPS} keys")
     for key, value in given.items():
         if not key or len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
             raise InvalidBody(f"d: a key must have 1 to {MAX_KEY_BYTES} bytes")

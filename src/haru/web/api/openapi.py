@@ -19,7 +19,7 @@ TAGS = {
     SITES: "The sites of the key's owner.",
     GOALS: "What a site's people want visitors to do.",
     LINKS: "Dashboards for people without an account.",
-    EVENTS: "The door through which events come in. It takes a site's token, not a key.",
+    EVENTS: "Where events come in. It takes a site's token, not a key.",
     SELF: "What you are reading, for programs.",
 }
 _RETRY = {
@@ -46,8 +46,8 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
-    door = collect.document()
-    for path, operations in door["paths"].items():
+    described = collect.document()
+    for path, operations in described["paths"].items():
         paths[path] = {method: {"tags": [EVENTS], **one} for method, one in operations.items()}
     paths["/api/openapi.json"] = {
         "get": {
@@ -73,14 +73,14 @@ def document() -> dict[str, Any]:
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
-            "schemas": SCHEMAS,
+            "schemas": {**SCHEMAS, **described["components"]["schemas"]},
             "securitySchemes": {
                 "key": {
                     "type": "http",
                     "scheme": "bearer",
                     "description": "An API key, made on the page of an account.",
                 },
-                **door["components"]["securitySchemes"],
+                **described["components"]["securitySchemes"],
             },
         },
     }
