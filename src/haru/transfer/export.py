@@ -13,11 +13,11 @@ from typing import Any
 
 import duckdb
 import msgspec
-import numpy as np
 
 from haru.clock import LATEST_MS
 from haru.events.columns import COLUMNS, NAMES, Row
 from haru.store.protocol import Store, StoreUnavailable
+from haru.store.rows import arrays_of
 
 FORMATS = {"ndjson": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
 
@@ -29,7 +29,6 @@ FOLDER = "export-"  # how the names of work folders begin
 _ABANDONED_SECONDS = 24 * 60 * 60  # a work folder this old was left behind by a kill
 _PIECE = 256 * 1024  # bytes
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NUMBERS = {"BIGINT": np.int64, "SMALLINT": np.int16, "BOOLEAN": np.bool_, "TIMESTAMP": np.int64}
 
 
 class BadBounds(ValueError):
@@ -91,7 +90,7 @@ def parquet(rows: Iterable[list[Row]], site: str, folder: Path) -> Iterator[byte
             own = EXPORTED[:-1]
             selected = ", ".join(f"make_timestamp_ms({n})" if kind == "TIMESTAMP" else n for n, kind in own)
             for some in rows:
-                database.register("batch", _arrays(some))
+                database.register("batch", arrays_of(some))
                 database.execute(f"INSERT INTO event SELECT {selected}, $1 FROM batch", [site])
                 database.unregister("batch")
             target = str(work / "events.parquet").replace("'", "''")
@@ -133,15 +132,6 @@ def _frugal() -> dict[str, Any]:
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
-
-
-def _arrays(rows: list[Row]) -> dict[str, Any]:
-    arrays: dict[str, Any] = {
-        name: np.array(values, dtype=_NUMBERS.get(kind, object))
-        for (name, kind), values in zip(COLUMNS, zip(*rows, strict=True), strict=True)
-    }
-    del arrays["site_id"]
-    return arrays
 
 
 def _instant(name: str, text: str, zone: tzinfo, *, last: bool) -> int:

@@ -56,6 +56,7 @@ from haru.store.clickhouse.client import ANSWER_SECONDS, WRITE_SECONDS, Address,
 from haru.store.clickhouse.lease import Lease
 from haru.store.migrations import Migration, migrate
 from haru.store.protocol import Progress, StoreMoved, StoreUnavailable
+from haru.store.rows import visit_of
 from haru.store.stop import Stop
 
 _EPOCH = 1 << 32  # batches of an epoch, more than it can ever have
@@ -239,7 +240,7 @@ class ClickHouseStore:
     def _visits(self, whole: str, some: str) -> list[Visit]:
         self.open()
         rows = self._door.query(_VISITS.format(whole=whole, some=some))
-        return [_visit(row) for row in rows]
+        return [visit_of(row) for row in rows]
 
     def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
         """See `Store.tallies`."""
@@ -307,11 +308,6 @@ class ClickHouseStore:
 
 def _moment(ms: int) -> str:
     return f"fromUnixTimestamp64Milli({int(ms)}, 'UTC')"
-
-
-def _visit(row: Row) -> Visit:
-    id, site_id, visitor_id, first, last, *origin = row
-    return Visit(id, site_id, visitor_id, first, last, Origin(*origin))
 
 
 def _prepare(door: Door, layout: ddl.Layout) -> None:

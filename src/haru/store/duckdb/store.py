@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 from sqlalchemy import Interval
 from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.dialects.postgresql.base import PGDialect
@@ -37,6 +36,7 @@ from haru.store.duckdb.folding import (
 )
 from haru.store.migrations import Migration, migrate
 from haru.store.protocol import FOLDED, Progress, Refolded, StoreOutOfMemory, StoreUnavailable
+from haru.store.rows import arrays_of, visit_of
 from haru.store.stop import Stop
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,6 @@ _SCANNED = 5_000  # rows of a scan that are in memory at once
 _ORIGIN = Origin.__struct_fields__
 
 # How a column of a batch becomes a column of the table.
-_NUMBERS = {"BIGINT": np.int64, "SMALLINT": np.int16, "BOOLEAN": np.bool_, "TIMESTAMP": np.int64}
 _SELECT = ", ".join(f"make_timestamp_ms({n})" if kind == "TIMESTAMP" else n for n, kind in COLUMNS)
 
 _TALLY = (
@@ -188,7 +187,7 @@ class DuckStore:
             cursor.execute("BEGIN")
             try:
                 if rows:
-                    cursor.register("batch", _columns(rows))
+                    cursor.register("batch", arrays_of(rows))
                     cursor.execute(f"INSERT INTO event SELECT {_SELECT} FROM batch")
                     cursor.unregister("batch")
                     unfolds = min(row[0] for row in rows) <= _folded(cursor)
@@ -291,7 +290,7 @@ class DuckStore:
         query = _VISITS.format(origin=_VISITS_ORIGIN, whole=whole, some=some)
         with self._cursor() as cursor:
             rows = cursor.execute(query, parameters).fetchall()
-        return [_visit(row) for row in rows]
+        return [visit_of(row) for row in rows]
 
     def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
         """See `Store.tallies`."""
@@ -473,16 +472,3 @@ def _folded(cursor: duckdb.DuckDBPyConnection) -> int:
     """The last event that is folded; 0 when none is."""
     ((last,),) = cursor.execute("SELECT last_id FROM folded").fetchall()
     return int(last)
-
-
-def _visit(row: Row) -> Visit:
-    id, site_id, visitor_id, first, last, *origin = row
-    return Visit(id, site_id, visitor_id, first, last, Origin(*origin))
-
-
-def _columns(rows: Sequence[Row]) -> dict[str, Any]:
-    """Rows as one array for each column: DuckDB reads arrays about twice as fast as lists of Python values."""
-    return {
-        name: np.array(values, dtype=_NUMBERS.get(kind, object))
-        for (name, kind), values in zip(COLUMNS, zip(*rows, strict=True), strict=True)
-    }

@@ -24,6 +24,7 @@ from haru.store.compiled import Compiling
 from haru.store.migrations import Migration, migrate, pending
 from haru.store.postgres.pool import SCHEMA, Connection, Connections, Grip, patience
 from haru.store.protocol import Progress, StoreHeld, StoreUnavailable
+from haru.store.rows import visit_of
 from haru.store.stop import Stop, Stopped
 
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
@@ -201,7 +202,7 @@ class PostgresStore:
     def _visits(self, whole: str, some: str, values: dict[str, Any]) -> list[Visit]:
         with self._asking(_ANSWER_SECONDS) as connection:
             rows = connection.execute(_VISITS.format(whole=whole, some=some), values).fetchall()
-        return [_visit(row) for row in rows]
+        return [visit_of(row) for row in rows]
 
     def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
         """See `Store.tallies`."""
@@ -418,8 +419,3 @@ def _moment(at_ms: int) -> datetime:
 
 def _tally(tally: Tally) -> tuple[Any, ...]:
     return tally.site_id, _moment(tally.hour), tally.reason, tally.detail, tally.count
-
-
-def _visit(row: Row) -> Visit:
-    id, site_id, visitor_id, first, last, *origin = row
-    return Visit(id, site_id, visitor_id, first, last, Origin(*origin))
