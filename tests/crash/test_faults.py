@@ -171,7 +171,7 @@ def test_a_full_disk_under_the_store_alone_costs_no_answer_and_no_event(tmp_path
             state = health(server)
             assert state["spool"] == "ok"
             assert "disk has space" in str(state["store"])
-        until(lambda: is_well(server), "it recovers by itself", seconds=60)
+        until(lambda: is_well(server), "it recovers by itself")
         send(server, token, answered)
         server.call("load")
         assert server.stop() == 0

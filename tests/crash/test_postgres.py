@@ -66,7 +66,7 @@ async def more(answers: list[tuple[str, int]], count: int) -> None:
 
 
 def finish(server: Server, database: str, answers: list[tuple[str, int]]) -> None:
-    until(lambda: is_well(server), "it takes the store up by itself", seconds=60)
+    until(lambda: is_well(server), "it takes the store up by itself")
     server.call("load")
     assert server.stop() == 0
     assert {status for _, status in answers} == {200}
@@ -96,7 +96,7 @@ async def test_postgresql_that_goes_under_load_costs_no_answer_and_no_event(
                 while time.monotonic() < gone + 4:  # as long as a restart of the machine's service
                     await more(answers, 50)
                 await asyncio.to_thread(own.start)
-                await asyncio.to_thread(until, lambda: is_well(server), "it is well again", 60)
+                await asyncio.to_thread(until, lambda: is_well(server), "it is well again")
         await asyncio.to_thread(finish, server, database, answers)
     assert len(answers) > 700
 
@@ -128,7 +128,7 @@ def test_a_start_without_postgresql_collects_and_takes_it_up_later(tmp_path: Pat
             assert server.collect(token, f"/{number}").status_code == 200
         assert "see that PostgreSQL runs" in str(health(server)["store"])
         own.start()
-        until(lambda: is_well(server), "it takes the store up by itself", seconds=60)
+        until(lambda: is_well(server), "it takes the store up by itself")
         server.call("load")
         assert server.stop() == 0
     assert stored(database) == Counter(f"/{number}" for number in range(20))
@@ -146,7 +146,7 @@ def test_accounts_and_events_in_one_postgresql_that_stops(tmp_path: Path, own: C
         cookies = {"haru_session": "a" * 32}
         assert httpx.get(f"{server.url}/sites/example.com", cookies=cookies, timeout=20).status_code == 503
         own.start()
-        until(lambda: is_well(server), "all comes back by itself", seconds=60)
+        until(lambda: is_well(server), "all comes back by itself")
         assert httpx.get(f"{server.url}/sites/example.com", cookies=cookies, timeout=20).status_code == 302
         assert server.collect(token, "/after").status_code == 200
         server.call("load")

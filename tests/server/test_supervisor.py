@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,6 +106,12 @@ async def test_a_job_that_fails_again_and_again_is_tried_later_each_time_up_to_a
     await until(lambda: len(lines(caplog)) >= 5)
     assert [line.restart_in for line in lines(caplog)[:5]] == [0.001, 0.002, 0.004, 0.004, 0.004]
     assert lines(caplog)[0].exc_info is None  # the sentence says all
+
+
+def test_the_limit_is_the_one_of_the_docs() -> None:
+    text = " ".join((Path(__file__).parents[2] / "docs" / "reliability.md").read_text().split())
+    assert f"then after twice as long each time, {supervisor.MAX_BACKOFF:g} s at most" in text
+    assert supervisor.MAX_BACKOFF <= 15  # a store that comes back is in use soon
 
 
 async def test_a_job_that_went_well_for_long_begins_with_the_first_pause_again(

@@ -15,7 +15,7 @@ from haru.store.protocol import StoreTooNew, StoreUnavailable
 log = logging.getLogger(__name__)
 
 FIRST_BACKOFF = 0.5  # seconds before a job that failed is started again, twice as many each time
-MAX_BACKOFF = 30.0  # a job that went well for longer than this begins with the first again
+MAX_BACKOFF = 10.0  # after which a store that is back is in use; a job that went well for longer begins with the first
 
 Context = TypeVar("Context")
 
