@@ -88,7 +88,7 @@ def test_commands_reach_the_store(server: Server, up: bool) -> None:
 def test_migrate_says_what_it_did(server: Server) -> None:
     lines = server.haru("migrate").stdout.splitlines()
     assert "accounts: accounts 0001_initial" in lines
-    assert lines[-1] == "event store: 1, events, progress, refusals"
+    assert lines[-1] == "event store: 1, tables of 0.1.0"
     assert server.haru("migrate").stdout.splitlines() == ["accounts: up to date.", "event store: up to date."]
     server.start()
     assert "the running server" in server.haru("migrate").stdout

@@ -17,7 +17,6 @@ from haru.events.visits import Visit
 from haru.store.clickhouse import tables as ddl
 from haru.store.clickhouse.client import Address, Door
 from haru.store.clickhouse.store import ClickHouseStore
-from haru.store.migrations import Migration
 from haru.store.protocol import Progress, StoreOutOfMemory, StoreTooNew, StoreUnavailable
 from haru.store.stop import Stop, Stopped
 from tests import embedded
@@ -260,20 +259,14 @@ def schema(store: ClickHouseStore) -> list[tuple[object, ...]]:
     )
 
 
-def test_a_migrated_store_and_one_whose_migration_was_cut_short_are_like_a_fresh_one(
-    store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_whose_migration_was_cut_short_is_like_a_fresh_one(store: ClickHouseStore) -> None:
     store.open()
     fresh = schema(store)
     assert [name for name, _ in fresh] == ["event", "lease", "progress", "refusal", "version"]
-    (first, *later) = ddl.migrations(ddl.Layout("haru"))
-    monkeypatch.setattr(ddl, "migrations", lambda layout: (Migration(1, "", first.statements[:2]), *later))
     cut = embedded.store()
-    database = cut._layout.database
-    cut._door.command(ddl.create_version(cut._layout))
+    (first, *_) = ddl.migrations(cut._layout)
     for statement in first.statements[:2]:
-        cut._door.command(statement.replace("`haru`", f"`{database}`"))
-    monkeypatch.undo()
+        cut._door.command(statement)
     cut.open()
     assert schema(cut) == fresh
     cut.close()
@@ -284,7 +277,6 @@ def every_statement(layout: ddl.Layout) -> list[str]:
     where = "(batch > 1 AND batch < 9)"
     return [
         layout.create_database(),
-        ddl.create_version(layout),
         *steps,
         ddl.delete(layout, layout.events, where),
         ddl.delete(layout, "refusal", where),
@@ -302,10 +294,10 @@ def test_the_engine_understands_what_is_said_to_a_cluster(store: ClickHouseStore
 
 
 def test_on_a_cluster_events_are_replicated_and_sharded_by_visitor() -> None:
-    local, distributed, *control = [s for s in every_statement(CLUSTER)[2:] if s.startswith("CREATE TABLE")]
+    version, local, distributed, *control = [s for s in every_statement(CLUSTER) if s.startswith("CREATE TABLE")]
     assert "ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/haru/event_local', '{replica}')" in local
     assert "ENGINE = Distributed(`analytics`, `haru`, event_local, cityHash64(visitor_id))" in distributed
-    for statement in control:
+    for statement in (version, *control):
         assert "'/clickhouse/tables/all/haru/" in statement
         assert "'{shard}-{replica}'" in statement
     settings = Door(Address(host="h", cluster="analytics"))._settings

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -211,25 +210,6 @@ def test_marks_are_those_of_a_slow_count_however_visits_are_folded(
     assert {(visit, path) for visit, path, *_, again in pages(store) if again} == seen_again(events)
     since = store.fetch(select(column("visit_id"), column("since")).select_from(table("page")).distinct())
     assert {visit: _ms(at) for visit, at in since} == {visit: since for visit, (since, *_) in marks(store).items()}
-
-
-def test_a_store_whose_marks_took_two_sites_for_one_folds_all_visits_again(tmp_path: Path) -> None:
-    path = tmp_path / "events.duckdb"
-    store = DuckStore(path)
-    for statement in (
-        "DELETE FROM version WHERE number > 4",
-        "UPDATE folded SET last_id = 400",
-        "DELETE FROM visit",
-    ):
-        with store._cursor() as cursor:
-            cursor.execute(statement)
-    store.load(next(filled(EVENTS).scan(None, 0, NOON * 2)), Progress(400))
-    store.close()
-    again = DuckStore(path)
-    assert again.folded() == 0
-    assert again.fold() == 0
-    assert [row[0] for row in visits(again)] == [100, 200, 300]
-    again.close()
 
 
 def test_of_a_visitor_with_very_many_visits_marks_say_nothing() -> None:

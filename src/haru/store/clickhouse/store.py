@@ -312,8 +312,6 @@ def _moment(ms: int) -> str:
 
 def _prepare(door: Door, layout: ddl.Layout) -> None:
     """Bring the tables up to date. Raises `StoreTooNew`."""
-    door.command(ddl.create_version(layout))
-    ((version,),) = door.query("SELECT max(number) FROM version")
 
     def apply(migration: Migration) -> None:
         for statement in migration.statements:
@@ -321,4 +319,12 @@ def _prepare(door: Door, layout: ddl.Layout) -> None:
         columns = (("number", "UInt32"), ("title", "String"))
         door.insert("version", columns, [[migration.number], [migration.title]], f"version-{migration.number}")
 
-    migrate(ddl.migrations(layout), version or 0, apply)
+    migrate(ddl.migrations(layout), _version(door), apply)
+
+
+def _version(door: Door) -> int:
+    """The number of the last migration; 0 when there are no tables."""
+    if not door.query("SELECT 1 FROM system.tables WHERE database = currentDatabase() AND name = 'version'"):
+        return 0
+    ((version,),) = door.query("SELECT max(number) FROM version")
+    return int(version or 0)

@@ -8,11 +8,10 @@ replicated on every node of every shard, so any node can answer for them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from haru.events.columns import COLUMNS
-from haru.store.migrations import Migration
-
-DEDUPLICATED = 10_000  # inserts that a table remembers by their token, in each partition
+from haru.store.migrations import Migration, read
 
 _TYPES = {
     "BIGINT": "Int64",
@@ -74,76 +73,16 @@ class Layout:
         """The statement that makes the database."""
         return f"CREATE DATABASE IF NOT EXISTS {name(self.database)}{self.on}"
 
-    def table(self, table: str, columns: str, kind: str, clauses: str, *, sharded: bool = False) -> str:
-        """The statement that makes one table of the MergeTree family."""
-        engine, arguments = kind[:-1].split("(") if kind.endswith(")") else (kind, "")
-        if self.cluster:
-            shard, replica = ("{shard}", "{replica}") if sharded else ("all", "{shard}-{replica}")
-            path = f"/clickhouse/tables/{shard}/{self.database}/{table}"
-            engine = f"Replicated{engine}"
-            arguments = ", ".join(filter(None, [f"'{path}'", f"'{replica}'", arguments]))
-            window = f"replicated_deduplication_window = {DEDUPLICATED}"
-        else:
-            window = f"non_replicated_deduplication_window = {DEDUPLICATED}"
-        # A part is on the disk, not in the page cache, before an insert is answered: the spool lets go of it then.
-        return (
-            f"CREATE TABLE IF NOT EXISTS {name(self.database)}.{name(table)}{self.on} ({columns}) "
-            f"ENGINE = {engine}({arguments}) {clauses} "
-            f"SETTINGS {window}, fsync_after_insert = 1, fsync_part_directory = 1"
-        )
-
 
 def name(text: str) -> str:
     """A name that was checked to be one (`haru.store.clickhouse.client.Address`), quoted."""
     return f"`{text}`"
 
 
-def _columns(columns: tuple[tuple[str, str], ...]) -> str:
-    return ", ".join(f"{name(column)} {kind}" for column, kind in columns)
-
-
-def create_version(layout: Layout) -> str:
-    """The statement that makes the table of migrations, which is there before any of them."""
-    columns = "number UInt32, title String, at DateTime64(3, 'UTC') DEFAULT now64(3)"
-    return layout.table("version", columns, "MergeTree", "ORDER BY number")
-
-
 def migrations(layout: Layout) -> tuple[Migration, ...]:
     """What brings the tables from one version to the next. Each statement may run again after it was cut short."""
-    indices = "".join(
-        f", INDEX {column}_range {column} TYPE minmax GRANULARITY 4" for column in ("id", "visit_id", "batch")
-    )
-    first = [
-        layout.table(
-            layout.events,
-            _columns(EVENT) + indices,
-            "MergeTree",
-            "PARTITION BY toYYYYMM(occurred_at) ORDER BY (site_id, toDate32(occurred_at), visitor_id, visit_id, id)",
-            sharded=True,
-        ),
-        layout.table(
-            "refusal",
-            _columns(REFUSAL) + ", INDEX batch_range batch TYPE minmax GRANULARITY 4",
-            "MergeTree",
-            "PARTITION BY toYYYYMM(hour) ORDER BY (site_id, hour, reason, detail)",
-        ),
-        # Of each epoch the row of its last batch stays.
-        layout.table("progress", _columns(PROGRESS), "ReplacingMergeTree(batch)", "ORDER BY epoch"),
-        layout.table(
-            "lease",
-            _columns(LEASE) + ", at DateTime64(3, 'UTC') DEFAULT now64(3)",
-            "ReplacingMergeTree(at)",
-            "ORDER BY (epoch, nonce)",
-        ),
-    ]
-    if layout.cluster:
-        first.insert(
-            1,
-            f"CREATE TABLE IF NOT EXISTS {name(layout.database)}.event{layout.on} AS "
-            f"{name(layout.database)}.{layout.events} ENGINE = Distributed({name(layout.cluster)}, "
-            f"{name(layout.database)}, {layout.events}, cityHash64(visitor_id))",
-        )
-    return (Migration(1, "events, progress, refusals, lease", tuple(first)),)
+    folder = Path(__file__).parent / "migrations" / ("cluster" if layout.cluster else "server")
+    return read(folder, {"database": layout.database, "cluster": layout.cluster})
 
 
 def drops(layout: Layout) -> list[str]:

@@ -13,7 +13,6 @@ the first counts. A visitor's id is of a site: another site may have the same on
 
 from __future__ import annotations
 
-from haru.events.columns import COLUMNS
 from haru.events.event import ENGAGEMENT, PAGEVIEW, UNKNOWN, Origin
 
 FOLDED_AT_ONCE = 300_000  # events: one to two seconds, and a bound on memory
@@ -21,7 +20,6 @@ LONG_HOURS = 12  # a visit that lasts as long is marked: it may have events on m
 MOST_VISITS = 16  # of a visitor that are compared with each other
 
 _ORIGIN = Origin.__struct_fields__
-_KIND = dict(COLUMNS)
 
 # The columns of a folded visit that come from its events, with how they do.
 _TIMED = "epoch_ms(occurred_at)::HUGEINT * 9223372036854775808 + id"
@@ -34,29 +32,26 @@ def _of_pageview(function: str, column: str) -> str:
     return f"coalesce({function}({column}, {_TIMED}) FILTER ({_VIEW}), '')"
 
 
-VISIT_COLUMNS: dict[str, tuple[str, str]] = {
-    "id": ("BIGINT", "visit_id"),
-    "site_id": ("BIGINT", "any_value(site_id)"),
-    "visitor_id": ("BIGINT", "any_value(visitor_id)"),
-    "first_at": ("TIMESTAMP", "min(occurred_at)"),
-    "last_at": ("TIMESTAMP", "max(occurred_at)"),
-    "pageviews": ("BIGINT", f"count(*) FILTER ({_VIEW})"),
-    "events": ("BIGINT", f"count(*) FILTER ({_LASTING})"),
+VISIT_COLUMNS: dict[str, str] = {
+    "id": "visit_id",
+    "site_id": "any_value(site_id)",
+    "visitor_id": "any_value(visitor_id)",
+    "first_at": "min(occurred_at)",
+    "last_at": "max(occurred_at)",
+    "pageviews": f"count(*) FILTER ({_VIEW})",
+    "events": f"count(*) FILTER ({_LASTING})",
     "bounced": (
-        "SMALLINT",
-        f"CASE WHEN count(*) FILTER ({_VIEW}) < 2 AND count(*) FILTER ({_CUSTOM} AND interactive) = 0 "
-        "THEN 1 ELSE 0 END",
+        f"CASE WHEN count(*) FILTER ({_VIEW}) < 2 AND count(*) FILTER ({_CUSTOM} AND interactive) = 0 THEN 1 ELSE 0 END"
     ),
     "lasted_ms": (
-        "BIGINT",
-        f"coalesce(epoch_ms(max(occurred_at) FILTER ({_LASTING})) - epoch_ms(min(occurred_at) FILTER ({_LASTING})), 0)",
+        f"coalesce(epoch_ms(max(occurred_at) FILTER ({_LASTING})) - epoch_ms(min(occurred_at) FILTER ({_LASTING})), 0)"
     ),
-    "entry_page": ("VARCHAR", _of_pageview("arg_min", "path")),
-    "exit_page": ("VARCHAR", _of_pageview("arg_max", "path")),
-    "entry_hostname": ("VARCHAR", _of_pageview("arg_min", "hostname")),
-    "exit_hostname": ("VARCHAR", _of_pageview("arg_max", "hostname")),
-    "long": ("BOOLEAN", f"max(occurred_at) >= min(occurred_at) + INTERVAL {LONG_HOURS} HOURS"),
-    **{name: (_KIND[name], f"any_value({name})") for name in _ORIGIN},
+    "entry_page": _of_pageview("arg_min", "path"),
+    "exit_page": _of_pageview("arg_max", "path"),
+    "entry_hostname": _of_pageview("arg_min", "hostname"),
+    "exit_hostname": _of_pageview("arg_max", "hostname"),
+    "long": f"max(occurred_at) >= min(occurred_at) + INTERVAL {LONG_HOURS} HOURS",
+    **{name: f"any_value({name})" for name in _ORIGIN},
 }
 
 
@@ -91,50 +86,29 @@ SEEN = {name: 1 << bit for name, bit in _BITS.items()}
 
 # What a visit is among those of its visitor. `since` is the first moment of the earliest, and null where the others say
 # nothing: of a visitor with a long visit, with very many, or with a value that is written like what is not known.
-_SINCE = {"since": "TIMESTAMP"}
-VISIT_MARKS = {
-    **_SINCE,
-    "before": "TIMESTAMP",  # the last moment of those that began before it; null when it is the first
-    "seen": "INTEGER NOT NULL",  # what it has in common with any of those
-    "alone": "BOOLEAN NOT NULL",  # whether there is no other
-}
-PAGE_MARKS = {**_SINCE, "again": "BOOLEAN NOT NULL"}  # whether one that began before it has the same page
-
-# The pages of a visit, with the times of the visit.
-PAGE_COLUMNS: dict[str, tuple[str, str]] = {
-    "visit_id": ("BIGINT", "visit_id"),
-    "path": ("VARCHAR", "path"),
-    "site_id": ("BIGINT", "any_value(event.site_id)"),
-    "visitor_id": ("BIGINT", "any_value(fresh.visitor_id)"),
-    "first_at": ("TIMESTAMP", "any_value(fresh.first_at)"),
-    "last_at": ("TIMESTAMP", "any_value(fresh.last_at)"),
-    "pageviews": ("BIGINT", f"count(*) FILTER ({_VIEW})"),
-    "events": ("BIGINT", f"count(*) FILTER ({_LASTING})"),
-}
-
-
-def _table(name: str, columns: dict[str, tuple[str, str]], marks: dict[str, str]) -> str:
-    kinds = {column: f"{kind} NOT NULL" for column, (kind, _) in columns.items()} | marks
-    return f"CREATE TABLE {name} ({', '.join(f'{column} {kind}' for column, kind in kinds.items())})"
-
-
-_ANEW = (
-    _table("visit", VISIT_COLUMNS, VISIT_MARKS),
-    _table("page", PAGE_COLUMNS, PAGE_MARKS),
-    "UPDATE folded SET last_id = 0",
+VISIT_MARKS = (
+    "since",
+    "before",  # the last moment of those that began before it; null when it is the first
+    "seen",  # what it has in common with any of those
+    "alone",  # whether there is no other
 )
-# Folded rows of before have fewer columns. They are not brought up to date: all is folded again.
-TABLES = (
-    "CREATE TABLE IF NOT EXISTS visit (id BIGINT)",
-    "CREATE TABLE IF NOT EXISTS folded (last_id BIGINT NOT NULL)",
-    "INSERT INTO folded SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM folded)",
-)
-PAGE_TABLES = ("CREATE TABLE page (visit_id BIGINT)",)
-MARKED_TABLES = ("DROP TABLE visit", "DROP TABLE page", *_ANEW)
+
+# The pages of a visit, with the times of the visit. Their marks are `since`, as above, and `again`: whether a visit
+# that began before it has the same page.
+PAGE_COLUMNS: dict[str, str] = {
+    "visit_id": "visit_id",
+    "path": "path",
+    "site_id": "any_value(event.site_id)",
+    "visitor_id": "any_value(fresh.visitor_id)",
+    "first_at": "any_value(fresh.first_at)",
+    "last_at": "any_value(fresh.last_at)",
+    "pageviews": f"count(*) FILTER ({_VIEW})",
+    "events": f"count(*) FILTER ({_LASTING})",
+}
 
 
-def _selected(columns: dict[str, tuple[str, str]]) -> str:
-    return ", ".join(f"{expression} AS {name}" for name, (_, expression) in columns.items())
+def _selected(columns: dict[str, str]) -> str:
+    return ", ".join(f"{expression} AS {name}" for name, expression in columns.items())
 
 
 def _temporary(name: str, select: str) -> str:
@@ -153,6 +127,7 @@ _NEW_MARKS = {
     "seen": "coalesce(compared.seen, 0)",
     "alone": "visitor.visits = 1",
 }
+_MARKS = ", ".join(f"{mark} AS {name}" for name, mark in _NEW_MARKS.items())
 _MARKED = "JOIN visitor USING (site_id, visitor_id) LEFT JOIN compared USING (id)"
 
 # Folds the events with ids in ($1, $2], whose visits all have an id of $3 or more: the visits that have one are made
@@ -198,7 +173,7 @@ FOLD = (
     ),
     _temporary(
         "remarked",
-        f"SELECT known.id, {', '.join(f'{mark} AS {name}' for name, mark in _NEW_MARKS.items())}, "
+        f"SELECT known.id, {_MARKS}, "
         f"known.since IS DISTINCT FROM visitor.since AS moved FROM known {_MARKED} WHERE "
         + " OR ".join(f"known.{name} IS DISTINCT FROM {mark}" for name, mark in _NEW_MARKS.items()),
     ),
@@ -206,8 +181,8 @@ FOLD = (
     "WHERE visit.id >= (SELECT min(id) FROM remarked) AND visit.id = remarked.id",
     "UPDATE page SET since = remarked.since FROM remarked WHERE remarked.moved "
     "AND page.visit_id >= (SELECT min(id) FROM remarked WHERE moved) AND page.visit_id = remarked.id",
-    f"INSERT INTO visit SELECT {', '.join(f'fresh.{name}' for name in VISIT_COLUMNS)}, "
-    f"{', '.join(_NEW_MARKS[name] for name in VISIT_MARKS)} FROM fresh {_MARKED} ORDER BY site_id, first_at",
+    f"INSERT INTO visit BY NAME SELECT {', '.join(f'fresh.{name}' for name in VISIT_COLUMNS)}, "
+    f"{_MARKS} FROM fresh {_MARKED} ORDER BY site_id, first_at",
     _temporary(
         "known_page",
         "SELECT visit_id, path, site_id, visitor_id, first_at, again "
@@ -224,8 +199,8 @@ FOLD = (
     "AND place <> epoch_ms(known_page.first_at)::HUGEINT * 9223372036854775808 + known_page.visit_id "
     "AND page.visit_id >= (SELECT min(visit_id) FROM known_page WHERE NOT again) "
     "AND page.visit_id = known_page.visit_id AND page.path = known_page.path",
-    f"INSERT INTO page SELECT {', '.join(f'fresh_page.{name}' for name in PAGE_COLUMNS)}, visitor.since, "
-    f"{_PLACE} <> place FROM fresh_page JOIN visitor USING (site_id, visitor_id) "
+    f"INSERT INTO page BY NAME SELECT {', '.join(f'fresh_page.{name}' for name in PAGE_COLUMNS)}, visitor.since, "
+    f"{_PLACE} <> place AS again FROM fresh_page JOIN visitor USING (site_id, visitor_id) "
     "JOIN first_page USING (site_id, visitor_id, path) ORDER BY site_id, first_at",
     "UPDATE folded SET last_id = $2 WHERE last_id = $1",
     *(

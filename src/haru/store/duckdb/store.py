@@ -23,18 +23,8 @@ from haru.events.ledger import Tally, merged
 from haru.events.visits import Visit
 from haru.files import sync_folder
 from haru.store.compiled import Compiling
-from haru.store.duckdb.folding import (
-    FIRST,
-    FOLD,
-    FOLDED_AT_ONCE,
-    MARKED_TABLES,
-    NEXT,
-    PAGE_TABLES,
-    TABLES,
-    UNFOLD,
-    WAITING,
-)
-from haru.store.migrations import Migration, migrate
+from haru.store.duckdb.folding import FIRST, FOLD, FOLDED_AT_ONCE, NEXT, UNFOLD, WAITING
+from haru.store.migrations import Migration, migrate, read
 from haru.store.protocol import FOLDED, Progress, Refolded, StoreOutOfMemory, StoreUnavailable
 from haru.store.rows import arrays_of, visit_of
 from haru.store.stop import Stop
@@ -65,29 +55,12 @@ class Dialect(PGDialect):
 _DIALECT = Dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _COMPILING = Compiling(_DIALECT)
 
-MIGRATIONS = (
-    Migration(
-        1,
-        "events, progress, refusals",
-        (
-            "CREATE TABLE IF NOT EXISTS event (" + ", ".join(f"{name} {kind} NOT NULL" for name, kind in COLUMNS) + ")",
-            # One row for each spool, and one with the name "" that holds the last id.
-            "CREATE TABLE IF NOT EXISTS progress (spool VARCHAR PRIMARY KEY, position BIGINT NOT NULL)",
-            "CREATE TABLE IF NOT EXISTS refusal (site_id BIGINT, hour TIMESTAMP, reason VARCHAR, detail VARCHAR, "
-            "count BIGINT NOT NULL, PRIMARY KEY (site_id, hour, reason, detail))",
-        ),
-    ),
-    Migration(2, "folded visits", TABLES),
-    Migration(3, "folded pages of visits", PAGE_TABLES),
-    Migration(4, "marks of folded visits", MARKED_TABLES),
-    # The marks of before took visitors of two sites that have the same id for one.
-    Migration(5, "marks of visitors by site", MARKED_TABLES),
-)
+MIGRATIONS = read(Path(__file__).parent / "migrations")
 _SCANNED = 5_000  # rows of a scan that are in memory at once
 _ORIGIN = Origin.__struct_fields__
 
 # How a column of a batch becomes a column of the table.
-_SELECT = ", ".join(f"make_timestamp_ms({n})" if kind == "TIMESTAMP" else n for n, kind in COLUMNS)
+_SELECT = ", ".join(f"make_timestamp_ms({n}) AS {n}" if kind == "TIMESTAMP" else n for n, kind in COLUMNS)
 
 _TALLY = (
     "INSERT INTO refusal VALUES ($1, make_timestamp_ms($2), $3, $4, $5) "
@@ -188,7 +161,7 @@ class DuckStore:
             try:
                 if rows:
                     cursor.register("batch", arrays_of(rows))
-                    cursor.execute(f"INSERT INTO event SELECT {_SELECT} FROM batch")
+                    cursor.execute(f"INSERT INTO event BY NAME SELECT {_SELECT} FROM batch")
                     cursor.unregister("batch")
                     unfolds = min(row[0] for row in rows) <= _folded(cursor)
                     for statement in UNFOLD if unfolds else ():
@@ -435,8 +408,6 @@ class DuckStore:
 
 def _prepare(database: duckdb.DuckDBPyConnection) -> None:
     """Bring the tables up to date. Raises `StoreTooNew`."""
-    database.execute("CREATE TABLE IF NOT EXISTS version (number INTEGER NOT NULL)")
-    ((version,),) = database.execute("SELECT coalesce(max(number), 0) FROM version").fetchall()
 
     def apply(migration: Migration) -> None:
         database.execute("BEGIN")
@@ -445,7 +416,15 @@ def _prepare(database: duckdb.DuckDBPyConnection) -> None:
         database.execute("INSERT INTO version VALUES ($1)", [migration.number])
         database.execute("COMMIT")
 
-    migrate(MIGRATIONS, version, apply)
+    migrate(MIGRATIONS, _version(database), apply)
+
+
+def _version(database: duckdb.DuckDBPyConnection) -> int:
+    """The number of the last migration; 0 when there are no tables."""
+    if not database.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'version'").fetchall():
+        return 0
+    ((version,),) = database.execute("SELECT coalesce(max(number), 0) FROM version").fetchall()
+    return int(version)
 
 
 def _numbered(statement: str, given: Mapping[str, int]) -> tuple[str, dict[str, int]]:

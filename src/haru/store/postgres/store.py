@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -21,7 +22,7 @@ from haru.events.event import Origin
 from haru.events.ledger import Tally, merged
 from haru.events.visits import Visit
 from haru.store.compiled import Compiling
-from haru.store.migrations import Migration, migrate, pending
+from haru.store.migrations import Migration, migrate, pending, read
 from haru.store.postgres.pool import SCHEMA, Connection, Connections, Grip, patience
 from haru.store.protocol import Progress, StoreHeld, StoreUnavailable
 from haru.store.rows import visit_of
@@ -43,34 +44,7 @@ _SCANNED = 5_000  # rows of a scan that are in memory at once
 _LOCK = int.from_bytes(b"haru", "big")
 _LOADER_LOCK, _TABLES_LOCK = 1, 2
 
-_KINDS = {
-    "BIGINT": "bigint",
-    "SMALLINT": "smallint",
-    "VARCHAR": 'text COLLATE "C"',  # sorted by code point, as everywhere in Haru
-    "TIMESTAMP": "timestamp(3)",  # UTC
-    "BOOLEAN": "boolean",
-}
-_TABLE = ", ".join(f"{name} {_KINDS[kind]} NOT NULL" for name, kind in COLUMNS)
-
-MIGRATIONS = (
-    Migration(
-        1,
-        "events, progress, refusals",
-        (
-            # An id is stored once even should all else fail. Partitions, one for each month, are made by the loads.
-            f"CREATE TABLE event ({_TABLE}, PRIMARY KEY (id, occurred_at)) PARTITION BY RANGE (occurred_at)",
-            "CREATE INDEX event_site_time ON event (site_id, occurred_at)",  # every question of the dashboard
-            "CREATE INDEX event_visit ON event (visit_id)",  # visits as a whole
-            "CREATE INDEX event_time ON event USING brin (occurred_at)",  # what happened lately, of all sites; tiny
-            # One row for each spool, and one with the name "" that holds the last id.
-            'CREATE TABLE progress (spool text COLLATE "C" PRIMARY KEY, position bigint NOT NULL)',
-            'CREATE TABLE refusal (site_id bigint, hour timestamp(3), reason text COLLATE "C", '
-            'detail text COLLATE "C", count bigint NOT NULL, PRIMARY KEY (site_id, hour, reason, detail))',
-            # Who loaded last: one row.
-            "CREATE TABLE loader (id uuid NOT NULL)",
-        ),
-    ),
-)
+MIGRATIONS = read(Path(__file__).parent / "migrations")
 
 _EPOCH = datetime(1970, 1, 1)  # UTC without a zone, as the columns are
 _AT = NAMES.index("occurred_at")
@@ -383,10 +357,8 @@ def _prepare(connection: Connection) -> None:
     connection.execute("SELECT pg_advisory_lock(%s, %s)", [_LOCK, _TABLES_LOCK])
     with connection.transaction():
         version = _version(connection)
-        if version == 0:
-            if connection.execute("SELECT to_regnamespace(%s)", [SCHEMA]).fetchone() == (None,):
-                connection.execute(f"CREATE SCHEMA {SCHEMA}")
-            connection.execute("CREATE TABLE IF NOT EXISTS version (number integer NOT NULL)")
+        if connection.execute("SELECT to_regnamespace(%s)", [SCHEMA]).fetchone() == (None,):
+            connection.execute(f"CREATE SCHEMA {SCHEMA}")
 
         def apply(migration: Migration) -> None:
             for statement in migration.statements:
