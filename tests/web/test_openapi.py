@@ -125,6 +125,72 @@ def test_an_example_is_answered_in_the_shape_that_is_described(client, owner, se
         assert set(answer.json()) == set(operation.answered)
 
 
+SITE = {"domain": "new.example"}
+EVENT = {"site_id": "example.com", "goal_type": "event", "event_name": "A"}
+PAGE = {"site_id": "example.com", "goal_type": "page", "page_path": "/a", "display_name": "A"}
+SCROLL = {"site_id": "example.com", "goal_type": "scroll", "page_path": "/a", "scroll_threshold": 50}
+LINK = {"site_id": "example.com", "name": "A"}
+LONG = "/" + "x" * 499
+
+
+@pytest.mark.parametrize(
+    ("name", "within", "beyond"),
+    [
+        ("addSite", SITE, {"timezone": "UTC"}),
+        ("addSite", SITE, {"domain": ""}),
+        ("addSite", SITE, {"domain": 7}),
+        ("addSite", {"domain": "https://new.example/" + "x" * 1980}, {"domain": "https://new.example/" + "x" * 1981}),
+        ("addSite", {**SITE, "timezone": "Asia/Tokyo"}, {**SITE, "timezone": 7}),
+        ("addSite", SITE, {**SITE, "surprise": "1"}),
+        ("changeSite", {"timezone": "UTC"}, {}),
+        ("changeSite", SITE, {"domain": "https://new.example/" + "x" * 1981}),
+        ("changeSite", {**SITE, "timezone": "UTC"}, {**SITE, "surprise": "1"}),
+        ("putGoal", EVENT, {**EVENT, "site_id": ""}),
+        ("putGoal", EVENT, {**EVENT, "goal_type": "click"}),
+        ("putGoal", {**EVENT, "event_name": "x" * 120}, {**EVENT, "event_name": "x" * 121}),
+        ("putGoal", {**EVENT, "display_name": "x" * 120}, {**EVENT, "display_name": "x" * 121}),
+        ("putGoal", {**EVENT, "currency": "eur"}, {**EVENT, "currency": "EURO"}),
+        ("putGoal", {**EVENT, "currency": "EUR"}, {**EVENT, "currency": "E1R"}),
+        ("putGoal", PAGE, {**PAGE, "page_path": "a"}),
+        ("putGoal", {**PAGE, "page_path": LONG}, {**PAGE, "page_path": LONG + "x"}),
+        (
+            "putGoal",
+            {**PAGE, "page_path": None, "page_pattern": LONG},
+            {**PAGE, "page_path": None, "page_pattern": "a"},
+        ),
+        ("putGoal", PAGE, {**PAGE, "page_path": None, "page_pattern": LONG + "x"}),
+        ("putGoal", {**SCROLL, "scroll_threshold": 0}, {**SCROLL, "scroll_threshold": -1}),
+        ("putGoal", {**SCROLL, "scroll_threshold": 100}, {**SCROLL, "scroll_threshold": 101}),
+        ("putGoal", SCROLL, {**SCROLL, "scroll_threshold": 5.5}),
+        ("putSharedLink", LINK, {"site_id": "example.com"}),
+        ("putSharedLink", LINK, {**LINK, "name": ""}),
+        ("putSharedLink", {**LINK, "name": "x" * 100}, {**LINK, "name": "x" * 101}),
+        ("putSharedLink", {**LINK, "password": "x" * 1000}, {**LINK, "password": "x" * 1001}),
+    ],
+)
+def test_each_limit_of_a_body_is_described(client, owner, served, name: str, within, beyond) -> None:
+    (operation,) = [one for one in OPERATIONS if one.name == name]
+    _, key = ApiKey.create(owner, "test", ["sites:write"])
+    path = operation.path.format(domain="example.com")
+    described = schema(operation.body)
+    for body, status in ((beyond, 400), (within, 200)):
+        options = {"headers": {"Authorization": f"Bearer {key}"}, "content_type": "application/json"}
+        assert getattr(client, operation.method)(path, data=body, **options).status_code == status
+        assert described.is_valid(body) is (status == 200), body
+
+
+@pytest.mark.parametrize(("name", "parameter"), [("breakdown", "limit"), ("breakdown", "page"), ("listSites", "limit")])
+def test_the_ends_of_a_number_are_described(client, owner, served, name: str, parameter: str) -> None:
+    (operation,) = [one for one in OPERATIONS if one.name == name]
+    (of,) = [one.schema for one in operation.parameters if one.name == parameter]
+    _, key = ApiKey.create(owner, "test", Scope.values)
+    given = {one.name: one.example for one in operation.parameters if one.example is not None}
+    for number in (of["minimum"] - 1, of["minimum"], of["maximum"], of["maximum"] + 1):
+        query = {**given, parameter: number}
+        answer = client.get(operation.path, query_params=query, headers={"Authorization": f"Bearer {key}"})
+        assert (answer.status_code == 200) is schema(of).is_valid(number), number
+
+
 def test_the_words_are_those_of_the_tables() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     assert schemas["Metric"]["enum"] == list(METRICS)

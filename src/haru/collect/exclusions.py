@@ -25,7 +25,7 @@ MOST_ADDRESSES = 500
 MOST_COUNTRIES = 300  # more than there are
 MOST_PAGES = 100
 MOST_HOSTNAMES = 100
-MOST_PATTERN = 500  # characters
+MAX_PATTERN = 500  # characters
 # The time to match a path grows with the stars: 100 patterns of 6 stars, as badly chosen as can be, take 10 ms a page,
 # usual ones 2 µs.
 MOST_STARS = 6
@@ -66,8 +66,8 @@ def read_page(text: str) -> str:
         raise BadRules([f'"{_short(text)}" is no path: begin it with a slash, such as /admin/**.'])
     if "***" in text:
         raise BadRules([f'"{_short(text)}" has more than two stars in a row: write * or **.'])
-    if len(text) > MOST_PATTERN:
-        raise BadRules([f'"{_short(text)}" is longer than {MOST_PATTERN} characters.'])
+    if len(text) > MAX_PATTERN:
+        raise BadRules([f'"{_short(text)}" is longer than {MAX_PATTERN} characters.'])
     if patterns.stars(text) > MOST_STARS:
         raise BadRules([f'"{_short(text)}" has more than {MOST_STARS} places with stars: use ** for the rest.'])
     return text

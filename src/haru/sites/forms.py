@@ -190,14 +190,14 @@ class LinkForm(forms.Form):
 
     name = forms.CharField(
         label=_("Name"),
-        max_length=100,
+        max_length=links.MAX_NAME,
         help_text=_("What the link is for, such as the people who get it."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     password = forms.CharField(
         required=False,
         strip=False,
-        max_length=links.MOST_PASSWORD,
+        max_length=links.MAX_PASSWORD,
         label=_("Password"),
         help_text=_("Asked of everyone who opens the link. Empty: none is asked. It cannot be shown again."),
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),

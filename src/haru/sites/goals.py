@@ -13,6 +13,7 @@ from haru.sites.registry import SiteError
 from haru.stats.answers import StatsSite
 from haru.stats.vocabulary import goals as stats
 
+MAX_NAME = 120  # characters, of a goal and of its event
 MAX_SCROLL = 100  # per cent of a page
 MOST_GOALS = 500  # of one site: every question about the site carries them
 
@@ -53,8 +54,8 @@ def add_goal(
     if found is not None:
         return found
     name = name or event or (f"Visit {page}" if scroll is None else f"Scroll {scroll}% on {page}")
-    if len(name) > 120:
-        raise GoalErrors({"name": "Give the goal a name of at most 120 characters."})
+    if len(name) > MAX_NAME:
+        raise GoalErrors({"name": f"Give the goal a name of at most {MAX_NAME} characters."})
     if site.goals.count() >= MOST_GOALS:
         raise GoalErrors({"name": f"The site has {MOST_GOALS} goals, which is the most: delete one first."})
     try:
@@ -88,8 +89,8 @@ def _faults(event: str, page: str, name: str, currency: str) -> dict[str, str]:
     faults: dict[str, str] = {}
     if bool(event) == bool(page):
         faults["event" if not event else "page"] = "Give the name of an event or the path of a page, one of the two."
-    if len(event) > 120:
-        faults["event"] = "The name of an event has at most 120 characters."
+    if len(event) > MAX_NAME:
+        faults["event"] = f"The name of an event has at most {MAX_NAME} characters."
     if event in {"pageview", "engagement"}:
         faults["event"] = f"Every visit has events named {event}: give a custom event, or the path of a page."
     if page:
@@ -97,8 +98,8 @@ def _faults(event: str, page: str, name: str, currency: str) -> dict[str, str]:
             exclusions.read_page(page)
         except exclusions.BadRules as error:
             faults["page"] = error.sentences[0]
-    if len(name) > 120:
-        faults["name"] = "Give the goal a name of at most 120 characters."
+    if len(name) > MAX_NAME:
+        faults["name"] = f"Give the goal a name of at most {MAX_NAME} characters."
     if not is_storable(event + page + name):
         faults["name"] = "There is a character in it that no text has: leave it out."
     if currency and not (len(currency) == 3 and currency.isascii() and currency.isalpha()):

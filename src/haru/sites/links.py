@@ -14,8 +14,9 @@ from haru.sites.models import SharedLink, Site
 from haru.sites.registry import SiteError
 
 MOST_LINKS = 500  # of one site
+MAX_NAME = 100  # characters
 PASS_SECONDS = 24 * 3600  # how long a password, once given, is remembered
-MOST_PASSWORD = 1000  # characters: a longer one would only cost time to hash
+MAX_PASSWORD = 1000  # characters: a longer one would only cost time to hash
 _SALT = "haru.sites.links"
 
 
@@ -27,10 +28,10 @@ def address(link: SharedLink) -> str:
 def add_link(site: Site, name: str, password: str = "") -> SharedLink:
     """A new link; one of that name is found instead, and keeps its password. Raises `SiteError`."""
     name = name.strip()
-    if not name or len(name) > 100 or not is_storable(name):
-        raise SiteError("Give the link a name of 1 to 100 characters, such as that of the people it is for.")
-    if len(password) > MOST_PASSWORD:
-        raise SiteError(f"The password has more than {MOST_PASSWORD:,} characters.")
+    if not name or len(name) > MAX_NAME or not is_storable(name):
+        raise SiteError(f"Give the link a name of 1 to {MAX_NAME} characters, such as that of the people it is for.")
+    if len(password) > MAX_PASSWORD:
+        raise SiteError(f"The password has more than {MAX_PASSWORD:,} characters.")
     found = site.shared_links.filter(name=name).first()
     if found is not None:
         return found
@@ -54,7 +55,7 @@ def revoke_link(site: Site, pk: int) -> None:
 
 def opens(link: SharedLink, password: str) -> bool:
     """Whether this is the link's password."""
-    return len(password) <= MOST_PASSWORD and check_password(password, link.password)
+    return len(password) <= MAX_PASSWORD and check_password(password, link.password)
 
 
 def pass_for(link: SharedLink) -> str:

@@ -162,7 +162,7 @@ def texts(
     An empty text is as good as none.
     """
     known = (*required, *optional)
-    faults = [f"#/{_short(name)}: Unknown; known are {', '.join(known)}" for name in given if name not in known]
+    faults = [f"#/{shortened(name)}: Unknown; known are {', '.join(known)}" for name in given if name not in known]
     values: dict[str, str] = {}
     for name in known:
         value = given.get(name)
@@ -178,7 +178,8 @@ def texts(
     return values, faults
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """The text, cut at 100 characters: what is sent back of what was sent."""
     return text if len(text) <= 100 else text[:99] + "…"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -11,7 +10,7 @@ from haru.accounts.models import Scope
 from haru.sites import access, registry
 from haru.sites import goals as site_goals
 from haru.sites.models import Goal
-from haru.web.api import pages
+from haru.web.api import bodies, pages
 from haru.web.api.endpoint import Call, Faulty, Method, Refused, route, texts
 
 # The fields of a goal by the names that the API has for them.
@@ -37,18 +36,14 @@ def listed(call: Call) -> dict[str, Any]:
 
 def put(call: Call) -> dict[str, Any]:
     """The goal that is just so, found or made."""
-    fields = {**call.fields}
-    if isinstance(threshold := fields.get("scroll_threshold"), int):
-        fields["scroll_threshold"] = str(threshold)  # as a form has it
-    values, faults = texts(fields, ("site_id", "goal_type"), (*_OF_TYPES, "page_pattern", "display_name", "currency"))
+    values, faults = bodies.read(call.fields, bodies.GoalBody)
     names = {**_NAMES, "page": "page_pattern"} if "page_pattern" in values else _NAMES
     faults += _type_faults(values, names["page"])
     if faults:
         raise Faulty(faults)
     site = call.site(values["site_id"], access.manageable)
-    given: dict[str, Any] = {name: values.get(field, "") for name, field in names.items()}
-    given["scroll"] = int(given["scroll"]) if given["scroll"] else None
-    if names is _NAMES:
+    given = {name: values[field] for name, field in names.items() if field in values}
+    if "page_path" in values:
         given["page"] = site_goals.peers_page(given["page"])
     try:
         goal = site_goals.add_goal(site, **given)
@@ -69,20 +64,16 @@ def delete(call: Call, pk: int) -> dict[str, Any]:
     return {"deleted": True}
 
 
-def _type_faults(values: Mapping[str, str], page: str) -> list[str]:
+def _type_faults(values: Mapping[str, Any], page: str) -> list[str]:
     """What is wrong with the fields of a goal's type; `page` is the one that names the page."""
     kind = values.get("goal_type")
     if kind is None:
         return []
-    if kind not in _NEEDED:
-        return [f'#/goal_type: Invalid type "{kind[:100]}": give one of {", ".join(_NEEDED)}']
     needed = {page if name == "page_path" else name for name in _NEEDED[kind]}
     faults = [f"#/{name}: A goal of type {kind} needs this" for name in sorted(needed - {*values})]
     for name in sorted({*_OF_TYPES, page} & {*values} - needed):
         both = page != name == "page_path"
         faults.append(f"#/{name}: " + (f"Give this or {page}, not both" if both else f"A goal of type {kind} has none"))
-    if not re.fullmatch("[0-9]{1,3}", values.get("scroll_threshold", "0")):
-        faults.append("#/scroll_threshold: Give a whole number of per cent, from 0 to 100")
     return faults
 
 

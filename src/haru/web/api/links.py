@@ -9,7 +9,7 @@ from haru.accounts.models import Scope
 from haru.sites import access, registry
 from haru.sites import links as site_links
 from haru.sites.models import SharedLink
-from haru.web.api import pages
+from haru.web.api import bodies, pages
 from haru.web.api.endpoint import Call, Faulty, Method, Refused, route, texts
 
 # Who has a link has what it shows, so even the list is for those who may make one.
@@ -26,7 +26,7 @@ def listed(call: Call) -> dict[str, Any]:
 
 def put(call: Call) -> dict[str, Any]:
     """The link of this name, found or made."""
-    values, faults = texts(call.fields, ("site_id", "name"), ("password",))
+    values, faults = bodies.read(call.fields, bodies.SharedLinkBody)
     if faults:
         raise Faulty(faults)
     site = call.site(values["site_id"], access.manageable)
@@ -34,7 +34,7 @@ def put(call: Call) -> dict[str, Any]:
     try:
         link = site_links.add_link(site, values["name"], password)
     except registry.SiteError as error:
-        raise Faulty([f"#/{'name' if len(password) <= site_links.MOST_PASSWORD else 'password'}: {error}"]) from None
+        raise Faulty([f"#/name: {error}"]) from None
     # Whoever sends a password must not believe in one that the link, found as it is, does not have.
     if password and not site_links.opens(link, password):
         raise Faulty(["#/password: There is a link of this name with another password, or with none: revoke it first"])

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from haru import __version__
 from haru.collect import openapi as collect
+from haru.web.api import bodies
 from haru.web.api.endpoint import not_allowed
 from haru.web.api.operations import GOALS, LINKS, OPERATIONS, SITES, STATS, Operation, Parameter
 from haru.web.api.schemas import SCHEMAS, ref
@@ -73,7 +74,7 @@ def document() -> dict[str, Any]:
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
-            "schemas": {**SCHEMAS, **described["components"]["schemas"]},
+            "schemas": {**SCHEMAS, **bodies.SCHEMAS, **described["components"]["schemas"]},
             "securitySchemes": {
                 "key": {
                     "type": "http",

@@ -8,7 +8,7 @@ from haru.accounts.models import Scope
 from haru.sites import access, registry
 from haru.sites.domain import DomainError, normalise
 from haru.sites.models import Site
-from haru.web.api import pages
+from haru.web.api import bodies, pages
 from haru.web.api.endpoint import Call, Faulty, Method, route, texts
 
 _EITHER = (Scope.STATS_READ, Scope.SITES_WRITE)
@@ -23,7 +23,7 @@ def listed(call: Call) -> dict[str, Any]:
 
 def add(call: Call) -> dict[str, Any]:
     """A new site, of which the key's owner is the owner."""
-    values, faults = texts(call.fields, ("domain",), ("timezone",))
+    values, faults = bodies.read(call.fields, bodies.SiteBody)
     faults += _faults(values)
     if faults:
         raise Faulty(faults)
@@ -41,7 +41,7 @@ def show(call: Call, domain: str) -> dict[str, Any]:
 
 def change(call: Call, domain: str) -> dict[str, Any]:
     """Give a site another domain, another time zone, or both."""
-    values, faults = texts(call.fields, (), ("domain", "timezone"))
+    values, faults = bodies.read(call.fields, bodies.SiteChangeBody)
     faults += _faults(values)
     if not values and not faults:
         faults.append("#: Give a domain, a timezone, or both")

@@ -45,7 +45,7 @@ class PasswordForm(forms.Form):
 
     password = forms.CharField(
         strip=False,
-        max_length=links.MOST_PASSWORD,
+        max_length=links.MAX_PASSWORD,
         label=gettext_lazy("Password"),
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
     )

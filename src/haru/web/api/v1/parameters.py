@@ -18,6 +18,7 @@ from haru.web.api.endpoint import Faulty, texts
 
 USUAL_PERIOD = "30d"
 USUAL_ROWS, MOST_ROWS = 100, 1000
+MAX_PAGE = 2**31
 INTERVALS = ("date", "day", "hour", "minute", "month", "week")
 UNANCHORED = ("all", "realtime", "24h")  # periods that a date says nothing about
 EVERYWHERE = ("period", "date", "metrics", "filters", "with_imported")
@@ -143,9 +144,9 @@ def _pagination(values: dict[str, str], faults: list[str]) -> dict[str, int]:
     limit, page = (_whole(values.get(name, usual)) for name, usual in (("limit", str(USUAL_ROWS)), ("page", "1")))
     if not 1 <= limit <= MOST_ROWS:
         faults.append(f"#/limit: Give a whole number from 1 to {MOST_ROWS}")
-    if not 1 <= page <= 2**31:
+    if not 1 <= page <= MAX_PAGE:
         faults.append("#/page: Give the number of a page, from 1")
-    return {"limit": max(1, min(limit, MOST_ROWS)), "offset": max(0, page - 1) * limit if 1 <= page <= 2**31 else 0}
+    return {"limit": max(1, min(limit, MOST_ROWS)), "offset": max(0, page - 1) * limit if 1 <= page <= MAX_PAGE else 0}
 
 
 def _whole(text: str) -> int:
