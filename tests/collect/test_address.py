@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haru.collect.address import client_address, grouped
+from haru.collect.address import asker, client_address, grouped, is_loopback
 
 TRUSTED = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "::1/128", "2001:db8:ffff::/48")))
 
@@ -51,3 +51,22 @@ def test_ipv6_is_grouped_by_its_network_and_ipv4_is_not() -> None:
 def test_no_header_raises(peer: str, forwarded: str) -> None:
     client_address(peer, forwarded, TRUSTED)
     grouped(forwarded)
+
+
+def test_who_asks_for_a_page_is_found_by_the_same_rule() -> None:
+    meta = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "192.0.2.1, 198.51.100.1"}
+    assert asker(meta, TRUSTED) == client_address("10.0.0.1", "192.0.2.1, 198.51.100.1", TRUSTED) == "198.51.100.1"
+    assert asker(meta, ()) == "10.0.0.1"
+    assert asker({}, TRUSTED) == ""
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "haru.localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]", "::ffff:127.0.0.1"]
+)
+def test_a_loopback_host_is_this_machine_to_itself(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "10.0.0.1", "localhost.example.com", "mylocalhost", "1.0.0.127"])
+def test_every_other_host_can_be_reached_by_others(host: str) -> None:
+    assert not is_loopback(host)

@@ -20,7 +20,7 @@ from haru import settings
 from haru.accounts import addresses, attempts
 from haru.accounts.models import User, canonical_email
 from haru.accounts.registry import checked_email, registration_is_open
-from haru.collect.address import client_address
+from haru.collect.address import asker
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +41,7 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not ty
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Whom to count tries of signing in by. Kept in memory for the minutes of a rate limit, never written."""
-        peer = str(request.META.get("REMOTE_ADDR", ""))
-        forwarded_for = str(request.META.get("HTTP_X_FORWARDED_FOR", ""))
-        return client_address(peer, forwarded_for, settings.current().trusted_proxies)
+        return asker(request.META, settings.current().trusted_proxies)
 
     def clean_email(self, email: str) -> str:
         """The address in the form in which it is kept. Raises Django's `ValidationError`."""

@@ -69,7 +69,7 @@ def serve(
             from haru.demo.development import refuse_known_password
 
             refuse_known_password()
-    from haru.demo.development import is_loopback
+    from haru.collect.address import is_loopback
 
     application.serve(settings, checked=checked, development=dev and is_loopback(settings.host))
 

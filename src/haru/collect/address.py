@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from haru.settings import Network
 
@@ -63,6 +65,17 @@ def client_address(peer: str, forwarded_for: str, trusted: tuple[Network, ...]) 
             break
         believed = entry
     return str(believed)
+
+
+def asker(meta: Mapping[str, Any], trusted: tuple[Network, ...]) -> str:
+    """The address of the client of a page, whose headers are as WSGI has them; "" when it is not known."""
+    return client_address(str(meta.get("REMOTE_ADDR", "")), str(meta.get("HTTP_X_FORWARDED_FOR", "")), trusted)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, a name or an address, is this machine to itself: `localhost` and all below it too (RFC 6761)."""
+    address = parsed(host)
+    return host == "localhost" or host.endswith(".localhost") if address is None else address.is_loopback
 
 
 def is_trusted(address: Address, trusted: tuple[Network, ...]) -> bool:

@@ -11,8 +11,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from haru.collect.address import client_address, grouped
@@ -23,16 +22,12 @@ from haru.collect.ratelimit import RateLimit
 from haru.collect.sites import Mirror, Site
 from haru.events.refusals import Refusal, Refused
 from haru.histogram import Histogram
+from haru.http import Headers, Receive, Scope, Send, peer_of, read_body, respond
 from haru.settings import Settings
 from haru.spool.spool import SpoolFull, SpoolUnavailable
 from haru.spool.writer import Entry, Outcome, Writer
 
 log = logging.getLogger(__name__)
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]  # names in lower case
 
 INSTALLATION = 0  # the site id under which refusals that name no site are counted
 RETRY_DISK = 10  # seconds a sender is asked to wait when the disk refuses
@@ -79,7 +74,7 @@ class Endpoint:
         except ConnectionError:
             return  # nobody is there to be answered
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        peer = scope["client"][0] if scope.get("client") else ""
+        peer = peer_of(scope)
         self.take(
             FORMATS[scope["path"].encode()],
             scope["method"],
@@ -90,8 +85,7 @@ class Endpoint:
             lambda answer: None if answered.done() else answered.set_result(answer),
         )
         answer = await answered
-        await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
-        await send({"type": "http.response.body", "body": answer.body})
+        await respond(send, answer.status, answer.body, headers=list(answer.headers))
 
     def take(
         self,
@@ -245,16 +239,7 @@ async def _body(receive: Receive, headers: Headers) -> bytes | None:
     declared = next((value for name, value in headers if name == b"content-length"), b"0")
     if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
         return None
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ConnectionError("the sender left before the end of the body")
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            return None
-        if not message.get("more_body", False):
-            return bytes(body)
+    return await read_body(receive, MAX_BODY_BYTES)
 
 
 def _token(query: bytes, headers: dict[bytes, bytes]) -> tuple[str, bool]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from haru.accounts import registry as accounts
 from haru.accounts.models import User
+from haru.collect.address import is_loopback
 from haru.collect.sites import Mirror
 from haru.demo import traffic
 from haru.settings import BadSetting, Settings
@@ -45,13 +44,3 @@ def refuse_known_password() -> None:
             f"This installation has the account {EMAIL} with the password that the README tells everyone: run "
             f"`haru user password {EMAIL}` or `haru user remove {EMAIL}`, or serve with --dev on 127.0.0.1."
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only programs on this machine reach a server that listens here."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -19,10 +19,11 @@ from typing import Any, TextIO
 from haru.collect.endpoint import Endpoint
 from haru.collect.formats import FORMATS
 from haru.files import keep_private, own
+from haru.http import Receive, Scope, Send, respond
 from haru.server import control, health, logs, metrics, proxy, serving
 from haru.server.node import Node
 from haru.server.protocol import is_local
-from haru.server.serving import Receive, Scope, Send, Tracker, respond
+from haru.server.serving import Tracker
 from haru.settings import BadSetting, Settings, current
 from haru.stats.asking import Waiter
 from haru.stats.asking import current as current_waiter

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from haru.collect.address import grouped, is_trusted, parsed
 from haru.collect.formats import FORMATS
 from haru.collect.formats.format import MAX_BODY_BYTES
+from haru.http import Headers
 from haru.settings import Settings
 
 if TYPE_CHECKING:
-    from haru.collect.endpoint import Headers
     from haru.server.protocol import CollectProtocol
 
 MOST_HEAD = 32 * 1024  # bytes of a request line and its headers, or of whatever else is neither head nor body

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from haru.collect.collector import Counts
-from haru.server.serving import Send, respond
+from haru.http import Send, respond
 
 if TYPE_CHECKING:
     from haru.server.node import Node

@@ -12,10 +12,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector as Source
 
 from haru.clock import now_ms
+from haru.collect.address import is_loopback
 from haru.collect.collector import Counts
 from haru.histogram import Histogram
+from haru.http import Headers, Scope, Send, peer_of, respond
 from haru.server import health
-from haru.server.serving import Headers, Scope, Send, respond
 
 if TYPE_CHECKING:
     from haru.server.node import Node
@@ -37,7 +38,7 @@ def _may_read(scope: Scope, token: str) -> bool:
         given = next((value for name, value in headers if name == b"authorization"), b"")
         return hmac.compare_digest(given, b"Bearer " + token.encode())
     by_proxy = any(name in {b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via"} for name, _ in headers)
-    return not by_proxy and bool(scope["client"]) and scope["client"][0] in {"127.0.0.1", "::1"}
+    return not by_proxy and is_loopback(peer_of(scope))
 
 
 @dataclass(slots=True)

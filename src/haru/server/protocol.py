@@ -22,11 +22,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from haru.collect.endpoint import Endpoint, Headers
+from haru.collect.endpoint import Endpoint
 from haru.collect.formats import FORMATS
 from haru.collect.formats.format import MAX_BODY_BYTES, Answer, Format
 from haru.collect.formats.haru import COUNTED
-from haru.http import CONNECTION, Connection
+from haru.http import CONNECTION, Connection, Headers
 from haru.server.connections import MOST_HEAD, Limits, most_body
 
 LINGER_SECONDS = 1.0  # how long the rest of a body that is not wanted is taken in before the connection is closed

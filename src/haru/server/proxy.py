@@ -7,8 +7,18 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from haru.http import CONNECTION, Connection
-from haru.server.serving import Headers, Receive, Scope, Send, respond
+from haru.http import (
+    CONNECTION,
+    Connection,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    disconnected,
+    peer_of,
+    read_body,
+    respond,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -31,10 +41,11 @@ class Forward:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        body = await _body(receive)
-        if body is None:
-            return
-        gone = asyncio.create_task(_disconnected(receive))
+        try:
+            body = await read_body(receive) or b""
+        except ConnectionError:
+            return  # nobody is there to be answered
+        gone = asyncio.create_task(disconnected(receive))
         answering = asyncio.create_task(self._answer(scope, body, send))
         try:
             await asyncio.wait({gone, answering}, return_when=asyncio.FIRST_COMPLETED)
@@ -60,7 +71,7 @@ class Forward:
 
         client = self._connected()
         headers: Headers = [(name, value) for name, value in scope["headers"] if name not in _HOP]
-        headers.append((PEER, (scope["client"][0] if scope.get("client") else "").encode()))
+        headers.append((PEER, peer_of(scope).encode()))
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         request = httpx.Request(
             scope["method"], httpx.URL("http://haru", raw_path=target), headers=headers, content=body or None
@@ -105,19 +116,3 @@ class Forward:
                 headers={},
             )
         return self._client
-
-
-async def _body(receive: Receive) -> bytes | None:
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

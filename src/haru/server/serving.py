@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, cast
@@ -17,17 +17,13 @@ import uvicorn
 
 import haru
 from haru.collect.endpoint import Endpoint
+from haru.http import Receive, Scope, Send, respond
 from haru.server.connections import Limits
 from haru.server.protocol import CollectProtocol, protocol
 from haru.settings import BadSetting, Settings
 
 BACKLOG = 4096
 GRACE_SECONDS = 10  # for requests under way when the server is asked to stop
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
 
 
 class Server(uvicorn.Server):
@@ -188,12 +184,3 @@ def _taken(accept_encoding: bytes) -> set[bytes]:
     """The encodings that an Accept-Encoding header names and does not refuse."""
     named = (part.replace(b" ", b"").lower().partition(b";") for part in accept_encoding.split(b","))
     return {name for name, _, weight in named if weight not in {b"q=0", b"q=0.0", b"q=0.00", b"q=0.000"}}
-
-
-async def respond(send: Send, status: int, body: bytes, content_type: bytes, headers: Headers | None = None) -> None:
-    """Send a whole answer."""
-    lines = list(headers or [])
-    if content_type:
-        lines.append((b"content-type", content_type))
-    await send({"type": "http.response.start", "status": status, "headers": lines})
-    await send({"type": "http.response.body", "body": body})

@@ -21,9 +21,10 @@ from haru.collect.collector import HOUSEKEEPING_SECONDS, Collector
 from haru.collect.formats import FORMATS
 from haru.collect.senders import Shared
 from haru.files import keep_private
+from haru.http import Receive, Scope, Send
 from haru.server import health, logs, serving
 from haru.server.proxy import Forward
-from haru.server.serving import Receive, Scope, Send, Tracker
+from haru.server.serving import Tracker
 from haru.settings import current
 
 log = logging.getLogger("haru.server.worker")  # which runs as `__main__`

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from haru import settings
-from haru.collect.address import client_address, parsed
+from haru.collect.address import asker, parsed
 from haru.collect.exclusions import Exclusions, network_of
 from haru.sites import access, people, registry
 from haru.sites.forms import CountingForm, DeleteForm, PersonForm, SiteForm, TimezoneForm
@@ -169,9 +169,8 @@ def _own_address(request: HttpRequest, site: Site) -> dict[str, Any]:
 
     It is shown to that person only and kept nowhere.
     """
-    meta = request.META
     trusted = settings.current().trusted_proxies
-    address = parsed(client_address(meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", ""), trusted))
+    address = parsed(asker(request.META, trusted))
     if address is None:
         return {}
     return {

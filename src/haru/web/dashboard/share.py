@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from haru import settings
-from haru.collect.address import client_address, grouped
+from haru.collect.address import asker, grouped
 from haru.collect.ratelimit import RateLimit
 from haru.sites import access, links
 from haru.sites.models import SharedLink
@@ -146,9 +146,7 @@ def _too_many(request: HttpRequest, link: SharedLink) -> int:
 
 def _network(request: HttpRequest) -> bytes:
     """Where the guest is, as limits know it."""
-    meta = request.META
-    trusted = settings.current().trusted_proxies
-    return grouped(client_address(meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", ""), trusted))
+    return grouped(asker(request.META, settings.current().trusted_proxies))
 
 
 def _question(

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
@@ -27,7 +27,7 @@ from django.db import close_old_connections
 from django.http import Http404, HttpRequest
 from django.http.request import split_domain_port, validate_host
 
-from haru.http import CONNECTION
+from haru.http import CONNECTION, Receive, Scope, Send, disconnected, respond
 from haru.live import Live
 from haru.sites import signals
 from haru.sites.access import readable
@@ -40,9 +40,6 @@ END_SECONDS = 1.0  # how long the end of a stream may take to be sent
 HEARTBEAT_SECONDS = 15.0
 CHECK_SECONDS = 30.0
 CHECKS_AT_ONCE = 2
-
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
 # How often someone lost the right to see a site, by its id.
@@ -63,7 +60,7 @@ class Stream:
         # Threads of their own: those that everyone shares may all wait for answers of the store.
         self._checking = ThreadPoolExecutor(CHECKS_AT_ONCE, "haru-rights")
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the watcher goes, loses the right to watch, or the server stops."""
         headers = dict(scope["headers"])
         path = scope["path"]
@@ -92,7 +89,7 @@ class Stream:
         connection = scope.get("extensions", {}).get(CONNECTION)
         if connection is not None:
             connection.narrow()
-        gone = asyncio.create_task(_disconnected(receive))
+        gone = asyncio.create_task(disconnected(receive))
         stream = asyncio.create_task(self._ticks(site_id, cookie, path, _reading(send)))
         closing = asyncio.create_task(self._closing.wait())
         try:
@@ -182,11 +179,6 @@ def _known_host(host: str) -> bool:
     return bool(domain) and validate_host(domain, django_settings.ALLOWED_HOSTS)
 
 
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 def _reading(send: Send) -> Send:
     """`send` that raises `Idle` when the other side does not take what is sent."""
 
@@ -206,6 +198,4 @@ async def _event(send: Send, name: str, data: dict[str, Any]) -> None:
 
 
 async def _refuse(send: Send, status: int, sentence: bytes) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(sentence)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": sentence})
+    await respond(send, status, sentence, b"text/plain; charset=utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,17 +9,11 @@ from urllib.parse import urlsplit
 from django.utils.translation import gettext_lazy as _
 
 from haru import settings
+from haru.collect.address import is_loopback
 from haru.web.project import database, mail
 
 HARU = settings.current()
 HERE = Path(__file__).parents[1]  # haru/web
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _allowed_hosts(base_url: str) -> list[str]:
@@ -28,12 +21,12 @@ def _allowed_hosts(base_url: str) -> list[str]:
     host = urlsplit(base_url).hostname or ""
     loopback = ["localhost", "127.0.0.1", "[::1]"]
     own = f"[{host}]" if ":" in host else host
-    return list(dict.fromkeys([own, *loopback])) if _is_loopback(host) else [own]
+    return list(dict.fromkeys([own, *loopback])) if is_loopback(host) else [own]
 
 
 BASE_URL = HARU.base_url
 IS_HTTPS = BASE_URL.startswith("https://")
-IS_LOOPBACK = _is_loopback(urlsplit(BASE_URL).hostname or "")
+IS_LOOPBACK = is_loopback(urlsplit(BASE_URL).hostname or "")
 
 DEBUG = False
 SECRET_KEY = HARU.secret_key

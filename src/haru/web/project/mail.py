@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from haru.collect.address import is_loopback
 from haru.settings import BadSetting
 
 _FORM = "write smtp://user:password@host:587 or smtps://user:password@host:465, or leave it empty to send no mail"
@@ -54,4 +55,4 @@ def _wants_starttls(host: str, query: str) -> bool:
         return choice == "yes"
     if choice:
         raise BadSetting(f'HARU_EMAIL_URL says starttls="{choice}": write yes or no.')
-    return host not in {"localhost", "127.0.0.1", "::1"}
+    return not is_loopback(host)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
 from haru import settings
+from haru.collect.address import is_trusted, parsed
 from haru.stats.turns import Crowded
 from haru.store.protocol import StoreOutOfMemory
 from haru.store.stop import Stopped
@@ -65,12 +65,8 @@ class TrustedProxies:
         return self._respond(request)
 
     def _believes(self, peer: str) -> bool:
-        try:
-            address = ipaddress.ip_address(peer)
-        except ValueError:
-            return False
-        mapped = getattr(address, "ipv4_mapped", None)
-        return any((mapped or address) in network for network in self._trusted)
+        address = parsed(peer)
+        return address is not None and is_trusted(address, self._trusted)
 
 
 class KnownHosts:
