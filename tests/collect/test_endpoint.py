@@ -14,7 +14,7 @@ from haru.collect.formats import FORMATS
 from haru.collect.geo import Geo
 from haru.collect.pipeline import Pipeline
 from haru.collect.ratelimit import RateLimit
-from haru.collect.senders import SenderTable
+from haru.collect.ratelimit_storage import RateLimitStorage
 from haru.collect.sites import Mirror, Site, set_sure
 from haru.collect.visitor import Salts
 from haru.events.event import Event
@@ -48,7 +48,7 @@ class Collect:
             settings,
             self.mirror,
             Pipeline(salts.ids, Geo(None)),
-            RateLimit(settings.rate_limit, SenderTable(clock=lambda: self.now)),
+            RateLimit(settings.rate_limit, RateLimitStorage(clock=lambda: self.now)),
             self.writer,
             clock=lambda: self.now,
         )

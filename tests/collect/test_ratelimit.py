@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import resource
-import subprocess
-import sys
 import time
 
 import pytest
 
 from haru.collect.ratelimit import RateLimit
-from haru.collect.senders import SenderTable, shared
+from haru.collect.ratelimit_storage import RateLimitStorage
 
 NOW = 1_767_268_800.0  # the beginning of a minute
 ME, YOU = b"\x01\x02\x03\x04", b"\x05\x06\x07\x08"
@@ -19,7 +17,7 @@ class Limit:
 
     def __init__(self, per_minute: int) -> None:
         self.now = NOW
-        self.limit = RateLimit(per_minute, SenderTable(clock=lambda: self.now))
+        self.limit = RateLimit(per_minute, RateLimitStorage(clock=lambda: self.now))
 
     def hit(self, site_id: int, address: bytes, now: float, limit: int | None) -> int:
         self.now = now
@@ -73,18 +71,6 @@ def test_a_million_addresses_take_bounded_memory() -> None:
     # Those heard of last are still known.
     last = (999_999).to_bytes(4, "big")
     assert [limit.hit(1, last, NOW, None) > 0 for _ in range(5)] == [False] * 4 + [True]
-
-
-def test_two_processes_share_what_they_count() -> None:
-    table = shared()
-    program = (
-        "import sys; from haru.collect.ratelimit import RateLimit; from haru.collect.senders import *;"
-        "limit = RateLimit(10, SenderTable(Shared(int(sys.argv[1]), bytes.fromhex(sys.argv[2])), clock=lambda: 0.0));"
-        "print(sum(limit.hit(1, b'abcd', None) == 0 for _ in range(7)))"
-    )
-    command = [sys.executable, "-c", program, str(table.descriptor), table.key.hex()]
-    allowed = [int(subprocess.check_output(command, pass_fds=(table.descriptor,))) for _ in range(2)]
-    assert allowed == [7, 3]
 
 
 def test_a_change_of_the_limit_finds_the_counts_there_are() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from haru.collect.senders import shared
+from haru.collect.ratelimit_storage import shared_storage
 from haru.server.worker import Assignment
 from tests.server import ROOT, free_port
 
@@ -24,13 +24,13 @@ worker.main()
 
 
 def test_a_collect_process_loads_no_engine_and_no_web_framework(tmp_path: Path) -> None:
-    senders = shared()
+    storage = shared_storage()
     ours, theirs = socket.socketpair()
     with (
         ours,
         subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(theirs.fileno())],
-            pass_fds=(theirs.fileno(), senders.descriptor),
+            pass_fds=(theirs.fileno(), storage.descriptor),
             stdout=subprocess.PIPE,
             env={
                 **os.environ,
@@ -41,7 +41,7 @@ def test_a_collect_process_loads_no_engine_and_no_web_framework(tmp_path: Path) 
         ) as process,
     ):
         theirs.close()
-        ours.sendall(msgspec.json.encode(Assignment(1, senders.descriptor, senders.key)) + b"\n")
+        ours.sendall(msgspec.json.encode(Assignment(1, storage.descriptor, storage.key)) + b"\n")
         assert ours.recv(1) == b"{", "it tells what it counted as soon as it collects"
         ours.shutdown(socket.SHUT_RDWR)
         printed, _ = process.communicate(timeout=120)

@@ -15,7 +15,7 @@ from haru.collect.endpoint import Endpoint
 from haru.collect.geo import Geo
 from haru.collect.pipeline import Pipeline
 from haru.collect.ratelimit import RateLimit
-from haru.collect.senders import SenderTable, Shared
+from haru.collect.ratelimit_storage import RateLimitStorage, SharedStorage
 from haru.collect.sites import Mirror
 from haru.collect.visitor import Salts
 from haru.settings import Settings
@@ -45,8 +45,8 @@ class Counts(msgspec.Struct):
 class Collector:
     """Opens what collecting needs, keeps it fresh, closes it in order. Lives on one event loop."""
 
-    def __init__(self, settings: Settings, worker: int = 0, senders: Shared | None = None) -> None:
-        """`worker` names the spool; `senders` is the table that several processes limit by.
+    def __init__(self, settings: Settings, worker: int = 0, storage: SharedStorage | None = None) -> None:
+        """`worker` names the spool; `storage` is the table that several processes limit by.
 
         Raises `SpoolUnavailable`.
         """
@@ -55,7 +55,7 @@ class Collector:
         self.mirror = Mirror(settings.data_dir)
         self.writer = Writer(Spool(spool_path(settings, worker)), asyncio.get_running_loop(), settings.spool_limit)
         self.pipeline = Pipeline(self.salts.ids, Geo(settings.geoip_db))
-        limit = RateLimit(settings.rate_limit, SenderTable(senders))
+        limit = RateLimit(settings.rate_limit, RateLimitStorage(storage))
         self.endpoint = Endpoint(settings, self.mirror, self.pipeline, limit, self.writer)
         useragent.warm()
         referrer.warm()

@@ -11,7 +11,7 @@ from functools import lru_cache
 from limits import RateLimitItemPerMinute
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from haru.collect.senders import SenderTable
+from haru.collect.ratelimit_storage import RateLimitStorage
 
 WINDOW = 60  # seconds
 
@@ -19,10 +19,10 @@ WINDOW = 60  # seconds
 class RateLimit:
     """Counts requests."""
 
-    def __init__(self, per_minute: int, table: SenderTable | None = None) -> None:
+    def __init__(self, per_minute: int, table: RateLimitStorage | None = None) -> None:
         """`per_minute` is the limit where a site has none of its own; 0 switches it off."""
         self._per_minute = per_minute
-        self._table = table or SenderTable()
+        self._table = table or RateLimitStorage()
         self._limiter = SlidingWindowCounterRateLimiter(self._table)
 
     def hit(self, site_id: int, address: bytes, limit: int | None) -> int:

@@ -19,7 +19,7 @@ import msgspec
 
 from haru.collect.collector import HOUSEKEEPING_SECONDS, Collector
 from haru.collect.formats import FORMATS
-from haru.collect.senders import Shared
+from haru.collect.ratelimit_storage import SharedStorage
 from haru.files import keep_private
 from haru.http import Receive, Scope, Send
 from haru.server import health, logs, serving
@@ -36,7 +36,7 @@ class Assignment(msgspec.Struct):
     """What the server tells a worker first."""
 
     number: int  # from 1
-    senders: int  # descriptor of the table that all limit by
+    storage: int  # descriptor of the table that all limit by
     key: bytes
 
 
@@ -76,8 +76,8 @@ class Worker:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 try:
-                    senders = Shared(self._assignment.senders, self._assignment.key)
-                    self.collector = Collector(current(), self._assignment.number, senders)
+                    storage = SharedStorage(self._assignment.storage, self._assignment.key)
+                    self.collector = Collector(current(), self._assignment.number, storage)
                 except Exception as error:
                     log.error("worker_start_failed", extra={"error": str(error)})
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -146,7 +146,7 @@ def main() -> None:
             return
         first += part
     assignment = msgspec.json.decode(first, type=Assignment)
-    os.set_inheritable(assignment.senders, False)
+    os.set_inheritable(assignment.storage, False)
     application: Any = Worker(assignment, channel)
     application.server = serving.Server(
         application,

@@ -14,7 +14,7 @@ from functools import partial
 import msgspec
 
 from haru.collect.collector import Counts
-from haru.collect.senders import Shared, shared
+from haru.collect.ratelimit_storage import SharedStorage, shared_storage
 from haru.server.serving import GRACE_SECONDS
 from haru.server.supervisor import Job
 from haru.server.worker import Assignment
@@ -37,7 +37,7 @@ class Workers:
         self.count = count
         self.latest: dict[int, Counts] = {}  # what each said last
         self._ended: dict[int, Counts] = {}  # what those that died had counted, by number
-        self._senders: Shared | None = shared() if count else None
+        self._storage: SharedStorage | None = shared_storage() if count else None
         self._channels: dict[int, asyncio.StreamWriter] = {}
         self._closing = False
 
@@ -57,19 +57,19 @@ class Workers:
             channel.write(b"sites\n")
 
     async def _run(self, number: int) -> None:
-        assert self._senders is not None
+        assert self._storage is not None
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(  # noqa: ASYNC220, S603  # a millisecond; asyncio's own wants a watcher
                 [sys.executable, "-m", "haru.server.worker", str(theirs.fileno())],
-                pass_fds=(theirs.fileno(), self._senders.descriptor),
+                pass_fds=(theirs.fileno(), self._storage.descriptor),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C reaches the server, which tells them in order
                 # It opens no store: it is told of none, as to check the address alone takes that store's driver.
                 env={**os.environ, "HARU_EVENTS_URL": ""},
             )
         reader, writer = await asyncio.open_connection(sock=ours)
-        assignment = Assignment(number, self._senders.descriptor, self._senders.key)
+        assignment = Assignment(number, self._storage.descriptor, self._storage.key)
         writer.write(msgspec.json.encode(assignment) + b"\n")
         self._channels[number] = writer
         log.info("worker_started", extra={"worker": number, "pid": process.pid})

@@ -31,30 +31,30 @@ _MOST = 0xFFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedStorage:
     """How a child process finds the table: an open file and the key of the hash."""
 
     descriptor: int
     key: bytes
 
 
-def shared() -> Shared:
+def shared_storage() -> SharedStorage:
     """A new table to hand to child processes. It has no name in any folder."""
     if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("haru-senders")
+        descriptor = os.memfd_create("haru-ratelimit")
     else:
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
     os.ftruncate(descriptor, BUCKETS * _BUCKET.size)
-    return Shared(descriptor, secrets.token_bytes(16))
+    return SharedStorage(descriptor, secrets.token_bytes(16))
 
 
-class SenderTable(Storage, SlidingWindowCounterSupport):
+class RateLimitStorage(Storage, SlidingWindowCounterSupport):
     """A storage of the `limits` package. `key` of a sender is any text."""
 
     STORAGE_SCHEME = ["haru"]
 
-    def __init__(self, table: Shared | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, table: SharedStorage | None = None, clock: Callable[[], float] = time.time) -> None:
         """On a table that is shared, or on one of its own. `clock` gives seconds."""
         super().__init__()
         self._memory = mmap.mmap(table.descriptor if table else -1, BUCKETS * _BUCKET.size)
