@@ -93,15 +93,12 @@ function slugOf(title) {
   return title.toLowerCase().normalize("NFD").replace(/\+/g, "plus").replace(/\./g, "dot").replace(/&/g, "and").replace(/[^a-z0-9]/g, "");
 }
 
-// A flag for each country, and their English names as CLDR has them.
+// A flag for each country.
 async function flags() {
   const source = join(modules, "flag-icons/flags/4x3");
   await mkdir(join(out, "flags"));
   const codes = (await readdir(source)).filter((name) => /^[a-z]{2}\.svg$/.test(name)).map((name) => name.slice(0, 2));
   await Promise.all(codes.map((code) => copyFile(join(source, `${code}.svg`), join(out, "flags", `${code}.svg`))));
-  const names = new Intl.DisplayNames(["en"], { type: "region" });
-  const table = codes.map((code) => [code.toUpperCase(), names.of(code.toUpperCase())]);
-  await writeFile(join(out, "countries.json"), JSON.stringify(Object.fromEntries(table.filter(([code, name]) => name !== code))));
 }
 
 async function font() {

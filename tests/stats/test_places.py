@@ -1,32 +1,10 @@
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
 
 import pytest
 
 from haru.stats.vocabulary import places
-from haru.stats.vocabulary.places import countries, country_name
-
-BUILT = Path(__file__).parents[2] / "src/haru/web/static/build/countries.json"
-
-
-def test_a_country_has_a_name_and_a_code_without_one_is_shown() -> None:
-    assert country_name("DE") == "Germany"
-    assert country_name("ZZ") == "ZZ"
-
-
-def test_no_two_countries_have_one_name_and_none_is_called_as_a_code() -> None:
-    names = countries()
-    assert len(set(names.values())) == len(names) > 240
-    assert not set(names.values()) & set(names)
-
-
-def test_the_names_are_those_of_the_dashboard() -> None:
-    if not BUILT.exists():
-        pytest.skip("the front end is not built")
-    assert json.loads(BUILT.read_text("utf-8")) == countries()
 
 
 @pytest.mark.parametrize("table", [places.regions, places.cities])

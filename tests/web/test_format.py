@@ -5,7 +5,8 @@ from datetime import date
 
 import pytest
 
-from haru.web.templatetags.icons import BUILD, brand, country_name, flag
+from haru.events.countries import COUNTRIES
+from haru.web.templatetags.icons import BUILD, brand, flag
 from haru.web.templatetags.numbers import day, days, duration, exact_value_of, short, value_of
 
 
@@ -64,8 +65,10 @@ def test_a_name_from_outside_is_escaped_in_its_mark():
     assert "<b" not in flag("<b>")
 
 
-def test_a_country_without_a_name_is_shown_by_its_code():
-    assert country_name("ZQ") == "ZQ"
+def test_every_country_has_its_flag_and_what_is_none_a_globe():
+    assert [code for code in COUNTRIES if not (BUILD / "flags" / f"{code.lower()}.svg").exists()] == []
+    assert f"flags/{'XK'.lower()}.svg" in flag("XK")
+    assert "i-globe" in flag("ZQ")
 
 
 def test_every_icon_that_a_template_names_is_in_the_sprite():

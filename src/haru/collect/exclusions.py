@@ -16,7 +16,7 @@ import idna
 
 from haru import patterns
 from haru.collect.address import Address, parsed
-from haru.collect.geo import countries
+from haru.events.countries import COUNTRIES
 from haru.settings import Network
 
 log = logging.getLogger(__name__)
@@ -54,8 +54,8 @@ def read_address(text: str) -> str:
 
 def read_country(text: str) -> str:
     """A country's ISO 3166-1 code in capitals. Raises `BadRules`."""
-    if text.upper() not in countries():
-        code = next((code for code, name in countries().items() if name.lower() == text.lower()), "")
+    if text.upper() not in COUNTRIES:
+        code = next((code for code, name in COUNTRIES.items() if name.lower() == text.lower()), "")
         raise BadRules([f'"{text}" is not the code of a country: write {code or "two letters such as DE"}.'])
     return text.upper()
 

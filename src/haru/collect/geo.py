@@ -10,6 +10,7 @@ from typing import Any
 import maxminddb
 import msgspec
 
+from haru.events.countries import COUNTRIES
 from haru.settings import BadSetting
 
 
@@ -81,17 +82,7 @@ def _text(record: dict[str, Any], *path: str) -> str:
 def valid_country(text: str) -> str:
     """The country code in a text, in capitals; "" for what is no country (XX, T1 and the like in a CDN's header)."""
     code = text.strip().upper()
-    return code if code in countries() else ""
-
-
-@cache
-def countries() -> dict[str, str]:
-    """English names of all countries by code, from the time zone database's table."""
-    names = {}
-    for line in _table("iso3166.tab"):
-        code, _, name = line.partition("\t")
-        names[code] = name
-    return names
+    return code if code in COUNTRIES else ""
 
 
 @lru_cache(maxsize=1024)

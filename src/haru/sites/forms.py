@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+import unicodedata
 from typing import Any
 
 from django import forms
@@ -8,7 +8,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from haru.collect import exclusions
-from haru.collect.geo import countries
+from haru.events.countries import COUNTRIES
 from haru.sites import goals as site_goals
 from haru.sites import links, registry
 from haru.sites.domain import DomainError, normalise
@@ -65,8 +65,12 @@ class RulesField(forms.CharField):
             raise forms.ValidationError(error.sentences) from None
 
 
-def _country_choices() -> Iterable[tuple[str, str]]:
-    return countries().items()  # the template puts them in the order of the names it shows
+def _by_name(country: tuple[str, str]) -> bytes:
+    """Åland is looked for among the names with A."""
+    return unicodedata.normalize("NFD", country[1]).encode("ascii", "ignore").lower()
+
+
+_COUNTRIES = sorted(COUNTRIES.items(), key=_by_name)
 
 
 class CountingForm(forms.Form):
@@ -81,7 +85,7 @@ class CountingForm(forms.Form):
     excluded_countries = forms.MultipleChoiceField(
         required=False,
         label=_("Countries that are not counted"),
-        choices=_country_choices,
+        choices=_COUNTRIES,
         widget=forms.CheckboxSelectMultiple,
         help_text=_("A visit whose country is not known counts."),
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from haru.events.countries import country_name
 from haru.events.event import NO_CHANNEL, NO_SOURCE, NOT_SET
 from haru.stats.vocabulary import places
 
@@ -66,7 +67,7 @@ _TABLE = (
     Dimension("visit:utm_content", "utm_content of the first page", _S, "utm_content"),
     Dimension("visit:utm_term", "utm_term of the first page", _S, "utm_term"),
     Dimension("visit:country", "country, ISO 3166-1 alpha-2", _S, "country"),
-    Dimension("visit:country_name", "name of the country, in English", _S, "country", named=places.country_name),
+    Dimension("visit:country_name", "name of the country, in English", _S, "country", named=country_name),
     Dimension("visit:region", "region, ISO 3166-2", _S, "region"),
     Dimension(
         "visit:region_name",

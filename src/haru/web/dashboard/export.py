@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from haru.events.countries import country_name
 from haru.sites import access
 from haru.stats.query import MOST_ROWS, Include, Query
 from haru.stats.vocabulary import metrics, periods
@@ -24,7 +25,6 @@ from haru.web.dashboard.csv import lines
 from haru.web.dashboard.state import METRICS
 from haru.web.dashboard.views import View
 from haru.web.project.streaming import in_threads
-from haru.web.templatetags.icons import country_name
 
 CSV = "text/csv; charset=utf-8"
 ZIP = "application/zip"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
+from haru.events.countries import country_name
 from haru.events.event import NOT_SET
 from haru.stats import query as queries
 from haru.stats.answer import Answer
@@ -15,7 +16,6 @@ from haru.stats.vocabulary.metrics import METRICS as STATS
 from haru.stats.vocabulary.metrics import Number, change
 from haru.stats.vocabulary.places import region_name
 from haru.web.dashboard.state import METRICS, TABS, State
-from haru.web.templatetags.icons import country_name
 from haru.web.templatetags.numbers import NO_DATA, days, exact_value_of, value_of
 
 PANEL_ROWS = 9

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from django import template
-from django.forms.boundfield import BoundField, BoundWidget
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from haru.events.countries import COUNTRIES
 from haru.web.templatetags.assets import asset
 
 register = template.Library()
@@ -46,24 +45,10 @@ def brand(name: str) -> SafeString:
 @register.simple_tag
 def flag(code: str) -> SafeString:
     """The flag of a country (ISO 3166-1 alpha-2), as wide as four thirds of its height; a globe for one not known."""
-    if code not in built("countries.json"):
+    if code not in COUNTRIES:
         return icon("globe", "text-muted")
     source = asset(f"flags/{code.lower()}.svg")
     return format_html('<img class="flag" src="{}" alt="" width="20" height="15" loading="lazy">', source)
-
-
-@register.filter
-def country_name(code: str) -> str:
-    """`DE` → Germany; a code without a name is shown as it is."""
-    return str(built("countries.json").get(code, code))
-
-
-@register.filter
-def by_country_name(field: BoundField) -> list[tuple[BoundWidget, str]]:
-    """The choices of a field of countries, each with the name that the dashboard shows, in the order of names."""
-    names = built("countries.json")
-    choices = [(choice, str(names.get(choice.data["value"], choice.choice_label))) for choice in field]
-    return sorted(choices, key=lambda pair: unicodedata.normalize("NFD", pair[1]).encode("ascii", "ignore").lower())
 
 
 @cache
