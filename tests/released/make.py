@@ -1,8 +1,10 @@
-"""Writes the stores of this version as text, once, when it is released: `python -m tests.released.make 0.1.0`."""
+"""Writes the stores and the data folder of this version as text, once, when it is released: `python -m tests.released.make 0.1.0`."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import tempfile
 from contextlib import closing
@@ -66,6 +68,10 @@ def main(version: str) -> None:
                 if isinstance(store, Folding):
                     store.fold(FOLDED)
             at.dump(folder)
+    with tempfile.TemporaryDirectory() as work:
+        environment = {**os.environ, "HARU_DATA_DIR": str(Path(work) / "data"), "HARU_CONFIG": os.devnull}
+        program = [sys.executable, "-m", "tests.released.folder", str(folder)]
+        subprocess.run(program, env=environment, check=True)
 
 
 if __name__ == "__main__":

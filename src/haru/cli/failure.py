@@ -19,6 +19,7 @@ _SAY_THEMSELVES = frozenset(
         "haru.store.protocol.StoreTooNew",
         "haru.store.protocol.StoreUnavailable",
         "haru.transfer.move.MoveRefused",
+        "haru.web.project.setup.AccountsTooNew",
         "haru.settings.BadSetting",
         "haru.sites.domain.DomainError",
         "haru.sites.registry.SiteError",

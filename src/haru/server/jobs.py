@@ -116,13 +116,15 @@ async def look_after_accounts(node: Node) -> None:
     """See whether the database of accounts answers, and tell collect; do what waits for it."""
     from django.db import Error
 
+    from haru.web.project.setup import AccountsTooNew
+
     try:
         await asyncio.to_thread(_use_accounts, node)
         if not node.accounts_up:
             log.info("accounts_recovered")
             node.sites_changed()
         node.accounts_up = node.accounts_prepared = True
-    except (Error, OSError) as error:
+    except (Error, OSError, AccountsTooNew) as error:
         if node.accounts_up:
             outcome = "pages answer 503, collecting goes on"
             log.error("accounts_unavailable", extra={"error": str(error), "outcome": outcome})
@@ -135,7 +137,10 @@ async def look_after_accounts(node: Node) -> None:
 
 
 def _use_accounts(node: Node) -> None:
-    """What is done with the accounts, in this order. Raises `django.db.Error` and OSError when they do not answer."""
+    """What is done with the accounts, in this order.
+
+    Raises `django.db.Error` and OSError when they do not answer, and `AccountsTooNew`.
+    """
     from haru.accounts.registry import forget_old_sessions  # models: Django must be set up first
     from haru.web.project import setup
 

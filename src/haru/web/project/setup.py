@@ -13,6 +13,11 @@ import django
 from haru.files import own
 
 _LOCK = int.from_bytes(b"accounts", "big")  # name of the advisory lock
+_OURS = {"accounts", "sites"}  # of the others' tables an update may leave steps out that were taken
+
+
+class AccountsTooNew(Exception):
+    """A newer Haru made the tables of the accounts; the text says what to do."""
 
 
 def configure() -> None:
@@ -25,7 +30,7 @@ def prepare() -> None:
     """Set Django up, apply what migrations are missing, and write collect's mirror of the sites.
 
     For the server, the command line and the tests; harmless when called twice. Raises `haru.settings.BadSetting` for a
-    setting that cannot be used and `django.db.Error` when the database cannot be reached.
+    setting that cannot be used, `django.db.Error` when the database cannot be reached, and `AccountsTooNew`.
     """
     configure()
     migrate()
@@ -47,7 +52,10 @@ def check() -> None:
 
 
 def migrate() -> list[str]:
-    """Apply the migrations that the database lacks; their names. Two processes at once take turns."""
+    """Apply the migrations that the database lacks; their names. Two processes at once take turns.
+
+    Raises `AccountsTooNew`.
+    """
     from django.core.management import call_command
     from django.db import connection
 
@@ -93,10 +101,19 @@ def _applied() -> set[tuple[str, str]]:
 
 
 def _is_behind() -> bool:
+    """Whether the database lacks a migration. Raises `AccountsTooNew`."""
     from django.db import connection
     from django.db.migrations.loader import MigrationLoader
 
     loader = MigrationLoader(connection)
+    unknown = sorted(
+        step for step in loader.applied_migrations if step[0] in _OURS and step not in loader.disk_migrations
+    )
+    if unknown:
+        raise AccountsTooNew(
+            f"The accounts are at {' '.join(unknown[-1])}, made by a newer Haru, and this one does not know it: "
+            "start the newer Haru, or restore a backup from before."
+        )
     return not set(loader.graph.leaf_nodes()) <= set(loader.applied_migrations)
 
 
