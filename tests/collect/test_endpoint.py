@@ -15,7 +15,7 @@ from haru.collect.geo import Geo
 from haru.collect.pipeline import Pipeline
 from haru.collect.ratelimit import RateLimit
 from haru.collect.ratelimit_storage import RateLimitStorage
-from haru.collect.sites import Mirror, Site, set_sure
+from haru.collect.sites import Site, Sites, set_sure
 from haru.collect.visitor import Salts
 from haru.events.event import Event
 from haru.events.ledger import Tally
@@ -43,10 +43,10 @@ class Collect:
         salts.rotate(int(NOW * 1000))
         self.spool = Spool(folder / "spool.sqlite3")
         self.writer = Writer(Spool(folder / "spool.sqlite3"), asyncio.get_running_loop(), most_bytes)
-        self.mirror = Mirror(folder)
+        self.sites = Sites(folder)
         self.endpoint = Endpoint(
             settings,
-            self.mirror,
+            self.sites,
             Pipeline(salts.ids, Geo(None)),
             RateLimit(settings.rate_limit, RateLimitStorage(clock=lambda: self.now)),
             self.writer,
@@ -225,13 +225,13 @@ async def test_a_token_that_is_not_known_is_503_while_the_list_of_sites_may_be_o
     collect: Collect, tmp_path: Path
 ) -> None:
     set_sure(tmp_path, False)
-    collect.mirror.refresh()
+    collect.sites.refresh()
     status, headers, _ = await collect.ask(token="perhaps-new")
     assert (status, headers["retry-after"]) == (503, "10")
     assert (await collect.ask())[0] == 200  # a site that is known goes on
     assert (await collect.ask(token=None))[0] == 401  # and no token at all is no new site's
     set_sure(tmp_path, True)
-    collect.mirror.refresh()
+    collect.sites.refresh()
     assert (await collect.ask(token="perhaps-new"))[0] == 401
 
 
@@ -366,13 +366,13 @@ async def test_a_signal_to_opt_out_is_honoured_where_the_site_says_so(
 ) -> None:
     assert "x-haru-dropped" not in (await collect.ask(headers=headers))[1]
     sites.write(tmp_path, [Site(id=1, domain="example.com", token="t-one", honour_opt_out=True)])
-    collect.endpoint._mirror.refresh()
+    collect.endpoint._sites.refresh()
     status, answered, _ = await collect.ask(headers=headers)
     assert (status, answered.get("x-haru-dropped")) == (200, dropped)
     assert len(collect.events()) == (1 if dropped else 2)
 
 
-async def test_a_rule_is_in_force_from_the_refresh_of_the_mirror_until_it_is_taken_away(
+async def test_a_rule_is_in_force_from_the_refresh_of_the_sites_until_it_is_taken_away(
     collect: Collect, tmp_path: Path
 ) -> None:
     for rules, dropped in [
@@ -384,7 +384,7 @@ async def test_a_rule_is_in_force_from_the_refresh_of_the_mirror_until_it_is_tak
         ({}, None),
     ]:
         sites.write(tmp_path, [Site(id=1, domain="example.com", token="t-one", **rules)])
-        collect.endpoint._mirror.refresh()
+        collect.endpoint._sites.refresh()
         answered = (await collect.ask({"p": "/ab", "tz": "Europe/Berlin"}, headers={"origin": "https://example.com"}))[
             1
         ]
@@ -414,7 +414,7 @@ async def test_the_hits_of_one_request_share_one_commit_and_one_answer(collect: 
 @pytest.mark.usefixtures("pages_format")
 async def test_a_hit_that_is_refused_keeps_its_place_among_those_that_count(collect: Collect, tmp_path: Path) -> None:
     sites.write(tmp_path, [Site(id=1, domain="example.com", token="t-one", excluded_pages=("/admin",))])
-    collect.mirror.refresh()
+    collect.sites.refresh()
     body = (await collect.ask(b"/admin\n/a key\n/b key\n/admin\n/c", path="/pages"))[2]
     assert body == b"excluded_page\ncounted\nduplicate\nexcluded_page\ncounted"
     assert [event.path for event in collect.events()] == ["/a", "/c"]

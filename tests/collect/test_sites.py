@@ -3,7 +3,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from haru.collect.sites import FILE, Mirror, Site, write
+from haru.collect.sites import FILE, Site, Sites, write
 
 ONE = Site(id=1, domain="one.example", token="a")
 TWO = Site(id=2, domain="two.example", token="b", rate_limit=7)
@@ -11,30 +11,30 @@ TWO = Site(id=2, domain="two.example", token="b", rate_limit=7)
 
 def test_a_site_is_found_by_token_and_by_domain(tmp_path: Path) -> None:
     write(tmp_path, [TWO, ONE])
-    mirror = Mirror(tmp_path)
-    assert mirror.by_token("a") == ONE
-    assert mirror.by_domain("two.example") == TWO
-    assert mirror.by_token("") is None
+    sites = Sites(tmp_path)
+    assert sites.by_token("a") == ONE
+    assert sites.by_domain("two.example") == TWO
+    assert sites.by_token("") is None
 
 
 def test_a_token_that_was_changed_stops_working_with_the_next_refresh(tmp_path: Path) -> None:
     write(tmp_path, [ONE])
-    mirror = Mirror(tmp_path)
+    sites = Sites(tmp_path)
     write(tmp_path, [Site(id=1, domain="one.example", token="new")])
-    assert mirror.refresh()
-    assert mirror.by_token("a") is None
-    assert mirror.by_token("new") is not None
-    assert not mirror.refresh()
+    assert sites.refresh()
+    assert sites.by_token("a") is None
+    assert sites.by_token("new") is not None
+    assert not sites.refresh()
 
 
 def test_no_file_is_no_site_and_a_damaged_one_keeps_what_was_known(tmp_path: Path) -> None:
-    mirror = Mirror(tmp_path)
-    assert mirror.by_token("a") is None
+    sites = Sites(tmp_path)
+    assert sites.by_token("a") is None
     write(tmp_path, [ONE])
-    assert mirror.refresh()
+    assert sites.refresh()
     (tmp_path / FILE).write_text("{")
-    assert not mirror.refresh()
-    assert mirror.by_token("a") == ONE
+    assert not sites.refresh()
+    assert sites.by_token("a") == ONE
 
 
 def test_the_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_the_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
 
 def test_a_file_of_an_older_version_is_read(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text('[{"id":1,"domain":"one.example","token":"a","timezone":"UTC","rate_limit":null}]')
-    site = Mirror(tmp_path).by_token("a")
+    site = Sites(tmp_path).by_token("a")
     assert site == ONE
     assert site is not None
     assert not site.excludes
@@ -64,7 +64,7 @@ def test_the_rules_of_a_site_come_back_as_they_were_written(tmp_path: Path) -> N
     assert site.excludes
     write(tmp_path, [site])
     assert "exclusions" not in (tmp_path / FILE).read_text()
-    found = Mirror(tmp_path).by_token("c")
+    found = Sites(tmp_path).by_token("c")
     assert found == site
     assert found is not None
     assert found.exclusions.has_address("10.1.2.3")

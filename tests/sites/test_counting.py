@@ -7,7 +7,7 @@ from html import unescape
 
 import pytest
 
-from haru.collect.sites import Mirror
+from haru.collect.sites import Sites
 from haru.sites import publish, registry
 from haru.sites.registry import SiteError
 
@@ -33,7 +33,7 @@ def kept(data_dir, django_capture_on_commit_callbacks):
     def run(change):
         with django_capture_on_commit_callbacks(execute=True):
             change()
-        return Mirror(data_dir).by_domain("example.com")
+        return Sites(data_dir).by_domain("example.com")
 
     return run
 
@@ -68,7 +68,7 @@ def test_no_limit_is_not_the_installations_limit(site, owner, sign_in, kept):
 
 def test_a_new_site_counts_everyone(site, data_dir):
     publish.rewrite()
-    found = Mirror(data_dir).by_domain("example.com")
+    found = Sites(data_dir).by_domain("example.com")
     assert not found.excludes
     assert found.rate_limit is None
 

@@ -6,7 +6,7 @@ from html import unescape
 import pytest
 from allauth.account.models import EmailAddress
 
-from haru.collect.sites import Mirror
+from haru.collect.sites import Sites
 from haru.live import Live
 from haru.sites import access
 from haru.sites.models import Role, Site
@@ -30,7 +30,7 @@ def test_a_first_site_is_added_and_its_snippet_shown(owner, sign_in, data_dir, d
     assert f'<script defer src="http://localhost:4000/js/haru.js" data-token="{site.token}"></script>' in page
     assert f"curl http://localhost:4000/api/collect -H 'Authorization: Bearer {site.token}'" in page
     assert 'href="/sites/example.com"' in page
-    assert Mirror(data_dir).by_token(site.token).timezone == "Asia/Tokyo"
+    assert Sites(data_dir).by_token(site.token).timezone == "Asia/Tokyo"
     assert 'href="/sites/example.com"' in text_of(browser.get("/sites"))
 
 
@@ -96,10 +96,10 @@ def test_a_new_token_ends_the_old_one(site, owner, sign_in, data_dir, django_cap
     with django_capture_on_commit_callbacks(execute=True):
         answer = sign_in(owner).post("/sites/example.com/settings/token", follow=True)
     assert site.token not in text_of(answer)
-    assert Mirror(data_dir).by_token(site.token) is None
+    assert Sites(data_dir).by_token(site.token) is None
     site.refresh_from_db()
     assert site.token in text_of(answer)
-    assert Mirror(data_dir).by_token(site.token).domain == "example.com"
+    assert Sites(data_dir).by_token(site.token).domain == "example.com"
 
 
 def test_a_person_is_given_access_and_loses_it_again(site, owner, stranger, sign_in):
@@ -185,7 +185,7 @@ def test_a_deleted_site_is_gone_with_its_events(site, owner, sign_in, data_dir, 
     assert "example.com and its numbers are deleted." in text_of(browser.get(answer.headers["Location"]))
     assert (gone, told) == ([site_id], ["sites changed"])
     assert not Site.objects.exists()
-    assert Mirror(data_dir).by_token(site.token) is None
+    assert Sites(data_dir).by_token(site.token) is None
 
 
 def test_a_domain_with_other_letters_is_shown_as_people_write_it(owner, sign_in):

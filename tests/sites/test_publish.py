@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from haru.collect.sites import Mirror
+from haru.collect.sites import Sites
 from haru.sites import publish, registry, signals
 
 
@@ -27,11 +27,11 @@ def heard():
     signals.deleted.disconnect(deleted)
 
 
-def test_a_new_site_is_in_the_mirror_once_committed(owner, data_dir, heard, django_capture_on_commit_callbacks):
+def test_a_new_site_is_known_to_collect_once_committed(owner, data_dir, heard, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         site = registry.create_site("example.com", "Asia/Tokyo", owner)
         assert heard == []
-    kept = Mirror(data_dir).by_token(site.token)
+    kept = Sites(data_dir).by_token(site.token)
     assert (kept.id, kept.domain, kept.timezone, kept.rate_limit) == (site.pk, "example.com", "Asia/Tokyo", None)
     assert heard == [("changed",)]
 
@@ -41,23 +41,23 @@ def test_a_rotated_token_stops_working_at_once(site, data_dir, heard, django_cap
     old = site.token
     with django_capture_on_commit_callbacks(execute=True):
         new = registry.rotate_token(site)
-    assert Mirror(data_dir).by_token(old) is None
-    assert Mirror(data_dir).by_token(new).id == site.pk
+    assert Sites(data_dir).by_token(old) is None
+    assert Sites(data_dir).by_token(new).id == site.pk
     assert heard == [("changed",)]
 
 
-def test_a_deleted_site_leaves_the_mirror_and_its_events_are_asked_to_go(
+def test_a_deleted_site_leaves_collect_and_its_events_are_asked_to_go(
     site, data_dir, heard, django_capture_on_commit_callbacks
 ):
     publish.rewrite()
     site_id, token = site.pk, site.token
     with django_capture_on_commit_callbacks(execute=True):
         registry.delete_site(site)
-    assert Mirror(data_dir).by_token(token) is None
+    assert Sites(data_dir).by_token(token) is None
     assert heard == [("changed",), ("deleted", site_id)]
 
 
-def test_events_of_a_deleted_site_are_asked_to_go_though_the_mirror_cannot_be_written(
+def test_events_of_a_deleted_site_are_asked_to_go_though_the_file_of_sites_cannot_be_written(
     site, monkeypatch, heard, django_capture_on_commit_callbacks
 ):
     def full(*_):
@@ -70,10 +70,10 @@ def test_events_of_a_deleted_site_are_asked_to_go_though_the_mirror_cannot_be_wr
     assert heard == [("deleted", site_id)]
 
 
-def test_another_zone_reaches_the_mirror(site, data_dir, django_capture_on_commit_callbacks):
+def test_another_zone_reaches_collect(site, data_dir, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         registry.set_timezone(site, "America/New_York")
-    assert Mirror(data_dir).by_domain("example.com").timezone == "America/New_York"
+    assert Sites(data_dir).by_domain("example.com").timezone == "America/New_York"
 
 
 def test_a_change_that_is_rolled_back_is_not_told(site, heard, django_capture_on_commit_callbacks):
@@ -85,7 +85,7 @@ def test_a_change_that_is_rolled_back_is_not_told(site, heard, django_capture_on
     assert heard == []
 
 
-def test_the_mirror_is_for_this_user_alone_and_holds_no_people(site, owner, data_dir):
+def test_the_file_of_sites_is_for_this_user_alone_and_holds_no_people(site, owner, data_dir):
     publish.rewrite()
     file = data_dir / "sites.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -37,7 +37,7 @@ def demo(
     """
     settings = context.settings()
     context.database()
-    from haru.collect.sites import Mirror
+    from haru.collect.sites import Sites
     from haru.demo import traffic as generator
     from haru.sites import registry
     from haru.sites.models import Site
@@ -46,9 +46,9 @@ def demo(
     if site is None and not Site.objects.filter(domain=domain).exists():
         registry.create_site(domain, generator.TIMEZONE, owner_named(owner))
     found = registry.find_site(domain)
-    mirrored = Mirror(settings.data_dir).by_domain(found.domain)
-    assert mirrored is not None  # the mirror follows each change of a site
+    known = Sites(settings.data_dir).by_domain(found.domain)
+    assert known is not None  # what collect knows follows each change of a site
     with context.writing(settings) as (spool, loading):
-        events = generator.fill(settings, spool, mirrored, now_ms(), days, seed, visits_per_day)
+        events = generator.fill(settings, spool, known, now_ms(), days, seed, visits_per_day)
         loading.wrote(events)
     echo(f"{found.name} has {events:,} made-up events of the last {days} days.")

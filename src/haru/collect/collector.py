@@ -1,6 +1,6 @@
 """Collector: everything that one process needs to collect. The server has one, and so has each worker.
 
-It needs the data folder only: the mirror of sites, the salts, a spool of its own. No database, no event store.
+It needs the data folder only: a file of the sites, the salts, a spool of its own. No database, no event store.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from haru.collect.geo import Geo
 from haru.collect.pipeline import Pipeline
 from haru.collect.ratelimit import RateLimit
 from haru.collect.ratelimit_storage import RateLimitStorage, SharedStorage
-from haru.collect.sites import Mirror
+from haru.collect.sites import Sites
 from haru.collect.visitor import Salts
 from haru.settings import Settings
 from haru.spool.spool import Spool, spool_path
@@ -52,17 +52,17 @@ class Collector:
         """
         self.salts = Salts(settings.data_dir)
         self.salts.rotate(now_ms())
-        self.mirror = Mirror(settings.data_dir)
+        self.sites = Sites(settings.data_dir)
         self.writer = Writer(Spool(spool_path(settings, worker)), asyncio.get_running_loop(), settings.spool_limit)
         self.pipeline = Pipeline(self.salts.ids, Geo(settings.geoip_db))
         limit = RateLimit(settings.rate_limit, RateLimitStorage(storage))
-        self.endpoint = Endpoint(settings, self.mirror, self.pipeline, limit, self.writer)
+        self.endpoint = Endpoint(settings, self.sites, self.pipeline, limit, self.writer)
         useragent.warm()
         referrer.warm()
 
     async def housekeep(self) -> None:
-        """Follow the mirror and destroy salts on time: to be called every `HOUSEKEEPING_SECONDS`."""
-        self.mirror.refresh()
+        """Follow the file of sites and destroy salts on time: to be called every `HOUSEKEEPING_SECONDS`."""
+        self.sites.refresh()
         await asyncio.to_thread(self.salts.rotate, now_ms())
 
     def counts(self) -> Counts:

@@ -19,7 +19,7 @@ from haru.collect.formats import FORMATS
 from haru.collect.formats.format import MAX_BODY_BYTES, Answer, Format, Request, fault
 from haru.collect.pipeline import Pipeline
 from haru.collect.ratelimit import RateLimit
-from haru.collect.sites import Mirror, Site
+from haru.collect.sites import Site, Sites
 from haru.events.refusals import Refusal, Refused
 from haru.histogram import Histogram
 from haru.http import Headers, Receive, Scope, Send, peer_of, read_body, respond
@@ -48,7 +48,7 @@ class Endpoint:
     def __init__(
         self,
         settings: Settings,
-        mirror: Mirror,
+        sites: Sites,
         pipeline: Pipeline,
         limit: RateLimit,
         writer: Writer,
@@ -56,7 +56,7 @@ class Endpoint:
     ) -> None:
         self._trusted = settings.trusted_proxies
         self._country_header = settings.country_header.lower().encode() if settings.trusted_proxies else b""
-        self._mirror = mirror
+        self._sites = sites
         self._pipeline = pipeline
         self._limit = limit
         self._writer = writer
@@ -203,11 +203,11 @@ class Endpoint:
 
     def _site(self, query: bytes, headers: dict[bytes, bytes], address: str, at: int) -> tuple[Site, bool]:
         token, by_key = _token(query, headers)
-        site = self._mirror.by_token(token) if token else None
+        site = self._sites.by_token(token) if token else None
         if site is None:
             # By address alone, so that nobody can try out tokens quickly.
             self._keep_to_limit(INSTALLATION, address, at, None)
-            if token and not self._mirror.sure:
+            if token and not self._sites.sure:
                 raise fault(
                     503,
                     "server: the list of sites is unavailable just now; send the event again",

@@ -1,4 +1,4 @@
-"""The mirror of sites in the data folder: all that collect knows of a site, so that it needs no database."""
+"""The sites in the data folder: all that collect knows of them, so that it needs no database."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Site(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def exclusions(self) -> Exclusions:
-        """The rules of the site, compiled on first use: once after each change of the mirror."""
+        """The rules of the site, compiled on first use: once after each change of the file."""
         return Exclusions(
             self.excluded_addresses,
             self.excluded_countries,
@@ -50,12 +50,12 @@ class Site(msgspec.Struct, frozen=True, dict=True):
 
 
 def write(data_dir: Path, sites: Iterable[Site]) -> None:
-    """Replace the mirror with these sites: a reader sees the old list or the new one, never a part."""
+    """Replace the file with these sites: a reader sees the old list or the new one, never a part."""
     files.replace(data_dir / FILE, msgspec.json.encode(sorted(sites, key=lambda site: site.id)))
 
 
 def set_sure(data_dir: Path, sure: bool) -> None:
-    """Say whether the database of sites answers: while it does not, a token that the mirror lacks may be a new one."""
+    """Say whether the database of sites answers: while it does not, a token that the file lacks may be a new one."""
     marker = data_dir / UNSURE
     if sure:
         marker.unlink(missing_ok=True)
@@ -63,7 +63,7 @@ def set_sure(data_dir: Path, sure: bool) -> None:
         marker.touch(mode=0o600)
 
 
-class Mirror:
+class Sites:
     """The sites in memory, read again whenever the file was replaced."""
 
     def __init__(self, data_dir: Path) -> None:
@@ -88,7 +88,7 @@ class Mirror:
             return False
         except (OSError, msgspec.DecodeError) as error:
             log.error(
-                "sites_mirror_unreadable",
+                "sites_unreadable",
                 extra={"file": FILE, "error": str(error), "remedy": "save any site's settings again"},
             )
             return False

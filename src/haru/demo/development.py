@@ -5,7 +5,7 @@ from __future__ import annotations
 from haru.accounts import registry as accounts
 from haru.accounts.models import User
 from haru.collect.address import is_loopback
-from haru.collect.sites import Mirror
+from haru.collect.sites import Sites
 from haru.demo import traffic
 from haru.settings import BadSetting, Settings
 from haru.sites import registry as sites
@@ -30,9 +30,9 @@ def prepare(settings: Settings, spool: Spool, now: int) -> bool:
         return False
     user = accounts.create_user(EMAIL, PASSWORD)
     site = sites.create_site(traffic.DOMAIN, traffic.TIMEZONE, user)
-    mirrored = Mirror(settings.data_dir).by_domain(site.domain)
-    assert mirrored is not None  # the mirror follows each change of a site
-    traffic.fill(settings, spool, mirrored, now)
+    known = Sites(settings.data_dir).by_domain(site.domain)
+    assert known is not None  # what collect knows follows each change of a site
+    traffic.fill(settings, spool, known, now)
     return True
 
 

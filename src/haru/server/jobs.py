@@ -103,7 +103,7 @@ async def fold(node: Node) -> None:
 
 
 async def housekeep(node: Node) -> None:
-    """Follow the mirror of sites and destroy salts on time."""
+    """Follow the file of sites and destroy salts on time."""
     await node.collector.housekeep()
 
 
@@ -147,7 +147,7 @@ def _use_accounts(node: Node) -> None:
     if node.accounts_prepared:
         setup.check()
     else:
-        setup.prepare()  # at the start and after an outage the tables may be missing or behind, and the mirror old
+        setup.prepare()  # at the start and after an outage the tables may be missing or behind, and collect's sites old
     if node.pages_closed:
         _check_password(node)
     if node.sessions_day != (day := now_ms() // DAY_MS):

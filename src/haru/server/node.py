@@ -70,7 +70,7 @@ class Node:
         self.folded_at = time.monotonic()  # when visits were folded last
 
         self.accounts_up = True
-        self.accounts_prepared = False  # whether the tables are as this version wants them, and the mirror is written
+        self.accounts_prepared = False  # whether tables and collect's sites are as this version wants them
         self.pages_closed = "" if checked or development else jobs.NOT_CHECKED  # why no page is answered
         self.sessions_day = -1  # the day, from 1970, on which sessions that ran out were removed last
         self.sites_looked_at = False  # whether the accounts were asked for every site that the store has
@@ -136,8 +136,8 @@ class Node:
         return [self.collector.counts(), *self.workers.counts()]
 
     def sites_changed(self) -> None:
-        """The mirror was rewritten: the very next request sees it. From any thread."""
-        self._loop.call_soon_threadsafe(self.collector.mirror.refresh)
+        """The file of sites was rewritten: the very next request sees it. From any thread."""
+        self._loop.call_soon_threadsafe(self.collector.sites.refresh)
         self._loop.call_soon_threadsafe(self.workers.sites_changed)
 
     def delete_events(self, site_id: int) -> None:

@@ -119,7 +119,7 @@ class Worker:
         counting = asyncio.create_task(self._count(writer))
         with contextlib.suppress(ConnectionError):
             while await reader.readline():
-                self.collector.mirror.refresh()
+                self.collector.sites.refresh()
         counting.cancel()
         if self.server is not None:
             self.server.should_exit = True

@@ -52,7 +52,7 @@ class Workers:
         return [*self.latest.values(), *self._ended.values()]
 
     def sites_changed(self) -> None:
-        """Tell all that the mirror was rewritten."""
+        """Tell all that the file of sites was rewritten."""
         for channel in self._channels.values():
             channel.write(b"sites\n")
 

@@ -1,4 +1,4 @@
-"""Keeps collect's mirror of the sites the same as the database."""
+"""Keeps what collect knows of the sites the same as the database."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rewrite() -> None:
 
 
 def on_saved(**_: Any) -> None:
-    """A site was saved: once that is committed, the mirror follows."""
+    """A site was saved: once that is committed, the file follows."""
     transaction.on_commit(_follow)
 
 
@@ -58,6 +58,6 @@ def _follow(deleted: int | None = None) -> None:
     try:
         rewrite()
         signals.changed.send(sender=Site)
-    finally:  # a disk that takes no new mirror keeps no events
+    finally:  # a disk that takes no new file keeps no events
         if deleted is not None:
             signals.deleted.send(sender=Site, site_id=deleted)

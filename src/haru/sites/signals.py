@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-#: Sites, their tokens or their zones changed, and the mirror on disk says so already.
+#: Sites, their tokens or their zones changed, and the file on disk says so already.
 changed = Signal()
 
 #: A site was deleted. Carries `site_id`: int.

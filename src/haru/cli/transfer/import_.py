@@ -53,13 +53,13 @@ def log(
     settings = context.settings()
     context.database()
     from haru.collect.geo import Geo
-    from haru.collect.sites import Mirror
+    from haru.collect.sites import Sites
     from haru.sites import registry
     from haru.transfer.import_log import import_log
 
     found = registry.find_site(site)
-    mirrored = Mirror(settings.data_dir).by_domain(found.domain)
-    assert mirrored is not None  # the mirror follows each change of a site
+    known = Sites(settings.data_dir).by_domain(found.domain)
+    assert known is not None  # what collect knows follows each change of a site
     with _opened(file) as stream, _Bar(file) as bar, context.writing(settings) as (spool, loading):
         imported = 0
 
@@ -70,7 +70,7 @@ def log(
             bar.show(stream, summary.lines)
 
         summary = import_log(
-            stream, mirrored, spool, Geo(settings.geoip_db), now=now_ms(), format=format, progress=progress
+            stream, known, spool, Geo(settings.geoip_db), now=now_ms(), format=format, progress=progress
         )
     echo(_as_json(summary) if as_json else _as_table(summary))
 

@@ -28,7 +28,7 @@ class Services:
 
     reports: Reports
     live: Live
-    sites_changed: Callable[[], None]  # the mirror was rewritten: read it now
+    sites_changed: Callable[[], None]  # the file of sites was rewritten: read it now
     delete_events: Callable[[int], None]  # a site is gone: its events are to go too
     tallies: Callable[[int, int, int], list[Tally]]  # (site id, since, until in ms) → the refusal ledger; blocks
     # (site id, (since, until) in ms, format) → a file of events, piece by piece; see `haru.transfer.export`

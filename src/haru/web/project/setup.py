@@ -1,4 +1,4 @@
-"""Makes the accounts ready: Django set up, the tables as this version wants them, the mirror written."""
+"""Makes the accounts ready: Django set up, the tables as this version wants them, collect's sites written."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def configure() -> None:
 
 
 def prepare() -> None:
-    """Set Django up, apply what migrations are missing, and write collect's mirror of the sites.
+    """Set Django up, apply what migrations are missing, and write the sites for collect.
 
     For the server, the command line and the tests; harmless when called twice. Raises `haru.settings.BadSetting` for a
     setting that cannot be used, `django.db.Error` when the database cannot be reached, and `AccountsTooNew`.
