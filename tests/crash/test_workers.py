@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import httpx
 import psutil
 import pytest
 
-from haru.server.worker import Assignment, Worker
 from tests.crash.test_faults import finish, stored, until
 from tests.server import FIREFOX, Server
 
@@ -106,26 +104,6 @@ def test_a_process_that_dies_is_started_again_and_what_it_answered_counts(tmp_pa
         figures = httpx.get(f"{server.url}/metrics").text
         assert 'haru_task_restarts_total{task="worker-1"} 1.0' in figures
         finish(server, [*before, "/probe"])
-
-
-async def test_a_process_whose_own_task_fails_ends_so_that_another_is_started() -> None:
-    async def failing() -> None:
-        raise OSError("no")
-
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        worker = Worker(Assignment(1, 0, b""), theirs)
-        worker.server = Stoppable()  # type: ignore[assignment]
-        task = asyncio.create_task(failing())
-        task.add_done_callback(worker._ended)
-        await asyncio.wait([task])
-        await asyncio.sleep(0)
-    assert worker.server is not None
-    assert worker.server.should_exit
-
-
-class Stoppable:
-    should_exit = False
 
 
 def test_when_the_server_is_killed_its_processes_end_and_the_next_takes_up_their_events(tmp_path: Path) -> None:

@@ -88,6 +88,6 @@ async def collect(node: Node, path: str = "/") -> int:
 
 async def until(true: Callable[[], bool]) -> None:
     """Wait for what another thread or task does."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not true():  # noqa: ASYNC110  # it tells by what it sets
             await asyncio.sleep(0.001)

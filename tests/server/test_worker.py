@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from haru.collect.ratelimit_storage import shared_storage
-from haru.server.worker import Assignment
+from haru.server.worker import Assignment, Worker
 from tests.server import ROOT, free_port
 
 # What a process that only collects has no use for; each takes 8 to 20 MB.
@@ -48,3 +49,23 @@ def test_a_collect_process_loads_no_engine_and_no_web_framework(tmp_path: Path) 
     loaded = {name.partition(".")[0] for name in msgspec.json.decode(printed, type=list[str])}
     assert "ua_parser" in loaded
     assert not loaded & HEAVY
+
+
+async def test_a_process_whose_own_task_fails_ends_so_that_another_is_started() -> None:
+    async def failing() -> None:
+        raise OSError("no")
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        worker = Worker(Assignment(1, 0, b""), theirs)
+        worker.server = Stoppable()  # type: ignore[assignment]
+        task = asyncio.create_task(failing())
+        task.add_done_callback(worker._ended)
+        await asyncio.wait([task])
+        await asyncio.sleep(0)
+    assert worker.server is not None
+    assert worker.server.should_exit
+
+
+class Stoppable:
+    should_exit = False
