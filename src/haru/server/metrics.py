@@ -102,7 +102,7 @@ class _Figures(Source):
 
     def collect(self) -> Iterator[Metric]:
         s = self._snapshot
-        yield _counter("haru_collect_requests", "Requests to the collect doors, by the status of the answer.", "status",
+        yield _counter("haru_collect_requests", "Requests to collect, by the status of the answer.", "status",
                        _added(count.answers for count in s.counts))  # fmt: skip
         yield _counter("haru_collect_refused", "Requests that were not counted, by reason.", "reason",
                        _added(count.refusals for count in s.counts))  # fmt: skip
