@@ -16,7 +16,7 @@ from tests.server import Server
 pytestmark = pytest.mark.crash
 OWNER, MATE, PASSWORD, NEW = "owner@example.com", "mate@example.com", "a long password", "quite another secret"
 MAKE_MATE = f"""
-from haru.web import setup
+from haru.web.project import setup
 setup.prepare()
 from haru.accounts.registry import create_user
 from haru.sites import registry
