@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from haru.cli import main, query
-from haru.cli.output import echo
+from haru.cli.output import columns, echo
 from haru.cli.transfer import export
 from haru.events.text import one_line, plain
 from haru.server import logs
@@ -52,6 +52,18 @@ def test_no_line_of_a_command_speaks_to_the_terminal(capsys: pytest.CaptureFixtu
     printed = capsys.readouterr()
     assert obeyed(printed.out + printed.err) == set()
     assert "x\\u000ay\\u0009z" in printed.out
+
+
+def test_cells_stand_below_one_another_and_numbers_end_there() -> None:
+    rows = [("site", "events", ""), ("example.com", 1_234, "x"), ("日本語.jp", 7, "y"), ("e\u0301.fr", 12, "")]
+    assert columns(rows).splitlines() == [
+        "site         events",
+        "example.com   1,234  x",
+        "日本語.jp         7  y",
+        "e\u0301.fr             12",
+    ]
+    assert columns([("a\tb\nc", 1)]) == "a\\u0009b\\u000ac  1"
+    assert columns([]) == ""
 
 
 def test_what_is_escaped_in_json_is_the_same_json() -> None:

@@ -19,7 +19,7 @@ import typer
 
 from haru.cli import context
 from haru.cli.failure import Failure
-from haru.cli.output import echo
+from haru.cli.output import columns, echo
 
 CONNECTIONS = 64
 PREFIX = "haru-bench-"  # of the folder
@@ -62,9 +62,7 @@ def bench(
         "until the dashboard could show the last": f"{found['shown_after_ms']:,.0f} ms",
         "server's memory after that": f"{found['memory_mb']:,.0f} MB",
     }
-    width = max(map(len, lines))
-    for name, value in lines.items():
-        echo(f"{name:{width}}  {value}")
+    echo(columns(lines.items()))
     a_day = _rounded(found["events_per_second"] * DAY_SECONDS / PEAK)
     echo(
         f"\nThis machine carries about {a_day} events a day: the busiest minutes have about {PEAK} times the average. "

@@ -11,7 +11,7 @@ import typer
 
 from haru.cli import context
 from haru.cli.group import Group
-from haru.cli.output import echo
+from haru.cli.output import columns, echo
 
 if TYPE_CHECKING:
     from haru.accounts.models import User
@@ -67,9 +67,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for pro
         echo("There is no account yet. `haru user add you@example.com` adds one.")
     else:
         lines = [("address", "confirmed", "registered", "API keys", "sites"), *map(_line, rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        for line in lines:
-            echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        echo(columns(lines))
 
 
 @app.command("password")

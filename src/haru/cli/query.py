@@ -12,7 +12,7 @@ import typer
 
 from haru.cli import context
 from haru.cli.failure import Failure
-from haru.cli.output import echo
+from haru.cli.output import columns, echo
 from haru.clock import now_ms
 from haru.events.text import one_line
 
@@ -210,10 +210,7 @@ def _as_csv(heads: list[str], rows: list[list[Any]]) -> None:
 
 def _as_table(heads: list[str], rows: list[list[Any]]) -> None:
     if not sys.stdout.isatty():
-        lines = [[_cell(head) for head in heads], *([_cell(value) for value in row] for row in rows)]
-        widths = [max(len(line[place]) for line in lines) for place in range(len(heads))]
-        for line in lines:
-            echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        echo(columns([heads, *([_text(value) for value in row] for row in rows)]))
         return
     from rich.console import Console
     from rich.table import Table

@@ -10,8 +10,7 @@ import typer
 
 from haru.cli import context
 from haru.cli.failure import Failure
-from haru.cli.output import echo
-from haru.events.text import one_line
+from haru.cli.output import columns, echo
 
 if TYPE_CHECKING:
     from haru.accounts.models import User
@@ -98,15 +97,15 @@ def _list_lost(lost: list[Lost]) -> None:
     if not lost:
         echo("No site is lost: the accounts know every site that the event store has.")
         return
-    width = max(len(str(site.number)) for site in lost)
-    for site in lost:
-        days = f"{_day(site.first_at)} to {_day(site.last_at)}" if site.events else "refused requests only"
-        echo(f"{site.number:{width}}  {site.events:>12,} events  {days}  {one_line(site.hostname)}")
+    echo(columns((str(site.number), site.events, "events", _days(site), site.hostname) for site in lost))
     echo("Give one back: haru site adopt NUMBER DOMAIN --owner EMAIL")
 
 
-def _day(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d")
+def _days(site: Lost) -> str:
+    if not site.events:
+        return "refused requests only"
+    first, last = (f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d}" for at in (site.first_at, site.last_at))
+    return f"{first} to {last}"
 
 
 @app.command("list")
@@ -139,9 +138,7 @@ def list_(
     elif not sites:
         echo("There is no site yet. `haru site add example.com` adds one.")
     else:
-        domain, zone = (max(len(text) for text in column) for column in zip(*_cells(sites), strict=True))
-        for site in sites:
-            echo(f"{site.name:{domain}}  {site.timezone:{zone}}  {site.token}")
+        echo(columns((site.name, site.timezone, site.token) for site in sites))
 
 
 NONE = "none"  # empties a list
@@ -287,13 +284,7 @@ def _show(site: Site, as_json: bool = False) -> None:
     }
     if site.rate_limit == 0:
         lines["rate limit"] = NONE
-    width = max(map(len, lines))
-    for name, value in lines.items():
-        echo(f"{name:{width}}  {value}")
-
-
-def _cells(sites: list[Site]) -> list[tuple[str, str]]:
-    return [(site.name, site.timezone) for site in sites]
+    echo(columns(lines.items()))
 
 
 def owner_named(email: str | None) -> User:

@@ -13,7 +13,7 @@ import typer
 
 from haru.cli import context
 from haru.cli.failure import Failure
-from haru.cli.output import echo
+from haru.cli.output import columns, echo
 from haru.clock import now_ms
 
 if TYPE_CHECKING:
@@ -126,8 +126,7 @@ def events(
             )
         )
         return
-    for name, count in rows.items():
-        echo(f"{name:16}  {count:>12,}")
+    echo(columns(rows.items()))
     if summary.rows:
         echo(f"From {_moment(summary.first_at)} to {_moment(summary.last_at)}.")
 
@@ -198,8 +197,7 @@ def _as_table(summary: Summary) -> str:
     rows = [("pageviews imported", summary.imported)]
     rows += [(f"refused: {name}", count) for name, count in summary.refused.most_common() if count]
     rows.append(("lines", summary.lines))
-    width = max(len(name) for name, _ in rows)
-    text = "\n".join(f"{name:{width}}  {count:>12,}" for name, count in rows)
+    text = columns(rows)
     if summary.imported:
         text += f"\nFrom {_moment(summary.first_at)} to {_moment(summary.last_at)}."
     return text

@@ -9,7 +9,7 @@ import typer
 
 from haru.cli import context
 from haru.cli.failure import FAILED, Failure
-from haru.cli.output import echo
+from haru.cli.output import columns, echo
 
 if TYPE_CHECKING:
     from haru.transfer.move import Line, Report
@@ -75,10 +75,7 @@ def _show(report: Report, domains: dict[int, str]) -> None:
     if sys.stderr.isatty():
         typer.echo("\r\033[K", nl=False, err=True)
     heads = ["month", "site", "rows", "checksum", *(report.lines[0].metrics if report.lines else ()), ""]
-    rows = [heads, *(_cells(line, domains) for line in report.lines)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(heads))]
-    for row in rows:
-        echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    echo(columns([heads, *(_cells(line, domains) for line in report.lines)]))
     echo(f"Refusals: {report.ledger[0]:,} before, {report.ledger[1]:,} after.")
     for difference in report.differences:
         echo(f"DIFFERS: {difference}")
