@@ -17,6 +17,7 @@ from haru.events.event import Arrival, Origin
 from haru.events.visits import Visit
 from haru.store.duckdb import store as duckdb_module
 from haru.store.duckdb.store import DuckStore
+from haru.store.migrations import Migration
 from haru.store.protocol import Progress, StoreOutOfMemory, StoreTooNew, StoreUnavailable
 from haru.store.stop import Stop, Stopped
 from tests.events.made import MINUTE, NOON, event
@@ -119,6 +120,24 @@ def test_a_store_of_a_newer_program_is_refused_with_a_sentence(tmp_path: Path) -
         connection.execute("INSERT INTO version VALUES (99)")
     with pytest.raises(StoreTooNew, match="at version 99, made by a newer Haru"):
         DuckStore(tmp_path / "e.duckdb").open()
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = DuckStore(tmp_path / "e.duckdb")
+    store.load(rows(event()), Progress(1))
+    store.close()
+    number = duckdb_module.MIGRATIONS[-1].number + 1
+    bad = Migration(number, "bad", ("ALTER TABLE event ADD COLUMN extra VARCHAR", "SELECT no_such_column"))
+    with monkeypatch.context() as patch:
+        patch.setattr(duckdb_module, "MIGRATIONS", (*duckdb_module.MIGRATIONS, bad))
+        with pytest.raises(StoreUnavailable, match="no_such_column"):
+            store.open()
+    with duckdb.connect(str(tmp_path / "e.duckdb")) as connection:
+        assert connection.execute("SELECT max(number) FROM version").fetchall() == [(number - 1,)]
+    mended = Migration(number, "mended", bad.statements[:1])
+    monkeypatch.setattr(duckdb_module, "MIGRATIONS", (*duckdb_module.MIGRATIONS, mended))
+    assert store.fetch(select(column("id"), column("extra")).select_from(table("event"))) == [(1, None)]
+    store.close()
 
 
 def test_a_scan_gives_rows_as_they_were_loaded_by_id() -> None:
