@@ -84,3 +84,15 @@ def test_a_decision_says_what_and_why_and_what_else_there_was(page: Path) -> Non
 def test_every_decision_is_in_the_list_of_them() -> None:
     listed = re.findall(r"^\| \[.*?\]\((.*?)\)", (DOCS / "decisions" / "index.md").read_text("utf-8"), re.MULTILINE)
     assert sorted(listed) == sorted(page.name for page in (DOCS / "decisions").glob("*.md") if page.name != "index.md")
+
+
+def test_each_line_of_the_changelog_is_in_a_section_of_its_release_and_there_once() -> None:
+    """Lines are merged by union, which may bring one back where it was."""
+    for release in (ROOT / "CHANGELOG.md").read_text("utf-8").split("\n## ")[1:]:
+        before, *sections = release.split("\n### ")
+        assert "\n- " not in before
+        titles = [section.partition("\n")[0] for section in sections]
+        assert titles == [title for title in ("Added", "Changed", "Fixed", "For operators") if title in titles]
+        lines = [line for section in sections for line in section.splitlines()[1:] if line.strip()]
+        assert [line for line in lines if not line.startswith(("- ", "  "))] == []
+        assert [line for line in set(lines) if lines.count(line) > 1] == []
