@@ -21,7 +21,7 @@ from haru.store import loader as loader_module
 from haru.store.clickhouse.lease import LEASE_SECONDS
 from haru.store.clickhouse.sql import literal
 from haru.store.clickhouse.store import ClickHouseStore
-from haru.store.loader import NO_VISIT, Loader
+from haru.store.loader import Loader
 from haru.store.protocol import Progress, StoreHeld, StoreMoved, StoreUnavailable
 from tests import embedded
 from tests.events.made import MINUTE, NOON, event
@@ -91,7 +91,7 @@ def assert_each_once(store: ClickHouseStore, paths: list[str], parts: int) -> No
     assert {visit for _, visit, _ in found} <= ids
     assert max(ids) <= store.progress().last_id
     counted = store.tallies(1, 0, NOON * 2)
-    assert counted == [Tally(1, NOON, "bot", "", 2 * parts), Tally(1, NOON, NO_VISIT, "", parts)]
+    assert counted == [Tally(1, NOON, "bot", "", 2 * parts), Tally(1, NOON, "no_visit_for_engagement", "", parts)]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from haru.clock import hour_of
 from haru.events.columns import BLANK, NAMES, Row, row_of
 from haru.events.event import Arrival, Event
 from haru.events.ledger import Tally
+from haru.events.refusals import Refusal
 from haru.events.visits import KEPT_MS, Visit, Window
 from haru.spool.keys import Claim, Claims
 from haru.spool.spool import Batch, Imported, Spools
@@ -25,9 +26,6 @@ log = logging.getLogger(__name__)
 
 MOST_EVENTS = 10_000  # of a batch: a few milliseconds of commit, and a bound on memory
 
-# Reasons of the ledger that only the loader can know.
-NO_VISIT = "no_visit_for_engagement"
-DUPLICATE = "duplicate"
 
 _ID, _SITE, _AT, _VISITOR, _VISIT = map(NAMES.index, ("id", "site_id", "occurred_at", "visitor_id", "visit_id"))
 
@@ -174,7 +172,10 @@ class Loader:
                 continue
             rows.append(row_of(arrival, visit))
             seen.append((visit.site_id, visit.visitor_id, arrival.event.at))
-        tallies += [Tally(site_id, hour, NO_VISIT, "", count) for (site_id, hour), count in unvisited.items()]
+        tallies += [
+            Tally(site_id, hour, Refusal.NO_VISIT_FOR_ENGAGEMENT.value, "", count)
+            for (site_id, hour), count in unvisited.items()
+        ]
         numbered = Progress(progress.last_id + len(events), dict(progress.positions))
         imported, numbered = _taken_in([batch.body.imported for _, batch in found if batch.body.imported], numbered)
         imported = [row for row in imported if row[_SITE] not in self._deleted]
@@ -216,7 +217,7 @@ class Loader:
         for name, batch in found:
             for place, event in enumerate(batch.body.events):
                 if f"{name}/{batch.id}/{place}" in duplicates:
-                    tallies.append(Tally(event.site_id, hour_of(event.at), DUPLICATE, "", 1))
+                    tallies.append(Tally(event.site_id, hour_of(event.at), Refusal.DUPLICATE.value, "", 1))
                 else:
                     events.append(event)
         return events, tallies
