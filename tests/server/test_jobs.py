@@ -118,8 +118,9 @@ async def test_changes_of_sites_are_followed(tmp_path: Path) -> None:
         assert node.collector.mirror.by_token("t-two") is not None
 
 
+@pytest.mark.parametrize("fault", [OperationalError("no connection"), setup.AccountsTooNew("made by a newer Haru")])
 async def test_accounts_that_go_away_close_the_pages_and_tell_collect_until_they_are_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Exception
 ) -> None:
     calls: list[str] = []
     down = False
@@ -127,7 +128,7 @@ async def test_accounts_that_go_away_close_the_pages_and_tell_collect_until_they
     def use(node: Node) -> None:
         calls.append("check" if node.accounts_prepared else "prepare")
         if down:
-            raise OperationalError("no connection")
+            raise fault
         node.pages_closed = ""
 
     monkeypatch.setattr(jobs, "_use_accounts", use)
