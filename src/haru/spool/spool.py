@@ -322,7 +322,7 @@ class Spools:
                 spool.acknowledge(positions[spool.name])
 
     def start_after(self, positions: Mapping[str, int]) -> None:
-        """See `Spool.start_after`."""
+        """Give ids above these only, in each file: positions keep growing when a spool was lost and the store not."""
         for spool in self.refresh():
             spool.start_after(positions.get(spool.name, 0))
 

@@ -84,7 +84,7 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 class ClickHouseStore:
-    """`haru.store.protocol.Store` on ClickHouse."""
+    """`haru.store.protocol.Store` on ClickHouse; what each call means is said there."""
 
     engine = "clickhouse"
 
@@ -108,20 +108,18 @@ class ClickHouseStore:
         self._late_until = 0.0
 
     def open(self) -> None:
-        """See `Store.open`."""
         with self._opening:
             if not self._prepared:
                 _prepare(self._door, self._layout)
                 self._prepared = True
 
     def hold(self) -> None:
-        """See `Store.hold`."""
         with self._writing:
             if self._attempt or not self._lease.epoch:
                 self._take()
 
     def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:
-        """See `Store.load`. Raises `StoreHeld`, and `StoreMoved` when another loader has worked on the store."""
+        """Raises `StoreHeld`, and `StoreMoved` when another loader has worked on the store."""
         content = hashlib.blake2b(_encode((rows, progress, tallies)), digest_size=16).hexdigest()
         with self._writing:
             if self._done_already(content, progress):
@@ -217,13 +215,11 @@ class ClickHouseStore:
                 self._remove_left_over()
 
     def progress(self) -> Progress:
-        """See `Store.progress`."""
         self.open()
         _, progress = self._committed()
         return progress
 
     def visits(self, site_id: int, visitors: Iterable[int], since: int, until: int) -> list[Visit]:
-        """See `Store.visits`."""
         wanted = list(visitors)
         if not wanted:
             return []
@@ -234,7 +230,6 @@ class ClickHouseStore:
         return self._visits(f"site_id = {int(site_id)}", some)
 
     def recent_visits(self, since: int) -> list[Visit]:
-        """See `Store.recent_visits`."""
         return self._visits("1", f"occurred_at >= {_moment(since)}")
 
     def _visits(self, whole: str, some: str) -> list[Visit]:
@@ -243,25 +238,21 @@ class ClickHouseStore:
         return [visit_of(row) for row in rows]
 
     def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
-        """See `Store.tallies`."""
         self.open()
         found = self._door.query(_TALLIES.format(site_id=int(site_id), since=_moment(since), until=_moment(until)))
         return [Tally(*row) for row in found]
 
     def sites(self) -> set[int]:
-        """See `Store.sites`."""
         self.open()
         return {site_id for (site_id,) in self._door.query(_SITES)}
 
     def fetch(
         self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None, stop: Stop | None = None
     ) -> list[Row]:
-        """See `Store.fetch`."""
         self.open()
         return self._door.query(sql.text(statement, parameters), stop=stop)
 
     def scan(self, site_id: int | None, since: int, until: int) -> Iterator[list[Row]]:
-        """See `Store.scan`."""
         self.open()
         columns = ", ".join(f"toUnixTimestamp64Milli({n})" if kind == "TIMESTAMP" else n for n, kind in COLUMNS)
         site = "1" if site_id is None else f"site_id = {int(site_id)}"
@@ -272,11 +263,9 @@ class ClickHouseStore:
         )
 
     def sql(self, statement: ClauseElement) -> str:
-        """See `Store.sql`."""
         return sql.text(statement)
 
     def delete_site(self, site_id: int) -> None:
-        """See `Store.delete_site`."""
         with self._writing:
             self.open()
             for table in (self._layout.events, "refusal"):
@@ -284,7 +273,7 @@ class ClickHouseStore:
                 self._door.command(ddl.delete(self._layout, table, where), {"mutations_sync": 2})
 
     def destroy(self) -> None:
-        """See `Store.destroy`: the tables go, the database stays."""
+        """The tables go, the database stays."""
         self.hold()
         self._lease.rest()  # its thread may want the lock
         with self._writing:
@@ -296,7 +285,6 @@ class ClickHouseStore:
             self._door.close()
 
     def close(self) -> None:
-        """See `Store.close`."""
         self._lease.rest()  # its thread may want the lock
         with self._writing:
             with contextlib.suppress(StoreUnavailable):

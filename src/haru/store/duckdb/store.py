@@ -115,7 +115,7 @@ def _remedy(error: Exception) -> str:
 
 
 class DuckStore:
-    """`haru.store.protocol.Store` on DuckDB.
+    """`haru.store.protocol.Store` on DuckDB; what each call means is said there.
 
     The file is opened by the first call that needs it. A call that fails because of the disk, a lock or a fault in the
     engine lets go of the file, and a later call opens it again: nothing needs a restart.
@@ -150,11 +150,10 @@ class DuckStore:
             self._opened()
 
     def hold(self) -> None:
-        """See `Store.hold`. The file's own lock lets one process have it."""
+        """The file's own lock lets one process have it."""
         self.open()
 
     def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:
-        """See `Store.load`."""
         with self._no_folding(rows), self._writing, self._cursor() as cursor:
             unfolds = False
             cursor.execute("BEGIN")
@@ -192,7 +191,6 @@ class DuckStore:
             yield
 
     def fold(self, most: int = FOLDED_AT_ONCE) -> int:
-        """See `Folding.fold`."""
         with self._folding, self._cursor() as cursor:
             last = _folded(cursor)
             ((end, least),) = cursor.execute(NEXT, [last, most]).fetchall()
@@ -225,7 +223,6 @@ class DuckStore:
             self._changes += 1
 
     def folded(self) -> int:
-        """See `Folding.folded`."""
         changes, last = self._known
         if changes == self._changes:
             return last
@@ -237,18 +234,15 @@ class DuckStore:
         return last
 
     def unfolded(self) -> int:
-        """See `Folding.unfolded`."""
         with self._cursor() as cursor:
             return max(0, _last_id(cursor) - _folded(cursor))
 
     def progress(self) -> Progress:
-        """See `Store.progress`."""
         with self._cursor() as cursor:
             positions = dict(cursor.execute("SELECT spool, position FROM progress").fetchall())
         return Progress(positions.pop(_LAST_ID, 0), positions)
 
     def visits(self, site_id: int, visitors: Iterable[int], since: int, until: int) -> list[Visit]:
-        """See `Store.visits`."""
         some = (
             "site_id = $1 AND occurred_at BETWEEN make_timestamp_ms($2) AND make_timestamp_ms($3) "
             "AND visitor_id IN (SELECT unnest($4::BIGINT[]))"
@@ -256,7 +250,6 @@ class DuckStore:
         return self._visits("site_id = $1", some, [site_id, since, until, list(visitors)])
 
     def recent_visits(self, since: int) -> list[Visit]:
-        """See `Store.recent_visits`."""
         return self._visits("true", "occurred_at >= make_timestamp_ms($1)", [since])
 
     def _visits(self, whole: str, some: str, parameters: list[Any]) -> list[Visit]:
@@ -266,19 +259,16 @@ class DuckStore:
         return [visit_of(row) for row in rows]
 
     def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
-        """See `Store.tallies`."""
         with self._cursor() as cursor:
             return [Tally(*row) for row in cursor.execute(_TALLIES, [site_id, since, until]).fetchall()]
 
     def sites(self) -> set[int]:
-        """See `Store.sites`."""
         with self._cursor() as cursor:
             return {site_id for (site_id,) in cursor.execute(_SITES).fetchall()}
 
     def fetch(
         self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None, stop: Stop | None = None
     ) -> list[Row]:
-        """See `Store.fetch`."""
         compiled, given = _COMPILING.compiled(statement), dict(parameters or {})
         values, names = {**compiled.params, **given}, compiled.positiontup or []
         with self._cursor() as cursor, (stop or Stop()).watching(cursor.interrupt):
@@ -300,7 +290,6 @@ class DuckStore:
             return run()
 
     def scan(self, site_id: int | None, since: int, until: int) -> Iterator[list[Row]]:
-        """See `Store.scan`."""
         columns = ", ".join(f"epoch_ms({n})" if kind == "TIMESTAMP" else n for n, kind in COLUMNS)
         query = (
             f"SELECT {columns} FROM event WHERE ($1 IS NULL OR site_id = $1) "
@@ -312,7 +301,6 @@ class DuckStore:
                 yield rows
 
     def sql(self, statement: ClauseElement) -> str:
-        """See `Store.sql`."""
         if FOLDED in (statement.compile(dialect=_DIALECT).params or {}):
             with self._cursor() as cursor:
                 statement = statement.params({FOLDED: _folded(cursor)})
@@ -321,20 +309,17 @@ class DuckStore:
         )
 
     def delete_site(self, site_id: int) -> None:
-        """See `Store.delete_site`."""
         with self._folding, self._writing, self._cursor() as cursor:
             for table in ("visit", "page", "event", "refusal"):
                 cursor.execute(f"DELETE FROM {table} WHERE site_id = $1", [site_id])
 
     def destroy(self) -> None:
-        """See `Store.destroy`."""
         self.close()
         if self._path is not None:
             for path in (self._path, self._path.with_name(f"{self._path.name}.wal")):
                 path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """See `Store.close`."""
         with self._folding, self._writing, self._opening:
             database, self._database = self._database, None
             if database is not None:

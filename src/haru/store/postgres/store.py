@@ -102,7 +102,7 @@ _HOLDER = (
 
 
 class PostgresStore:
-    """`haru.store.protocol.Store` on PostgreSQL.
+    """`haru.store.protocol.Store` on PostgreSQL; what each call means is said there.
 
     What loads does so on one connection that holds an advisory lock: when it is lost, so is the lock, and nothing can
     be written without. Questions use a few shared connections. A server that was away is taken up by the next call.
@@ -120,16 +120,15 @@ class PostgresStore:
         self._months: set[tuple[int, int]] = set()  # that have a partition
 
     def open(self) -> None:
-        """See `Store.open`."""
         self._connections.open()
 
     def hold(self) -> None:
-        """See `Store.hold`. A lock that was lost with its connection is taken again."""
+        """A lock that was lost with its connection is taken again."""
         with self._writing, self._connections.errors():
             self._held()
 
     def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:
-        """See `Store.load`. Takes the lock when it isn't held: raises `StoreHeld` when another loader has it."""
+        """Takes the lock when it isn't held: raises `StoreHeld` when another loader has it."""
         with self._writing, self._connections.errors():
             connection = self._held()
             if self._doubtful and _read_progress(connection) == progress:
@@ -156,12 +155,10 @@ class PostgresStore:
             self._months |= made
 
     def progress(self) -> Progress:
-        """See `Store.progress`."""
         with self._asking(_PROGRESS_SECONDS) as connection:
             return _read_progress(connection)
 
     def visits(self, site_id: int, visitors: Iterable[int], since: int, until: int) -> list[Visit]:
-        """See `Store.visits`."""
         some = (
             "site_id = %(site)s AND occurred_at BETWEEN %(since)s AND %(until)s "
             "AND visitor_id = ANY(%(visitors)s::bigint[])"
@@ -170,7 +167,6 @@ class PostgresStore:
         return self._visits("site_id = %(site)s", some, values)
 
     def recent_visits(self, since: int) -> list[Visit]:
-        """See `Store.recent_visits`."""
         return self._visits("true", "occurred_at >= %(since)s", {"since": _moment(since)})
 
     def _visits(self, whole: str, some: str, values: dict[str, Any]) -> list[Visit]:
@@ -179,20 +175,17 @@ class PostgresStore:
         return [visit_of(row) for row in rows]
 
     def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
-        """See `Store.tallies`."""
         with self._asking(_ANSWER_SECONDS) as connection:
             found = connection.execute(_TALLIES, [site_id, _moment(since), _moment(until)]).fetchall()
         return [Tally(*row) for row in found]
 
     def sites(self) -> set[int]:
-        """See `Store.sites`."""
         with self._asking(_ANSWER_SECONDS) as connection:
             return {site_id for (site_id,) in connection.execute(_SITES).fetchall()}
 
     def fetch(
         self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None, stop: Stop | None = None
     ) -> list[Row]:
-        """See `Store.fetch`."""
         compiled = _COMPILING.compiled(statement)
         values = {**compiled.params, **(parameters or {})}
         stop = stop or Stop()
@@ -208,7 +201,6 @@ class PostgresStore:
                     connection.close()  # the word to end it may still be on its way: nobody else may hear it
 
     def scan(self, site_id: int | None, since: int, until: int) -> Iterator[list[Row]]:
-        """See `Store.scan`."""
         values = {"site": site_id, "since": _moment(since), "until": _moment(until)}
         with (
             self._connections.errors(),
@@ -221,13 +213,12 @@ class PostgresStore:
                 yield rows
 
     def sql(self, statement: ClauseElement) -> str:
-        """See `Store.sql`."""
         return str(
             statement.compile(dialect=_FOR_PEOPLE, compile_kwargs={"render_postcompile": True, "literal_binds": True})
         )
 
     def delete_site(self, site_id: int) -> None:
-        """See `Store.delete_site`. Takes the lock as `load` does."""
+        """Takes the lock as `load` does."""
         with self._writing, self._connections.errors():
             connection = self._held()
             with connection.transaction():
@@ -235,13 +226,12 @@ class PostgresStore:
                 connection.execute("DELETE FROM refusal WHERE site_id = %s", [site_id])
 
     def destroy(self) -> None:
-        """See `Store.destroy`: the schema goes, what else is in the database stays."""
+        """The schema goes, what else is in the database stays."""
         with self._writing, self._connections.errors():
             self._held().execute(f"DROP SCHEMA {SCHEMA} CASCADE")
         self.close()
 
     def close(self) -> None:
-        """See `Store.close`."""
         with self._writing:
             self._let_go()
             self._id = None
