@@ -34,7 +34,7 @@ RATE = 2000
 PAST = int(os.environ.get("BENCH_PAST", "10_000_000"))  # events of the site whose dashboard is open
 REQUEST = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 _NUMBER = """
-from haru.web import setup
+from haru.web.project import setup
 setup.configure()
 from haru.sites.models import Site
 print(Site.objects.get().pk)

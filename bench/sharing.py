@@ -27,7 +27,7 @@ GUESTS = 30
 PAGES = 12  # of the owner, in each part
 AFTER_SECONDS = 75  # more than a round of refreshing
 _LINK = """
-from haru.web import setup
+from haru.web.project import setup
 setup.configure()
 from haru.sites import links
 from haru.sites.models import Site
