@@ -47,6 +47,10 @@ from django.core.cache import caches  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.signals import template_rendered  # noqa: E402
 
+from tests.server import Server  # noqa: E402
+
+Server.forks = True
+
 pytest_plugins = ["tests.postgres", "tests.engines"]
 
 PASSWORD = "a long enough secret"

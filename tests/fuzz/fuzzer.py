@@ -180,7 +180,7 @@ def _utf8(text: str) -> bool:
 
 def run(folder: Path, count: int, seed: int) -> tuple[Report, int]:
     """Start a server, send `count` requests, look at everything. The report and how many rows there are."""
-    with Server(folder / "data", HARU_LOG_LEVEL="warning") as server:
+    with Server(folder / "data", forks=False, HARU_LOG_LEVEL="warning") as server:
         token = server.add_site()
         server.start()
         since = time.time() * 1000

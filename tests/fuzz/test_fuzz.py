@@ -36,7 +36,7 @@ schema = schemathesis.openapi.from_dict(document())
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
-    with Server(tmp_path_factory.mktemp("fuzz") / "data", HARU_LOG_LEVEL="warning") as server:
+    with Server(tmp_path_factory.mktemp("fuzz") / "data", forks=False, HARU_LOG_LEVEL="warning") as server:
         token = server.add_site()
         server.start()
         yield server, token

@@ -30,7 +30,7 @@ KEPT = 100_000_000  # bytes of memory that a flood may leave behind; a server wi
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests; the last of them stops it."""
     folder = tmp_path_factory.mktemp("connections")
-    with Server(folder / "data", HARU_WORKERS=str(request.param), **LIMITS) as found:
+    with Server(folder / "data", forks=False, HARU_WORKERS=str(request.param), **LIMITS) as found:
         found.add_site()
         yield found.start()
 
@@ -186,7 +186,7 @@ def test_a_stop_waits_neither_for_half_requests_nor_for_those_who_do_not_read(se
 
 
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
-    with Server(tmp_path / "data") as server:
+    with Server(tmp_path / "data", forks=False) as server:
         server.add_site()
         server.start()
         assert server.process is not None

@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 
 from haru.server.control import Client
+from tests import forking
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 START_SECONDS = 120
@@ -35,7 +36,13 @@ def free_port() -> int:
 class Server:
     """`haru serve` on a data folder of its own."""
 
-    def __init__(self, data_dir: Path, **environment: str) -> None:
+    #: Whether processes are forked from one that has imported Haru (tests/forking.py); set by tests/conftest.py.
+    forks = False
+
+    def __init__(self, data_dir: Path, *, forks: bool | None = None, **environment: str) -> None:
+        """`forks` is for this server alone: False where it matters how a process begins, ends, or fills its memory."""
+        if forks is not None:
+            self.forks = forks
         self.data_dir = data_dir
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -48,7 +55,7 @@ class Server:
             "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
             **environment,
         }
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | forking.Process | None = None
         data_dir.mkdir(parents=True, exist_ok=True)
         self.log = data_dir.parent / f"{data_dir.name}.log"
 
@@ -56,7 +63,12 @@ class Server:
         self, *arguments: str, stdin: str = "", check: bool = True, module: str = "haru"
     ) -> subprocess.CompletedProcess[str]:
         """Run a `haru` command on the same data folder; `module` as for `start`."""
-        return self.python("-m", module, *arguments, stdin=stdin, check=check)
+        if not self.forks:
+            return self.python("-m", module, *arguments, stdin=stdin, check=check)
+        done = forking.run(module, arguments, self.environment, self.data_dir.parent, stdin)
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
 
     def python(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Python in the same surroundings."""
@@ -102,14 +114,7 @@ class Server:
 
         One that is `dying` may be killed before it is ready.
         """
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", module, "serve", *arguments],
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                cwd=self.data_dir.parent,
-            )
+        self.process = self._started(module, "serve", *arguments)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if (ended := self.process.poll()) is not None:
@@ -123,6 +128,15 @@ class Server:
                 pass
             time.sleep(0.05)
         raise AssertionError(f"the server did not get ready:\n{self.log.read_text()}")
+
+    def _started(self, module: str, *arguments: str) -> subprocess.Popen[bytes] | forking.Process:
+        folder = self.data_dir.parent
+        if self.forks:
+            return forking.Process(module, arguments, self.environment, folder, Path(os.devnull), self.log, self.log)
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", module, *arguments], env=self.environment, stdout=log, stderr=log, cwd=folder
+            )
 
     def kill(self) -> None:
         """End it as a loss of power would: no signal it could handle."""

@@ -1,0 +1,28 @@
+"""What a forked process of Haru has imported (tests/forking.py): all that most commands and the server need and that
+asks for no settings.
+"""
+# ruff: noqa: F401
+
+import atexit
+import gc
+import os
+
+import allauth
+import django.contrib.auth.hashers
+import django.core.asgi
+import django.core.management.commands.migrate
+import django.db.backends.sqlite3.base
+import pydantic
+from django.conf import settings
+
+import haru.cli
+import haru.collect.collector
+import haru.server.metrics
+import haru.server.serving
+import haru.server.workers
+import haru.stats.answers
+import haru.store.loader
+
+assert not settings.configured, "the settings of this process would be those of all"
+gc.freeze()  # else each fork looks through all of it, and ends up with a copy
+atexit.register(os._exit, 0)  # the process that forks is not taken down; a fork takes this back
