@@ -147,6 +147,8 @@ def sign_in() -> Callable[..., Client]:
 
 # They render the templates; one process runs them all, so that it can say which were not rendered.
 RENDERING = {"accounts", "sites", "web"}
+# Their files take the longest, as they start servers.
+SLOW = {"browser", "cli", "crash", "fuzz", "live", "privacy", "security"}
 # They take minutes, so they come in parts, which are shared.
 LONG = (
     "test_every_engine_answers_as_the_second_implementation",
@@ -175,8 +177,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes minutes comes first, what looks back on the whole run last; then the browser, whose driver keeps an
-    event loop running.
+    """What takes long comes first, so that the processes that share a run end together; what looks back on the pages
+    comes after them.
     """
     names = Counter(item.nodeid for item in items)
     if several := [name for name, count in names.items() if count > 1]:
@@ -185,12 +187,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
 
 
-def _turn(item: pytest.Item) -> int:
-    if item.name.startswith(LONG):
-        return 0
-    return 1 + 2 * bool(item.get_closest_marker("browser")) + bool(item.get_closest_marker("last"))
+def _turn(item: pytest.Item) -> tuple[int, bool]:
+    folder = item.path.parent.name
+    turn = 0 if item.name.startswith(LONG) else 1 if folder in RENDERING else 2 if folder in SLOW else 3
+    return turn, bool(item.get_closest_marker("last"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "last: looks back on the whole run, so it runs at the end")
+    config.addinivalue_line("markers", "last: looks back on the tests of pages, so it runs after them")
     config.addinivalue_line("markers", "long: has more rounds in `make test-long` (tests/rounds.py)")

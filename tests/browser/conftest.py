@@ -28,8 +28,9 @@ OPTIONS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """It goes with each file: its driver keeps an event loop running, in which no other may."""
     if CHROMIUM is None:
         message = "the browser tests need Chromium: apt-get install chromium"
         if os.environ.get("CI"):
