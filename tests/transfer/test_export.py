@@ -379,7 +379,7 @@ def good() -> dict[str, Any]:
         (lambda r: r | {"occurred_at": "1812-01-01T00:00:00Z"}, "Line 2: occurred_at: 1812 is no year"),
         (lambda r: r | {"occurred_at": "2026-01-01T00:00:00"}, "Line 2: occurred_at: "),
         (lambda r: r | {"visitor_id": "9" * 19}, "Line 2: visitor_id: does not fit"),
-        (lambda r: r | {"path": "/\0"}, "Line 2: a text holds the character 0"),
+        (lambda r: r | {"path": "/\0"}, "Line 2: a text holds a character that no store takes"),
         (lambda r: r | {"props": {"a": 1}}, "Line 2: props"),
         (lambda r: r | {"scroll_depth": 101}, "Line 2: scroll_depth: expected int <= 100"),
         (lambda r: r | {"revenue_amount": "much"}, "Line 2: revenue_amount: expected str matching"),

@@ -107,7 +107,7 @@ class _Figures(Source):
         yield _counter("haru_collect_refused", "Requests that were not counted, by reason.", "reason",
                        _added(count.refusals for count in s.counts))  # fmt: skip
         yield _counter("haru_task_restarts", "Background tasks that failed and were started again.", "task", s.restarts)
-        yield _counter("haru_queries_stopped", "Queries ended before their answer: limit, or left by who waited.",
+        yield _counter("haru_queries_stopped", "Queries ended before their answer: limit, or left by whoever waited.",
                        "reason", {"left": 0, "limit": 0} | s.queries_stopped)  # fmt: skip
         yield CounterMetricFamily("haru_collect_accepted", "Events on disk.", sum(c.accepted for c in s.counts))
         yield CounterMetricFamily("haru_spool_commits", "Commits of the spools.", sum(c.commits for c in s.counts))

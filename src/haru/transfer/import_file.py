@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Meta
 
 from haru.events.columns import NAMES, Row
+from haru.events.text import is_storable
 from haru.spool.spool import Body, Imported, Spool
 from haru.transfer.export import EXPORTED, SITE, site_name
 
@@ -302,8 +303,8 @@ def _fault(record: Record) -> str:
     if not -(2**63) <= int(record.visitor_id) < 2**63:
         return "visitor_id: does not fit in 64 bits"
     texts = [getattr(record, name) for name in _TEXTS]
-    if any("\0" in text for text in (*texts, *record.props, *record.props.values())):
-        return "a text holds the character 0, which no store takes"
+    if not all(map(is_storable, (*texts, *record.props, *record.props.values()))):
+        return "a text holds a character that no store takes, such as U+0000"
     return ""
 
 
