@@ -3,11 +3,13 @@ from __future__ import annotations
 import asyncio
 import stat
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from haru.server.control import FILE, Client, ControlError, NotRunning, Server
+from haru.files import FileUnusable
+from haru.server.control import FILE, Client, ControlError, NotRunning, Server, private_socket
 
 
 async def status() -> dict[str, int]:
@@ -44,6 +46,18 @@ async def folder(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterato
     await server.start()
     yield folder
     await server.stop()
+
+
+def test_a_socket_that_was_left_is_replaced_by_one_of_this_user_alone(tmp_path: Path) -> None:
+    for _ in range(2):
+        with closing(private_socket(tmp_path, "pages.sock")):
+            assert stat.S_IMODE((tmp_path / "pages.sock").stat().st_mode) == 0o600
+
+
+def test_what_lies_in_the_place_of_a_socket_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pages.sock").mkdir()
+    with pytest.raises(FileUnusable, match=r"pages\.sock cannot be used"):
+        private_socket(tmp_path, "pages.sock")
 
 
 async def test_a_command_asks_the_server(folder: Path) -> None:

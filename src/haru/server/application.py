@@ -8,9 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
-import os
 import resource
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -197,7 +195,7 @@ def serve(
         if settings.workers:
             listener.close()  # it was free: the workers share it, and this keeps it for them
             held.enter_context(serving.listener(settings.host, settings.port, shared=True))
-            listener = held.enter_context(_pages_listener(settings.data_dir))
+            listener = held.enter_context(control.private_socket(settings.data_dir, proxy.FILE))
             held.callback((settings.data_dir / proxy.FILE).unlink, missing_ok=True)
         application = Application(settings, checked=checked, development=development)
         if started is not None:
@@ -213,21 +211,6 @@ def serve(
                 raise application.failure from None
             raise
         log.info("stopped", extra={"outcome": "every event that was answered is on disk"})
-
-
-def _pages_listener(data_dir: Path) -> socket.socket:
-    """The Unix socket on which workers ask for pages: only this user may open it."""
-    path = data_dir / proxy.FILE
-    with own(path):
-        path.unlink(missing_ok=True)
-    found = socket.socket(socket.AF_UNIX)
-    mask = os.umask(0o177)
-    try:
-        with control.short_path(data_dir, proxy.FILE) as short:
-            found.bind(short)
-    finally:
-        os.umask(mask)
-    return found
 
 
 def application() -> Application:

@@ -57,6 +57,26 @@ def short_path(data_dir: Path, name: str) -> Iterator[str]:
         os.close(descriptor)
 
 
+def private_socket(data_dir: Path, name: str) -> socket.socket:
+    """A Unix socket of this name, bound, that only this user may open; one that a killed server left is replaced.
+
+    Raises `FileUnusable`.
+    """
+    with own(data_dir / name):
+        (data_dir / name).unlink(missing_ok=True)
+    found = socket.socket(socket.AF_UNIX)
+    mask = os.umask(0o177)
+    try:
+        with short_path(data_dir, name) as path:
+            found.bind(path)
+    except BaseException:
+        found.close()
+        raise
+    finally:
+        os.umask(mask)
+    return found
+
+
 class Server:
     """Answers calls; lives on the server's event loop."""
 
@@ -69,14 +89,9 @@ class Server:
 
     async def start(self) -> None:
         """Listen. A socket left by a killed server is replaced. Raises `FileUnusable`."""
-        with own(self._data_dir / FILE):
-            (self._data_dir / FILE).unlink(missing_ok=True)
-        mask = os.umask(0o177)
-        try:
-            with short_path(self._data_dir, FILE) as path:
-                self._server = await asyncio.start_unix_server(self._answer, path, limit=MOST_BYTES)
-        finally:
-            os.umask(mask)
+        self._server = await asyncio.start_unix_server(
+            self._answer, sock=private_socket(self._data_dir, FILE), limit=MOST_BYTES
+        )
 
     async def stop(self) -> None:
         """Stop listening and remove the socket."""
