@@ -8,7 +8,7 @@ from haru.collect.sites import Site
 from haru.events.event import PAGEVIEW
 
 
-class Hit(msgspec.Struct):
+class Hit(msgspec.Struct, gc=False):
     """One hit as a format read it, before it is understood. It holds the address, so it never leaves memory."""
 
     site: Site

@@ -21,7 +21,7 @@ def is_storable(text: str) -> bool:
 
 def storable(text: str) -> str:
     """The text with U+FFFD for each sign that no store takes."""
-    return text if is_storable(text) else _UNSTORABLE.sub("\ufffd", text)
+    return text if _UNSTORABLE.search(text) is None else _UNSTORABLE.sub("\ufffd", text)
 
 
 def plain(text: str) -> str:

@@ -179,7 +179,8 @@ class Writer:
         begun = time.perf_counter()
         entries = [entry for entries, _ in waiting for entry in entries]
         try:
-            outcomes = self._spool.write([event for event, _ in entries], [key for _, key in entries], tallies)
+            events, keys = zip(*entries, strict=True) if entries else ((), ())
+            outcomes = self._spool.write(events, keys, tallies)
             if self.refusing:
                 log.info("spool_recovered", extra={"spool": self._spool.path.name})
             self.refusing = False

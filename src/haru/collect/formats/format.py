@@ -37,7 +37,7 @@ def fault(status: int, sentence: str, *headers: tuple[bytes, bytes]) -> Answer:
     return Answer(status, *headers, (b"content-type", b"application/json"), body=body)
 
 
-class Request(msgspec.Struct):
+class Request(msgspec.Struct, gc=False):
     """One request whose site is known and whose sender is within the limit; it never leaves memory either."""
 
     site: Site
@@ -60,7 +60,7 @@ class Request(msgspec.Struct):
             url=url,
             language=headers.get(b"accept-language", b"").decode("latin-1"),
             country_hint=self.country_hint,
-            prefetch=not _PREFETCH_HEADERS.isdisjoint(headers) and _is_prefetch(headers),
+            prefetch=not headers.keys().isdisjoint(_PREFETCH_HEADERS) and _is_prefetch(headers),
             opted_out=headers.get(b"dnt") == b"1" or headers.get(b"sec-gpc") == b"1",
             by_key=self.by_key,
         )

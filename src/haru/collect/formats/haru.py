@@ -36,23 +36,33 @@ def read(request: Request) -> list[Hit]:
     """The one hit of a body. Raises `InvalidBody`."""
     body = parse(request.body)
     hit = request.hit(body.p)
-    hit.name = body.name
-    hit.hostname = body.h or ""
-    if not hit.hostname and "://" not in body.p[:12]:
+    if body.n:
+        hit.name = body.name
+    if body.h:
+        hit.hostname = body.h
+    elif "://" not in body.p[:12]:
         hit.hostname = _origin_host(request.headers.get(b"origin", b""))
-    hit.referrer = body.r[:MAX_REFERRER] if body.r else ""
-    hit.screen_width = body.sw or 0
-    hit.screen_height = body.sh or 0
-    hit.timezone = body.tz if body.tz and len(body.tz) <= 64 else ""
-    hit.key = body.id or ""
+    if body.r:
+        hit.referrer = body.r[:MAX_REFERRER]
+    if body.sw:
+        hit.screen_width = body.sw
+    if body.sh:
+        hit.screen_height = body.sh
+    if body.tz and len(body.tz) <= 64:
+        hit.timezone = body.tz
+    if body.id:
+        hit.key = body.id
     if body.d:
         hit.props = props(body)
     if body.revenue:
         hit.revenue_currency = body.revenue.currency.upper()
         hit.revenue_amount = revenue_amount(body)
-    hit.engaged_ms = body.e or 0
-    hit.scroll_depth = -1 if body.sd is None else body.sd
-    hit.interactive = body.i is not False
+    if body.e:
+        hit.engaged_ms = body.e
+    if body.sd is not None:
+        hit.scroll_depth = body.sd
+    if body.i is False:
+        hit.interactive = False
     return [hit]
 
 
