@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from haru.events.ledger import HOUR_MS, Tally
+from haru.clock import HOUR_MS
+from haru.events.ledger import Tally
 from haru.spool import writer as writer_module
 from haru.spool.spool import Spool, SpoolFull, SpoolUnavailable
 from haru.spool.writer import Writer
