@@ -113,9 +113,9 @@ async def test_many_events_are_folded_at_once_and_few_after_a_while(
 async def test_changes_of_sites_are_followed(tmp_path: Path) -> None:
     async with opened(tmp_path) as node:
         sites.write(tmp_path, [SITE, Site(id=2, domain="two.example", token="t-two")])
-        assert node.collector.mirror.by_token("t-two") is None
+        assert node.collector.sites.by_token("t-two") is None
         await jobs.housekeep(node)
-        assert node.collector.mirror.by_token("t-two") is not None
+        assert node.collector.sites.by_token("t-two") is not None
 
 
 @pytest.mark.parametrize("fault", [OperationalError("no connection"), setup.AccountsTooNew("made by a newer Haru")])

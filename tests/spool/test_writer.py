@@ -150,7 +150,7 @@ async def test_what_waits_for_a_commit_is_bounded(tmp_path: Path, monkeypatch: p
 async def test_what_is_handed_over_together_is_one_row_of_the_spool(
     tmp_path: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_module, "MOST_IN_BATCH", 4)
+    monkeypatch.setattr(writer_module, "MAX_IN_BATCH", 4)
     writer = Writer(Spool(tmp_path / "spool.sqlite3"), asyncio.get_running_loop())
     answers: list[object] = []
     for number in range(4):
