@@ -139,7 +139,7 @@ def _postgresql(_: Path, events: int) -> Iterator[Made]:
 
     with cluster() as server:
         store = PostgresStore(server.database())
-        store.hold()
+        store.acquire()
         sizes = select(func.sum(func.pg_total_relation_size(column("oid")))).select_from(table_of("pg_class"))
         # A partition's indexes are counted with it.
         partitions = sizes.where(column("relname").like("event_2%"), column("relkind") == "r")
@@ -151,7 +151,7 @@ def _postgresql(_: Path, events: int) -> Iterator[Made]:
 def _chdb(folder: Path, events: int) -> Iterator[Made]:
     # A process has one folder of chDB.
     store = ClickHouseStore(Address(folder / "chdb", database=f"bench_{events}"), 4_000_000_000, 2)
-    store.hold()
+    store.acquire()
     parts = select(func.sum(column("bytes_on_disk"))).select_from(table_of("parts", schema="system"))
     ours = parts.where(column("active") == 1, column("database") == f"bench_{events}")
     yield _filled(store, events, lambda: int(store.fetch(ours)[0][0]))

@@ -105,7 +105,7 @@ def test_reset_empties_its_schema_and_nothing_else(server: Server, database: str
     assert "and the events in postgresql://haru@/test_" in asked.stdout
     store = PostgresStore(database)
     assert store.progress().last_id > 0
-    store.hold()
+    store.acquire()
     refused = server.haru("reset", "--yes", check=False)
     assert refused.returncode == 1
     assert "Another Haru loads events into this store" in refused.stderr
@@ -127,7 +127,7 @@ def newer(database: str) -> Callable[[], None]:
 
 def held(database: str) -> Callable[[], None]:
     store = PostgresStore(database)
-    store.hold()
+    store.acquire()
     return store.close
 
 

@@ -17,7 +17,7 @@ from uvicorn.server import ServerState
 from haru.collect.endpoint import Endpoint
 from haru.collect.formats.format import MAX_BODY_BYTES, Format
 from haru.collect.formats.haru import COUNTED
-from haru.server.connections import MOST_HEAD, Limits, most_body
+from haru.server.connections import MAX_HEAD, Limits, most_body
 from haru.server.protocol import CollectProtocol, protocol
 from haru.settings import Settings, read
 
@@ -153,9 +153,9 @@ def chunk(body: bytes) -> bytes:
         b"GET /" + LARGE,
         b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 500_000,
         b"\r\n" * 1_500_000,
-        head("/", "X: " + "x" * MOST_HEAD),
-        head("/?" + "x" * MOST_HEAD),
-        head("/api/collect", "X: " + "x" * MOST_HEAD, "Content-Length: 2") + b"{}",
+        head("/", "X: " + "x" * MAX_HEAD),
+        head("/?" + "x" * MAX_HEAD),
+        head("/api/collect", "X: " + "x" * MAX_HEAD, "Content-Length: 2") + b"{}",
         head("/", "Transfer-Encoding: chunked") + b"2;" + LARGE,
         head("/", "Transfer-Encoding: chunked") + b"2\r\nab\r\n0\r\nTrailer: " + LARGE,
         head("/", "Transfer-Encoding: chunked") + b"2\r\nab\r\n0\r\n" + b"A: b\r\n" * 500_000,
@@ -173,7 +173,7 @@ async def test_a_head_that_is_too_large_gets_431_and_so_does_what_is_neither_hea
 
 
 async def test_a_head_of_nearly_the_most_is_read_in_one_piece_or_in_many() -> None:
-    sent = head("/", "X: " + "x" * (MOST_HEAD - 100), "Content-Length: 50000") + b"x" * 50_000
+    sent = head("/", "X: " + "x" * (MAX_HEAD - 100), "Content-Length: 50000") + b"x" * 50_000
     async with serving() as found:
         assert (await found.ask(sent))[0] == 200
         assert (await found.ask(*(sent[at : at + 1000] for at in range(0, len(sent), 1000))))[0] == 200

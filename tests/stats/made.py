@@ -117,7 +117,7 @@ def _empty_duckdb() -> Store:
 def _postgres() -> tuple[Store, psycopg.Connection]:
     url = postgres.shared().database()
     store = PostgresStore(url)
-    store.hold()
+    store.acquire()
     return store, psycopg.connect(url, autocommit=True)
 
 
@@ -130,7 +130,7 @@ def _emptied_postgres() -> Store:
 @cache
 def _clickhouse() -> ClickHouseStore:
     store = embedded.store()
-    store.hold()
+    store.acquire()
     return store
 
 

@@ -191,7 +191,7 @@ def test_a_folder_that_another_process_has_open_is_refused_with_the_remedy(store
     script = (
         "from pathlib import Path\nfrom haru.store.clickhouse.store import ClickHouseStore\n"
         "from haru.store.clickhouse.client import Address\n"
-        f"ClickHouseStore(Address(Path({str(embedded.folder())!r}))).hold()"
+        f"ClickHouseStore(Address(Path({str(embedded.folder())!r}))).acquire()"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert "another program has the folder open" in done.stderr.splitlines()[-1]

@@ -90,12 +90,12 @@ def test_a_query_that_needs_more_memory_than_the_server_gives_it_says_so(server:
 def test_a_second_server_is_refused_until_the_first_is_gone(server: Bridge) -> None:
     where = address(server)
     first, second = ClickHouseStore(where, holder="1", name="one"), ClickHouseStore(where, holder="2", name="two")
-    first.hold()
+    first.acquire()
     assert first._lease._thread is not None  # it renews its lease
     with pytest.raises(StoreHeld, match=r"\(one\)"):
-        second.hold()
+        second.acquire()
     first.close()
-    second.hold()
+    second.acquire()
     second.close()
 
 

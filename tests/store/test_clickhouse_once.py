@@ -96,7 +96,7 @@ def assert_each_once(store: ClickHouseStore, paths: list[str], parts: int) -> No
 
 @pytest.fixture
 def cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    return lambda most: monkeypatch.setattr(loader_module, "MOST_EVENTS", most)
+    return lambda most: monkeypatch.setattr(loader_module, "MAX_EVENTS", most)
 
 
 @SEARCH
@@ -209,7 +209,7 @@ def test_wherever_a_second_loader_takes_over_the_first_begins_anew(step: int, wa
 def test_the_same_batch_again_is_loaded_once() -> None:
     store = embedded.store()
     faults = Faults(store, 10**9, "after", unavailable)
-    store.hold()
+    store.acquire()
     faults.left = 2  # the events are in, the answer is lost
     with pytest.raises(StoreUnavailable):
         store.load(rows(event()), Progress(1), [Tally(1, NOON, "bot", "", 1)])
@@ -242,7 +242,7 @@ def two(seconds_ago: int = 0) -> tuple[ClickHouseStore, ClickHouseStore]:
     first, second = ClickHouseStore(address), ClickHouseStore(address)
     first._lease._holder, first._lease._name = "1", "stats-1"
     second._lease._holder, second._lease._name = "2", "stats-2"
-    first.hold()
+    first.acquire()
     age(first, seconds_ago)
     return first, second
 
@@ -264,7 +264,7 @@ def closed(*stores: ClickHouseStore) -> None:
 def test_a_second_server_is_refused_with_the_name_of_the_first() -> None:
     first, second = two(LEASE_SECONDS - 5)
     with pytest.raises(StoreHeld, match=r"Another Haru server \(stats-1\) loads into this event store: stop it first"):
-        second.hold()
+        second.acquire()
     first.load(rows(event()), Progress(1))  # it goes on unharmed
     assert second.progress() == Progress(1)
     with pytest.raises(StoreHeld):
@@ -277,32 +277,32 @@ def test_a_lease_that_was_renewed_is_not_over() -> None:
     first, second = two(LEASE_SECONDS + 5)
     first._lease.renew()
     with pytest.raises(StoreHeld):
-        second.hold()
+        second.acquire()
     closed(first, second)
 
 
 def test_a_lease_that_ran_out_is_taken_and_its_holder_inserts_no_more() -> None:
     first, second = two(LEASE_SECONDS + 1)
-    second.hold()
+    second.acquire()
     with pytest.raises(StoreMoved, match="begins again"):
         first.load(rows(event()), Progress(1))
     assert second.progress() == Progress()
     with pytest.raises(StoreHeld, match="stats-2"):
-        first.hold()
+        first.acquire()
     closed(first, second)
 
 
 def test_a_server_that_ended_leaves_its_place_at_once() -> None:
     first, second = two()
     first.close()
-    second.hold()
+    second.acquire()
     closed(second)
 
 
 def test_the_same_server_after_a_kill_need_not_wait() -> None:
     first, second = two()
     second._lease._holder = "1"
-    second.hold()
+    second.acquire()
     closed(first, second)
 
 
@@ -316,12 +316,12 @@ def test_of_two_who_begin_at_once_one_is_refused() -> None:
 
     def outrun(*arguments: Any, **named: Any) -> None:
         first._lease._insert = insert  # type: ignore[method-assign]
-        second.hold()
+        second.acquire()
         insert(*arguments, **named)
 
     first._lease._insert = outrun  # type: ignore[method-assign]
     with pytest.raises(StoreHeld, match="just begun"):
-        first.hold()
+        first.acquire()
     second.load(rows(event()), Progress(1))
     closed(first, second)
 
@@ -329,7 +329,7 @@ def test_of_two_who_begin_at_once_one_is_refused() -> None:
 def test_a_holder_renews_its_lease_while_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("haru.store.clickhouse.lease.RENEW_SECONDS", 0.01)
     store = embedded.store()
-    store.hold()
+    store.acquire()
     age(store, 1000)
     looked: list[bool] = []
     store._lease.keep(lambda: looked.append(True))

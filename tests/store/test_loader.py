@@ -171,7 +171,7 @@ def test_a_loader_killed_between_commit_and_acknowledgement_loads_nothing_twice(
 
 
 def test_batches_are_bounded(spool: Spool, store: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader_module, "MOST_EVENTS", 4)
+    monkeypatch.setattr(loader_module, "MAX_EVENTS", 4)
     for n in range(5):
         spool.append([event(NOON + 2 * n), event(NOON + 2 * n + 1)])
     assert [load.events for load in drain(loader_of(spool, store))] == [4, 4, 2]

@@ -298,24 +298,24 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_second_loader_is_refused_with_a_sentence_until_the_first_has_gone(
     store: PostgresStore, database: str, impatient: None
 ) -> None:
-    store.hold()
-    store.hold()
+    store.acquire()
+    store.acquire()
     second = PostgresStore(database)
     assert second.progress() == Progress()  # whoever only asks is welcome
-    for work in (second.hold, lambda: second.load(rows(event()), Progress(1)), lambda: second.delete_site(1)):
+    for work in (second.acquire, lambda: second.load(rows(event()), Progress(1)), lambda: second.delete_site(1)):
         with pytest.raises(StoreHeld, match=f'"haru loader on {socket.gethostname()[:20]}'):
             work()
     store.load(rows(event()), Progress(1))
     store.close()
-    second.hold()
+    second.acquire()
     assert second.progress() == Progress(1)
     second.close()
 
 
 def test_two_stores_on_one_server_do_not_disturb_each_other(store: PostgresStore, postgres: Cluster) -> None:
     other = PostgresStore(postgres.database())
-    store.hold()
-    other.hold()
+    store.acquire()
+    other.acquire()
     other.close()
 
 
@@ -334,7 +334,7 @@ def test_a_lock_that_was_lost_is_taken_again(store: PostgresStore, database: str
     assert ids(store) == [(1,), (2,)]
     other = PostgresStore(database)
     with pytest.raises(StoreHeld):
-        other.hold()
+        other.acquire()
     other.close()
 
 
@@ -351,7 +351,7 @@ def test_a_loader_whose_place_another_took_meanwhile_must_start_again(
     with pytest.raises(StoreHeld, match="start this one again"):
         store.load([(2, *rows(event())[0][1:])], Progress(2))
     store.close()
-    store.hold()
+    store.acquire()
     assert store.progress() == Progress(2)
 
 
@@ -367,7 +367,7 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(
             raise psycopg.OperationalError("the connection was lost")
 
     batch = [], Progress(0, {"a": 1}), [Tally(1, NOON, "bot", "", 1)]
-    store.hold()
+    store.acquire()
     with monkeypatch.context() as patched:
         patched.setattr(psycopg.connection, "Transaction", Cut)
         with pytest.raises(StoreUnavailable, match="the connection was lost"):
@@ -452,7 +452,7 @@ def test_more_questions_at_once_than_connections_are_all_answered(
 )
 def test_a_server_that_is_not_there_is_told_at_once(url: str, remedy: str) -> None:
     store = PostgresStore(url)
-    for work in (store.open, store.progress, store.hold, lambda: store.fetch(LONG)):
+    for work in (store.open, store.progress, store.acquire, lambda: store.fetch(LONG)):
         with pytest.raises(StoreUnavailable, match=remedy):
             work()
     store.close()
@@ -529,7 +529,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for(store: PostgresStore, mo
 def test_a_killed_loader_gives_the_lock_back(store: PostgresStore, database: str) -> None:
     program = (
         "import sys; from haru.store.postgres.store import PostgresStore; "
-        "s = PostgresStore(sys.argv[1]); s.hold(); print('held', flush=True); sys.stdin.read()"
+        "s = PostgresStore(sys.argv[1]); s.acquire(); print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", program, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -539,4 +539,4 @@ def test_a_killed_loader_gives_the_lock_back(store: PostgresStore, database: str
         assert holder.poll() is None
     holder.kill()
     holder.wait()
-    store.hold()
+    store.acquire()

@@ -292,7 +292,7 @@ def test_a_visit_that_is_known_already_grows_by_what_is_imported(
     home: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(import_file, "BATCH_ROWS", 1)
-    monkeypatch.setattr("haru.store.loader.MOST_EVENTS", 1)
+    monkeypatch.setattr("haru.store.loader.MAX_EVENTS", 1)
     source = filled(journey(100, NOON - 50 * MINUTE, (0, "/"), (29, "/a"), (50, "/b"), site_id=2))
     home.loader.start(NOON)
     home.take_in(exported(source, tmp_path / "events.ndjson", 2, installation=HERE))

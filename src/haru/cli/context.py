@@ -76,7 +76,7 @@ class Loading:
         except NotRunning:
             self._client = None
             self._store = event_store(settings)
-            self._store.hold()
+            self._store.acquire()
             self._spools = Spools(settings.data_dir)
             self._claims = Claims(settings.data_dir)
             self._loader = Loader(self._spools, self._store, self._claims)

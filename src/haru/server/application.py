@@ -189,14 +189,14 @@ def serve(
     # loop, which answers collect, waits that long at most for each thread that computes.
     sys.setswitchinterval(0.0001)
     allow_many_connections()
-    with contextlib.ExitStack() as held:
-        held.enter_context(lock_folder(settings.data_dir))
-        listener = held.enter_context(serving.listener(settings.host, settings.port))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lock_folder(settings.data_dir))
+        listener = stack.enter_context(serving.listener(settings.host, settings.port))
         if settings.workers:
             listener.close()  # it was free: the workers share it, and this keeps it for them
-            held.enter_context(serving.listener(settings.host, settings.port, shared=True))
-            listener = held.enter_context(control.private_socket(settings.data_dir, proxy.FILE))
-            held.callback((settings.data_dir / proxy.FILE).unlink, missing_ok=True)
+            stack.enter_context(serving.listener(settings.host, settings.port, shared=True))
+            listener = stack.enter_context(control.private_socket(settings.data_dir, proxy.FILE))
+            stack.callback((settings.data_dir / proxy.FILE).unlink, missing_ok=True)
         application = Application(settings, checked=checked, development=development)
         if started is not None:
             started()

@@ -20,7 +20,7 @@ from haru.settings import Settings
 if TYPE_CHECKING:
     from haru.server.protocol import CollectProtocol
 
-MOST_HEAD = 32 * 1024  # bytes of a request line and its headers, or of whatever else is neither head nor body
+MAX_HEAD = 32 * 1024  # bytes of a request line and its headers, or of whatever else is neither head nor body
 
 #: The most bytes of a body that is not a hit: of whoever sends a key or a session, and of anyone.
 MAX_BODY_KNOWN, MAX_BODY = 1 << 20, 64 << 10

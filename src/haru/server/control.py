@@ -25,8 +25,8 @@ from haru.store.protocol import StoreUnavailable
 log = logging.getLogger(__name__)
 
 FILE = "control.sock"
-MOST_BYTES = 64 * 1024
-LONGEST_PATH = 100  # a Unix socket's path has at most 108 bytes, on some systems 104
+MAX_BYTES = 64 * 1024
+MAX_PATH = 100  # a Unix socket's path has at most 108 bytes, on some systems 104
 
 Call = Callable[..., Awaitable[Any]]
 Pieces = Callable[..., AsyncIterator[bytes]]
@@ -47,7 +47,7 @@ class NotRunning(ControlError):
 def short_path(data_dir: Path, name: str) -> Iterator[str]:
     """A path to a socket in the folder that is short enough for the operating system, however deep the folder lies."""
     path = str(data_dir / name)
-    if len(os.fsencode(path)) <= LONGEST_PATH or not sys.platform.startswith("linux"):
+    if len(os.fsencode(path)) <= MAX_PATH or not sys.platform.startswith("linux"):
         yield path
         return
     descriptor = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
@@ -90,7 +90,7 @@ class Server:
     async def start(self) -> None:
         """Listen. A socket left by a killed server is replaced. Raises `FileUnusable`."""
         self._server = await asyncio.start_unix_server(
-            self._answer, sock=private_socket(self._data_dir, FILE), limit=MOST_BYTES
+            self._answer, sock=private_socket(self._data_dir, FILE), limit=MAX_BYTES
         )
 
     async def stop(self) -> None:

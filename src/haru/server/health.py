@@ -53,8 +53,8 @@ def tasks(node: Node) -> dict[str, str]:
 
 def restarts(node: Node) -> dict[str, int]:
     """How often each of them failed and was started again, where one did."""
-    found = {**node.supervisor.restarts, WRITER: sum(each.restarts for each in node.counts())}
-    return {name: count for name, count in found.items() if count}
+    counts = {**node.supervisor.restarts, WRITER: sum(each.restarts for each in node.counts())}
+    return {name: count for name, count in counts.items() if count}
 
 
 async def _store_state(node: Node) -> str:

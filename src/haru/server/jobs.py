@@ -14,7 +14,7 @@ from haru.collect.sites import set_sure
 from haru.live import CURRENT_MS
 from haru.server.supervisor import Job
 from haru.settings import BadSetting
-from haru.store.loader import MOST_EVENTS
+from haru.store.loader import MAX_EVENTS
 from haru.store.protocol import Folding, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ async def load(node: Node) -> None:
 def resume(node: Node) -> None:
     """Begin where the store stands, or go on with it after a fault; on the loader's thread."""
     now = now_ms()
-    node.store.hold()
+    node.store.acquire()
     if not node.loader.started:
         visits = node.loader.start(now)
         node.live.seen(((v.site_id, v.visitor_id, v.last) for v in visits if v.last > now - CURRENT_MS), now)
@@ -77,7 +77,7 @@ def load_waiting(node: Node) -> None:
         if batch is None:
             return
         node.load_seconds.observe(time.perf_counter() - begun)
-        if batch.taken < MOST_EVENTS:
+        if batch.taken < MAX_EVENTS:
             return
 
 

@@ -35,8 +35,8 @@ async def answer(node: Node, scope: Scope, send: Send) -> None:
 def _may_read(scope: Scope, token: str) -> bool:
     headers: Headers = scope["headers"]
     if token:
-        given = next((value for name, value in headers if name == b"authorization"), b"")
-        return hmac.compare_digest(given, b"Bearer " + token.encode())
+        authorization = next((value for name, value in headers if name == b"authorization"), b"")
+        return hmac.compare_digest(authorization, b"Bearer " + token.encode())
     by_proxy = any(name in {b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via"} for name, _ in headers)
     return not by_proxy and is_loopback(peer_of(scope))
 

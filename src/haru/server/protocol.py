@@ -27,7 +27,7 @@ from haru.collect.formats import FORMATS
 from haru.collect.formats.format import MAX_BODY_BYTES, Answer, Format
 from haru.collect.formats.haru import COUNTED
 from haru.http import CONNECTION, Connection, Headers
-from haru.server.connections import MOST_HEAD, Limits, most_body
+from haru.server.connections import MAX_HEAD, Limits, most_body
 
 LINGER_SECONDS = 1.0  # how long the rest of a body that is not wanted is taken in before the connection is closed
 STOP_SECONDS = 0.5  # how long the rest of a body is waited for when the server is asked to stop
@@ -176,7 +176,7 @@ class CollectProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             if not self._refused:
                 self._refuse(400, "This cannot be read as HTTP.")
-        if self._stray > MOST_HEAD and not self._refused:
+        if self._stray > MAX_HEAD and not self._refused:
             self._refuse_head(self.cycle if self._is_receiving() else None)
 
     def on_message_begin(self) -> None:
@@ -192,7 +192,7 @@ class CollectProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """See uvicorn."""
-        if self._stray > MOST_HEAD and _size(self.url, self.headers) > MOST_HEAD:
+        if self._stray > MAX_HEAD and _size(self.url, self.headers) > MAX_HEAD:
             self._refuse_head()
             raise _Refused
         self._stray = 0
@@ -346,7 +346,7 @@ class CollectProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def _refuse_head(self, cycle: RequestResponseCycle | None = None) -> None:
-        self._refuse(431, f"The request line and headers are larger than {MOST_HEAD // 1024} KiB.", cycle)
+        self._refuse(431, f"The request line and headers are larger than {MAX_HEAD // 1024} KiB.", cycle)
 
     def _refuse_body(self, cycle: RequestResponseCycle | None) -> None:
         self._refuse(413, f"The body is larger than {most_body(self.url, self.headers) // 1024} KiB.", cycle)

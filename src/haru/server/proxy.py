@@ -88,8 +88,8 @@ class Forward:
             connection.narrow()
             self._streams.add(connection)
         try:
-            kept = [(name.lower(), value) for name, value in response.headers.raw if name.lower() not in _HOP]
-            await send({"type": "http.response.start", "status": response.status_code, "headers": kept})
+            lines = [(name.lower(), value) for name, value in response.headers.raw if name.lower() not in _HOP]
+            await send({"type": "http.response.start", "status": response.status_code, "headers": lines})
             async for part in response.aiter_raw():
                 # `send` waits while the asker does not read, and so nothing more is read from the server meanwhile.
                 async with asyncio.timeout(LIVE_SECONDS if live else None):

@@ -110,19 +110,19 @@ class PortUnavailable(BadSetting):
 
 def listener(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """A bound TCP socket; `shared` lets several processes bind the same port. Raises `PortUnavailable`."""
-    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        found.bind((host, port))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((host, port))
     except OSError as error:
-        found.close()
+        sock.close()
         raise PortUnavailable(
             f"Port {port} on {host} is unavailable ({error.strerror}): stop the program that has it, or name another "
             "with --port."
         ) from None
-    return found
+    return sock
 
 
 class Tracker:
@@ -136,9 +136,9 @@ class Tracker:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the script, or 304 when the browser has it."""
-        asked = dict(scope["headers"])
-        taken = _taken(asked.get(b"accept-encoding", b""))
-        form = next((form for form in self._forms if not form.encoding or form.encoding in taken), None)
+        headers_sent = dict(scope["headers"])
+        encodings = _encodings(headers_sent.get(b"accept-encoding", b""))
+        form = next((form for form in self._forms if not form.encoding or form.encoding in encodings), None)
         if form is None:
             await respond(send, 503, b"The tracker is not built: run `make build`.\n", b"text/plain")
             return
@@ -151,7 +151,7 @@ class Tracker:
             (b"vary", b"accept-encoding"),
             (b"x-content-type-options", b"nosniff"),
         ]
-        if asked.get(b"if-none-match") == form.etag:
+        if headers_sent.get(b"if-none-match") == form.etag:
             await respond(send, 304, b"", b"", headers)
             return
         if form.encoding:
@@ -180,7 +180,7 @@ def _form(path: Path, encoding: bytes, ending: str) -> _Form | None:
     return _Form(encoding, body, b'"%s"' % hashlib.blake2b(body, digest_size=12).hexdigest().encode())
 
 
-def _taken(accept_encoding: bytes) -> set[bytes]:
+def _encodings(accept_encoding: bytes) -> set[bytes]:
     """The encodings that an Accept-Encoding header names and does not refuse."""
-    named = (part.replace(b" ", b"").lower().partition(b";") for part in accept_encoding.split(b","))
-    return {name for name, _, weight in named if weight not in {b"q=0", b"q=0.0", b"q=0.00", b"q=0.000"}}
+    parts = (part.replace(b" ", b"").lower().partition(b";") for part in accept_encoding.split(b","))
+    return {name for name, _, weight in parts if weight not in {b"q=0", b"q=0.0", b"q=0.00", b"q=0.000"}}

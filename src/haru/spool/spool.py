@@ -25,7 +25,7 @@ from haru.events.ledger import Tally
 from haru.settings import Settings
 
 KEY_LIFETIME_MS = DAY_MS  # an idempotency key is remembered this long
-MOST_IN_BATCH = 2_000  # events of one row: bounds what a reader must hold at once
+MAX_IN_BATCH = 2_000  # events of one row: bounds what a reader must hold at once
 CHECKPOINT_BYTES = 4 << 20  # of the write-ahead log: beyond it, it is copied into the file
 RESTART_BYTES = 64 << 20  # beyond it, writers are made to wait until it can begin again from its start
 FILE = "spool.sqlite3"
@@ -98,8 +98,8 @@ class Transaction:
 
     def append(self, events: Sequence[Event]) -> None:
         """Add events at the end."""
-        for start in range(0, len(events), MOST_IN_BATCH):
-            self.append_body(Body(list(events[start : start + MOST_IN_BATCH])))
+        for start in range(0, len(events), MAX_IN_BATCH):
+            self.append_body(Body(list(events[start : start + MAX_IN_BATCH])))
 
     def append_body(self, body: Body) -> None:
         """Add one row."""

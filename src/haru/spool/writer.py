@@ -14,7 +14,7 @@ from haru.clock import hour_of
 from haru.events.event import Event
 from haru.events.ledger import Tally
 from haru.histogram import Histogram
-from haru.spool.spool import MOST_IN_BATCH, Spool, SpoolFull, SpoolUnavailable
+from haru.spool.spool import MAX_IN_BATCH, Spool, SpoolFull, SpoolUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -164,10 +164,10 @@ class Writer:
         return closing
 
     def _next(self) -> list[_Waiting]:
-        """What goes into one commit: `MOST_IN_BATCH` events, and the rest of whatever was handed over with the last."""
+        """What goes into one commit: `MAX_IN_BATCH` events, and the rest of whatever was handed over with the last."""
         found: list[_Waiting] = []
         events = 0
-        while self._waiting and events < MOST_IN_BATCH:
+        while self._waiting and events < MAX_IN_BATCH:
             found.append(self._waiting.popleft())
             events += len(found[-1][0])
         self._taken += events

@@ -24,7 +24,7 @@ from haru.store.protocol import Progress, Store, StoreMoved, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
-MOST_EVENTS = 10_000  # of a batch: a few milliseconds of commit, and a bound on memory
+MAX_EVENTS = 10_000  # of a batch: a few milliseconds of commit, and a bound on memory
 
 
 _ID, _SITE, _AT, _VISITOR, _VISIT = map(NAMES.index, ("id", "site_id", "occurred_at", "visitor_id", "visit_id"))
@@ -71,7 +71,7 @@ class Loader:
         """Take up where the store stands; returns the visits alive now. Raises `StoreUnavailable`, `StoreHeld`."""
         with self._lock:
             since = now - KEPT_MS
-            self._store.hold()
+            self._store.acquire()
             self._pending, self._doubtful = None, False
             recent = self._store.recent_visits(since)
             progress = self._store.progress()
@@ -96,7 +96,7 @@ class Loader:
                 self.start(now)
             progress = self._progress or Progress()
             if self._pending is None:
-                found = self._spools.read(progress.positions, MOST_EVENTS)
+                found = self._spools.read(progress.positions, MAX_EVENTS)
                 if not found:
                     return None
                 self._pending = self._prepared(found, progress)

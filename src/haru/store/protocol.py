@@ -62,7 +62,7 @@ class Store(Protocol):
     def open(self) -> None:
         """Open it now."""
 
-    def hold(self) -> None:
+    def acquire(self) -> None:
         """Become the store's one loader, until `close`; harmless when it is already. Raises `StoreHeld`."""
 
     def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:

@@ -96,8 +96,8 @@ def move(source: Store, target: Store, ledgers: Iterable[int], said: Callable[[s
     `ledgers` are further sites whose refusals move; those that the source has are added. `said` hears in
     words how far it is. Raises `MoveRefused`, `StoreHeld` and `StoreUnavailable`.
     """
-    source.hold()
-    target.hold()
+    source.acquire()
+    target.acquire()
     origin, rows = source.progress(), _count(source)
     before = target.progress()
     done = before.positions.get(MOVED, 0)

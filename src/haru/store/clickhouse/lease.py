@@ -96,7 +96,7 @@ class Lease:
             self._insert(self.epoch, released=False, token="")
 
     def keep(self, also: Callable[[], None]) -> None:
-        """Renew it from a thread of its own until `rest`; `also` is done each time."""
+        """Renew it from a thread of its own until `stop`; `also` is done each time."""
         if self._thread is not None:
             return
         self._ending.clear()
@@ -112,7 +112,7 @@ class Lease:
         self._thread = threading.Thread(target=beat, daemon=True, name="haru-lease")
         self._thread.start()
 
-    def rest(self) -> None:
+    def stop(self) -> None:
         """End the thread that `keep` began."""
         self._ending.set()
         if self._thread is not None:

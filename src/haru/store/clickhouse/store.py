@@ -113,7 +113,7 @@ class ClickHouseStore:
                 _prepare(self._door, self._layout)
                 self._prepared = True
 
-    def hold(self) -> None:
+    def acquire(self) -> None:
         with self._writing:
             if self._attempt or not self._lease.epoch:
                 self._take()
@@ -274,8 +274,8 @@ class ClickHouseStore:
 
     def destroy(self) -> None:
         """The tables go, the database stays."""
-        self.hold()
-        self._lease.rest()  # its thread may want the lock
+        self.acquire()
+        self._lease.stop()  # its thread may want the lock
         with self._writing:
             for statement in ddl.drops(self._layout):
                 self._door.command(statement)
@@ -285,7 +285,7 @@ class ClickHouseStore:
             self._door.close()
 
     def close(self) -> None:
-        self._lease.rest()  # its thread may want the lock
+        self._lease.stop()  # its thread may want the lock
         with self._writing:
             with contextlib.suppress(StoreUnavailable):
                 self._lease.release()

@@ -149,7 +149,7 @@ class DuckStore:
         with self._errors():
             self._opened()
 
-    def hold(self) -> None:
+    def acquire(self) -> None:
         """The file's own lock lets one process have it."""
         self.open()
 

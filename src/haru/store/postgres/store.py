@@ -122,7 +122,7 @@ class PostgresStore:
     def open(self) -> None:
         self._connections.open()
 
-    def hold(self) -> None:
+    def acquire(self) -> None:
         """A lock that was lost with its connection is taken again."""
         with self._writing, self._connections.errors():
             self._held()
