@@ -23,7 +23,8 @@ from sqlalchemy import table as table_of
 
 from bench.table import table
 from bench.traffic import DAY_MS, DAYS, START, Traffic, batches, fill_duckdb, first
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import parse
 from haru.stats.sql.counters import E
 from haru.stats.vocabulary.periods import moment

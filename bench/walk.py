@@ -115,7 +115,8 @@ def question(*, folded: bool, **keys: Any) -> Walk:
     """One question that nobody asked before, from JSON to rows."""
     from tests.stats.made import filled, journey
 
-    from haru.stats.answers import Reports, StatsSite
+    from haru.stats.answers import Reports
+    from haru.stats.plan import StatsSite
     from haru.stats.query import parse
     from haru.store.protocol import Folding
 

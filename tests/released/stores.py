@@ -21,7 +21,8 @@ import psycopg
 
 from haru.events.columns import BLANK, NAMES, Row
 from haru.events.ledger import Tally
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import parse
 from haru.store.clickhouse.client import Address
 from haru.store.clickhouse.store import ClickHouseStore

@@ -7,7 +7,8 @@ import resource
 import sys
 import time
 
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import QueryError, parse
 from tests.stats.made import filled, journey, ms
 

@@ -19,7 +19,8 @@ from django.db import DatabaseError, OperationalError
 from django.db.backends.postgresql.base import DatabaseWrapper
 
 from haru.events.columns import COLUMNS
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import parse
 from haru.store.duckdb.store import DuckStore
 from haru.store.protocol import Progress, StoreUnavailable

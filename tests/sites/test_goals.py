@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from haru.sites import goals, registry
 from haru.sites.models import Goal
 from haru.sites.registry import SiteError
-from haru.stats.answers import StatsSite
+from haru.stats.plan import StatsSite
 from haru.stats.vocabulary import goals as stats
 
 PAGE = "/sites/example.com/settings/goals"

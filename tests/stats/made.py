@@ -15,7 +15,8 @@ import duckdb
 import psycopg
 
 from haru.events.columns import COLUMNS
-from haru.stats.answers import Answer, Reports, StatsSite
+from haru.stats.answers import Answer, Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import parse
 from haru.stats.vocabulary.goals import Goal
 from haru.store.clickhouse.store import ClickHouseStore

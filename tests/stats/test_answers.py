@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from haru.stats import answers
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.lookups import Lookups
+from haru.stats.plan import StatsSite
 from haru.stats.query import QueryError, parse
 from haru.stats.sql import statement
 from haru.store.protocol import Folding, Progress, StoreOutOfMemory
@@ -288,15 +290,15 @@ def test_what_was_folded_since_the_question_was_made_is_asked_of_the_events(monk
     assert isinstance(store, Folding)
     store.fold(150)
     reports = Reports(store)
-    made = Reports._question
+    told = Lookups.told
 
     def slow(*given: Any) -> Any:
-        question = made(*given)
-        assert question.folds is not None
+        plan = told(*given)
+        assert plan.folds is not None
         store.fold()
-        return question
+        return plan
 
-    monkeypatch.setattr(Reports, "_question", slow)
+    monkeypatch.setattr(Lookups, "told", slow)
     asked: list[Any] = []
     fetch = store.fetch
     monkeypatch.setattr(

@@ -322,7 +322,8 @@ def test_a_statement_that_was_ended_is_counted_by_what_ended_it() -> None:
 def test_what_was_asked_last_is_answered_again_first_and_only_where_someone_looks() -> None:
     asking, answered = Asking(Telling()), []
     for key, site_id, at in [("old", 1, 0), ("a", 1, HOT_MS), ("b", 2, HOT_MS), ("c", 1, HOT_MS), ("a", 1, HOT_MS + 1)]:
-        asking.note(key, site_id, at, lambda now_ms, key=key: answered.append((key, now_ms)))
+        with asking.question(key, site_id, at, lambda now_ms, key=key: answered.append((key, now_ms))):
+            pass
     asking.refresh(HOT_MS + 2, [1])
     assert answered == [("a", HOT_MS + 2), ("c", HOT_MS + 2)]
 
@@ -339,7 +340,8 @@ def test_answering_again_gives_way_to_those_who_ask_now_and_lets_go_of_what_take
         return answer
 
     for key, error in [("never", None), ("crowded", Crowded()), ("greedy", StoreOutOfMemory("much")), ("well", None)]:
-        asking.note(key, 1, 0, raising(key, error))
+        with asking.question(key, 1, 0, raising(key, error)):
+            pass
     asking.refresh(1, [1])
     assert answered == ["well", "greedy", "crowded"]
     asking.refresh(1, [1])

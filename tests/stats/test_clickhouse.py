@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from haru.stats import bounds
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import parse
 from haru.stats.vocabulary.dimensions import DIMENSIONS
 from tests import reference

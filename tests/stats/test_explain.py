@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
 from haru.stats.explain import explain, words
+from haru.stats.plan import StatsSite
 from haru.stats.query import QueryError, parse
 from haru.stats.vocabulary.goals import Goal
 from haru.store.duckdb.store import DuckStore

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from haru.patterns import BadPattern
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import parse
 from haru.stats.vocabulary import filters
 from haru.stats.vocabulary.filters import Leaf

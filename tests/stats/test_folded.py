@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import parse
 from haru.stats.sql import folded
 from haru.store.duckdb.store import DuckStore

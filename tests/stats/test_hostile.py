@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
 from haru.stats.explain import explain
+from haru.stats.plan import StatsSite
 from haru.stats.query import QueryError, parse
 from haru.stats.vocabulary.goals import Goal
 from tests.rounds import long, rounds

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from haru.stats import answers, asking, bounds
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
 from haru.stats.asking import STEP, Waiter
+from haru.stats.plan import StatsSite
 from haru.stats.query import MOST_ROWS, QueryError, parse
 from haru.stats.vocabulary import filters
 from haru.store.stop import Stopped

@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 
+from haru.stats.plan import ALL_ROWS, Plan, StatsSite, plan_for
 from haru.stats.query import QueryError, parse
-from haru.stats.question import Question
 from haru.stats.sql import folded, statement
 from haru.stats.sql.folds import Folds
-from haru.stats.vocabulary import filters, periods
 from haru.stats.vocabulary.goals import Goal
 from haru.stats.vocabulary.periods import Period
 from haru.store.clickhouse import sql as clickhouse
@@ -64,29 +63,28 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-def question(query: dict[str, Any], around: Circumstances) -> Question:
-    """The question of such circumstances, from folded rows where they hold what is asked."""
+def planned(query: dict[str, Any], around: Circumstances) -> Plan:
+    """The plan of such circumstances, from folded rows where they hold what is asked."""
     period = Period(around.start_ms, around.start_ms + around.lasts_ms)
     reach = Period(period.start_ms - HOUR, period.end_ms + HOUR) if around.reaches else period
-    parsed = parse(query)
-    by_time = any(name.startswith("time") for name in parsed.dimensions)
-    stretches = periods.stretches(periods.ZoneInfo(around.zone), period) if by_time else ()
-    values = {leaf: around.accepted for leaf in filters.leaves(parsed.filters) if leaf.by_value}
+    site = StatsSite(around.site_id, around.zone, around.goals)
+    asked = plan_for(site, parse(query), ZoneInfo(around.zone), period, period, around.unit)
+    values = {leaf: around.accepted for leaf in asked.leaves if leaf.by_value}
     paths = {goal: around.paths for goal in around.goals if goal.by_path}
-    asked = Question(around.site_id, parsed, period, reach, around.unit, stretches, values, around.goals, paths)
     if not around.folds or not folded.holds(asked):
-        return asked
+        return asked.told(reach, values, paths)
     start, end = (
         Period(at - crossed * HOUR, at + crossed * HOUR)
         for at, crossed in zip((period.start_ms, period.end_ms), around.edges, strict=True)
     )
     low = period.start_ms - DAY if around.low else None
-    return replace(asked, folds=Folds(7, (start, end), reach, around.settled, low, around.long, around.over))
+    folds = Folds(7, (start, end), reach, around.settled, low, around.long, around.over)
+    return asked.told(reach, values, paths, folds)
 
 
-def made(asked: Question, *, paged: bool) -> list[tuple[str, Any, Any]]:
-    """The statement of each engine, and what it is given that does not come from the question at hand."""
-    built = statement.build(asked, paged=paged, groups=None if asked.folds is None else folded.groups)
+def made(asked: Plan) -> list[tuple[str, Any, Any]]:
+    """The statement of each engine, and what it is given that does not come from the plan at hand."""
+    built = statement.build(asked, None if asked.folds is None else folded.groups(asked))
     texts = [engine.compiled(built) for engine in ENGINES]
     given = {*asked.parameters, "folded"}
     return [
@@ -114,10 +112,11 @@ def test_questions_of_one_key_have_one_statement(data: st.DataObject) -> None:
     others = [(query, replace(around, **{name: data.draw(values)})) for name, values in VALUES.items()]
     another = data.draw(queries(now, GOALS))
     others += [(mixed, around) for mixed in mixtures(query, another)]
-    asked = [question(*each) for each in [(query, around), *others]]
+    plans = [planned(*each) for each in [(query, around), *others]]
+    whole = ((plan, plan.about(replace(plan.query, limit=ALL_ROWS))) for plan in plans)
+    plans += [other.told(plan.reach, plan.values, plan.paths, plan.folds) for plan, other in whole]
     known: dict[Any, Any] = {}
-    for each, paged in [*product(asked, (True, False)), *((statement.paid(each), False) for each in asked)]:
-        if each.shape is None:
-            continue
-        text = made(each, paged=paged)
-        assert known.setdefault((each.shape, paged), text) == text
+    for plan in [*plans, *(plan.paid() for plan in plans)]:
+        if plan.shape is not None:
+            text = made(plan)
+            assert known.setdefault(plan.shape, text) == text

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import Query, parse
 from haru.stats.vocabulary.filters import And, Leaf
 from tests import reference

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from haru.stats.answers import Answer, Reports, StatsSite
+from haru.stats.answers import Answer, Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import parse
 from haru.stats.sql import folded
 from haru.stats.vocabulary.goals import Goal

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from haru.stats.plan import StatsSite, make
 from haru.stats.query import parse
 from haru.stats.sql import statement
-from haru.stats.sql.statement import Question
 from haru.stats.vocabulary import periods
-from haru.stats.vocabulary.periods import Period
 from haru.store.duckdb.store import DuckStore
 from tests.stats.made import HOUR, MINUTE, ask, journey, ms, rows, stored
 
@@ -34,7 +33,8 @@ def test_visitors_visits_pageviews_and_events_are_counted_apart() -> None:
 
 
 def test_another_sites_events_do_not_count() -> None:
-    from haru.stats.answers import Reports, StatsSite
+    from haru.stats.answers import Reports
+    from haru.stats.plan import StatsSite
     from tests.stats.made import filled
 
     reports = Reports(filled([*journey(100, NOON, (0, "/")), *journey(200, NOON, (0, "/"), (1, "/b"), site_id=2)]))
@@ -253,9 +253,8 @@ def test_percentage_is_of_all_visitors_with_the_same_filters() -> None:
 
 @pytest.mark.parametrize(("keys", "passes"), [({"metrics": ["visitors"]}, 1), ({"metrics": ["bounce_rate"]}, 1)])
 def test_totals_are_one_pass_over_the_events(keys, passes) -> None:
-    period = Period(MIDNIGHT, MIDNIGHT + 24 * HOUR)
-    question = Question(1, parse({"date_range": "day", **keys}), period, period)
-    text = DuckStore(None).sql(statement.build(question))
+    plan = make(StatsSite(1, "UTC"), parse({"date_range": "day", **keys}), NOON, lambda: None)
+    text = DuckStore(None).sql(statement.build(plan.told(plan.period, {}, {})))
     assert text.count("FROM event") == passes
     assert ("visit_id" in text) == (keys["metrics"] == ["bounce_rate"])
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import parse
 from haru.stats.sql import folded
 from haru.store.protocol import Folding, Store

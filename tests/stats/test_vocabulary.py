@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import QueryError, parse
 from haru.stats.vocabulary.goals import Goal
 from tests.stats.made import DAY, HOUR, MINUTE, ask, filled, journey, ms, rows, stored

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import column, func, literal_column, select, table, text
 
 from haru.events.ledger import Tally
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import parse
 from haru.store.clickhouse.client import Address, Door
 from haru.store.clickhouse.store import ClickHouseStore

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from haru.events.columns import COLUMNS, Row
 from haru.spool.keys import Claims
 from haru.spool.spool import Spool, Spools
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import Query, QueryError, parse
 from haru.stats.vocabulary.dimensions import DIMENSIONS, Level
 from haru.stats.vocabulary.metrics import METRICS

@@ -6,8 +6,7 @@ import pytest
 
 from haru.accounts.models import ApiKey
 from haru.live import Live
-from haru.stats.answer import Row
-from haru.stats.answers import Reports
+from haru.stats.answers import Reports, Row
 from haru.web.api.cells import Cells
 from haru.web.project import services
 from tests.stats.made import DAY, filled, journey, ms

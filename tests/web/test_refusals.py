@@ -16,7 +16,8 @@ from haru.events.ledger import Tally
 from haru.events.refusals import Refusal
 from haru.live import Live
 from haru.sites import registry
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.plan import StatsSite
 from haru.stats.vocabulary.periods import Dates
 from haru.store.duckdb.store import DuckStore
 from haru.store.protocol import Progress, StoreUnavailable

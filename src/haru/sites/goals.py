@@ -10,7 +10,7 @@ from haru.collect import exclusions
 from haru.events.text import is_storable
 from haru.sites.models import Goal, Site
 from haru.sites.registry import SiteError
-from haru.stats.answers import StatsSite
+from haru.stats.plan import StatsSite
 from haru.stats.vocabulary import goals as stats
 
 MAX_NAME = 120  # characters, of a goal and of its event

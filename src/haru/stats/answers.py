@@ -1,54 +1,81 @@
-"""Answers: run a question, compare, round, sort; each computed once however many ask."""
+"""Answers: a plan is asked of the store, what comes back is made rows; these are compared, rounded and sorted."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections import OrderedDict
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, replace
+from collections import OrderedDict, defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.sql import ClauseElement
 
 from haru.stats import bounds, shares
-from haru.stats.answer import Answer, Beside, Row, Values, compared, make_row, ordered, without_events
 from haru.stats.asking import Asking, while_wanted
-from haru.stats.query import Include, Query, QueryError, check_goals
-from haru.stats.question import Question, needs_facts
-from haru.stats.shares import ALL_ROWS, WHOLES
-from haru.stats.sql import folded, folds, statement
-from haru.stats.sql.folds import Folds
-from haru.stats.vocabulary import filters, periods
-from haru.stats.vocabulary.dimensions import GOAL, Level, of
+from haru.stats.lookups import Lookups
+from haru.stats.plan import Plan, StatsSite, make
+from haru.stats.query import Query, QueryError
+from haru.stats.shares import WHOLES
+from haru.stats.sql import folded, statement
+from haru.stats.vocabulary import dimensions, filters, metrics, periods
+from haru.stats.vocabulary.dimensions import GOAL, Dimension, Level
 from haru.stats.vocabulary.filters import Leaf
 from haru.stats.vocabulary.goals import Goal
 from haru.stats.vocabulary.metrics import METRICS, Payments
-from haru.stats.vocabulary.periods import Period
-from haru.store.protocol import FOLDED, Folding, Refolded, Store
+from haru.store.protocol import FOLDED, Refolded, Store
 
 MAX_STATEMENTS = 60  # kept, for questions of the same shape; each takes about 90 kB
+_TOO_MANY_ROWS = (
+    f"#/dimensions: There are more rows than can be sorted or compared ({bounds.MAX_CELLS:,} values): ask for fewer "
+    "dimensions or a shorter period, or order by a number that is counted, such as visitors, and compare with nothing"
+)
+
+Value = str | int  # of a dimension
+Values = tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class StatsSite:
-    """What answers must know of a site."""
+class Row:
+    """One row of an answer."""
 
-    id: int
-    timezone: str
-    goals: tuple[Goal, ...] = ()
+    dimensions: Values  # in the order of the query's
+    metrics: tuple[metrics.Value, ...]  # in the order of the query's
+    key: Values  # its values as they are stored: two cities may have one name
+    comparison: Row | None = None  # its counterpart in the period compared with, which may be one of nothing
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
-    """The period of one answer, and how it came about."""
+class Beside:
+    """What other statements tell of the rows, by their keys."""
 
-    period: Period
-    key: Hashable  # what the cache knows it by: one that moves with every millisecond is kept as any other
-    unit: str  # what `time` stands for: that of the query's own period, for the one compared with too
+    wholes: dict[str, dict[Values, int]] = field(default_factory=dict)
+    revenue: dict[Values, list[Payments]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one query."""
+
+    rows: list[Row]
+    period: tuple[int, int]  # ms, the end not included
+    interval: str  # what `time` stands for: minute, hour, day, week or month
+    computed_at_ms: int
+    cost_ms: float
+    labels: list[str] | None = None  # of every bucket in order, when asked for or compared
+    total_rows: int | None = None  # before pagination, when it was asked for
+    comparison: Answer | None = None  # over the period compared with, every row of it; its labels pair up by position
+    beside: Beside = Beside()
+
+    @property
+    def cells(self) -> int:
+        """How many values it holds, near enough to tell what it takes of memory; those of its comparison apart."""
+        rows = sum(len(row.key) + len(row.dimensions) + len(row.metrics) for row in self.rows)
+        beside = [*self.beside.wholes.values(), *self.beside.revenue.values()]
+        return 1 + rows + len(self.labels or ()) + sum(map(len, beside))
 
 
 class Reports:
@@ -57,10 +84,19 @@ class Reports:
     def __init__(self, store: Store, seconds: float = 0) -> None:
         """`store` is asked; it is not closed. One question may take so many seconds; 0 is no limit."""
         self._store = store
-        self._folding = store if isinstance(store, Folding) else None
         self.asking = Asking(store, seconds)
+        self._lookups = Lookups(store, self.asking)
         self._statements: OrderedDict[Hashable, ClauseElement] = OrderedDict()
         self._statements_lock = threading.Lock()
+
+    @property
+    def engine(self) -> str:
+        """Which engine the store is: duckdb, postgresql or clickhouse."""
+        return self._store.engine
+
+    def first_event(self, site_id: int, now_ms: int) -> int | None:
+        """The moment (ms) of the site's first event; None when it has none."""
+        return self._lookups.first_event(site_id, now_ms)
 
     def answer(self, site: StatsSite, query: Query, now_ms: int, *, fresh: bool = False) -> Answer:
         """The answer, at most a minute old; `fresh`: with every event that is in the store.
@@ -69,30 +105,13 @@ class Reports:
         can be, `StoreUnavailable`, and `Stopped` when it takes longer than the limit or the one who waits
         for it has left.
         """
-        check_goals(query, site.goals)
 
         def again(now_ms: int) -> None:
             with contextlib.suppress(QueryError):  # whoever asks is told
                 self._answer(site, query, now_ms, fresh=True)
 
-        self.asking.note((site, query), site.id, now_ms, again)
-        with self.asking.limited():
+        with self.asking.question((site, query), site.id, now_ms, again):
             return without_events(query, site.goals, self._answer(site, query, now_ms, fresh))
-
-    def first_event(self, site_id: int, now_ms: int) -> int | None:
-        """The moment (ms) of the site's first event; None when it has none."""
-
-        def compute() -> int | None:
-            ((first,),) = self.asking.rows(statement.first_event(site_id))
-            return None if first is None else periods.milliseconds(first)
-
-        first: int | None = self.asking.cache.get(("first event", site_id), site_id, now_ms, compute, fresh=True).value
-        return first
-
-    @property
-    def engine(self) -> str:
-        """Which engine the store is: duckdb, postgresql or clickhouse."""
-        return self._store.engine
 
     def sql(self, site: StatsSite, query: Query, now_ms: int) -> dict[str, str]:
         """The statements that answer a query, as the store's SQL for people: of "rows", and of what stands beside them.
@@ -101,238 +120,216 @@ class Reports:
         same of the other period. Raises `StoreUnavailable` and `Stopped`.
         """
         with self.asking.limited():
-            return {name: self._store.sql(asked) for name, asked in self._asked(site, query, now_ms).items()}
+            plan = self._lookups.told(self._plan(site, query, now_ms), now_ms)
+            plans = {"rows": plan}
+            if plan.folds is not None:
+                plans["unfolded"] = _unfolded(plan)
+            divisors = dict(shares.plans(plan))
+            for name in plan.others:
+                divisor = divisors.get(name)
+                plans[name] = _unfolded(self._lookups.told(divisor, now_ms)) if divisor else plan.paid()
+            return {name: self._store.sql(_build(plan)) for name, plan in plans.items()}
 
-    def _asked(self, site: StatsSite, query: Query, now_ms: int) -> dict[str, ClauseElement]:
-        zone = ZoneInfo(site.timezone)
-        period = periods.resolve(query.date_range, zone, now_ms, lambda: self.first_event(site.id, now_ms))
-        unit = periods.interval(query.date_range, period, zone)
-        question = self._question(site, query, period, unit, now_ms)
-        found: dict[str, ClauseElement] = {"rows": self._statement(question)}
-        if question.folds is not None:
-            found["unfolded"] = statement.build(question)
-        for name in _counters(query):
-            if name in WHOLES:
-                found[name] = statement.build(
-                    self._question(site, shares.asked(WHOLES[name], query), period, unit, now_ms), paged=False
-                )
-            elif name == "revenue":
-                found[name] = statement.build(statement.paid(question), paged=False)
-        return found
+    def _plan(self, site: StatsSite, query: Query, now_ms: int) -> Plan:
+        return make(site, query, now_ms, lambda: self.first_event(site.id, now_ms))
 
     def _answer(self, site: StatsSite, query: Query, now_ms: int, fresh: bool) -> Answer:
-        zone = ZoneInfo(site.timezone)
-        period = periods.resolve(query.date_range, zone, now_ms, lambda: self.first_event(site.id, now_ms))
-        comparison = query.include.comparisons
-        name = query.date_range if periods.is_rolling(query.date_range) else period
-        span = _Span(period, name, periods.interval(query.date_range, period, zone))
-        if comparison is None:
-            return self._cached(site, query, span, now_ms, fresh)
-        # Rows are paired before they are sorted, and buckets by their place: so all rows of both, and their labels.
-        whole = replace(query, include=Include(time_labels=_by_time(query)), order_by=(), limit=ALL_ROWS, offset=0)
-        answer = self._cached(site, whole, span, now_ms, fresh)
-        other = periods.compared(query.date_range, period, comparison, zone)
-        running = comparison.to_now and now_ms in period
-        other_span = replace(
-            span,
-            period=periods.until(zone, period, other, now_ms) if running else other,
-            key=(name, None if periods.is_rolling(query.date_range) else other, comparison, running),
-        )
-        return compared(query, answer, self._cached(site, whole, other_span, now_ms, fresh))
+        plan = self._plan(site, query, now_ms)
+        if query.include.comparisons is None:
+            return self._cached(plan, now_ms, fresh)
+        answer, other = (self._cached(each, now_ms, fresh) for each in plan.pair(now_ms))
+        return compared(plan, answer, other)
 
-    def _cached(self, site: StatsSite, query: Query, span: _Span, now_ms: int, fresh: bool) -> Answer:
-        key = (site, replace(query, date_range=""), span.key)
-        entry = self.asking.cache.get(
-            key, site.id, now_ms, lambda: self._compute(site, query, span, now_ms), fresh=fresh
-        )
+    def _cached(self, plan: Plan, now_ms: int, fresh: bool) -> Answer:
+        compute = partial(self._compute, plan, now_ms)
+        entry = self.asking.cache.get((plan.site, plan.undated, plan.name), plan.site.id, now_ms, compute, fresh=fresh)
         answer: Answer = entry.value
         return replace(answer, computed_at_ms=entry.computed_at_ms, cost_ms=entry.cost_ms)
 
-    def _compute(self, site: StatsSite, query: Query, span: _Span, now_ms: int) -> Answer:
-        zone = ZoneInfo(site.timezone)
-        period, paged = span.period, query.limit < ALL_ROWS
-        question = self._question(site, query, period, span.unit, now_ms)
-        labels = _labels(zone, question) if query.include.time_labels else None
-        first = periods.wall(zone, period.start_ms)
-        beside = Beside(self._wholes(site, query, span, now_ms), self._revenue(question, first))
-        found = self._rows(question, paged=paged)
-        rows = [_row(question, values, beside, first) for values in while_wanted(found)]
+    def _compute(self, plan: Plan, now_ms: int) -> Answer:
+        labels = _labels(plan) if plan.query.include.time_labels else None
+        plan = self._lookups.told(plan, now_ms)
+        first = periods.wall(plan.zone, plan.period.start_ms)
+        beside = Beside(self._wholes(plan, now_ms), self._revenue(plan, first))
+        found = self._rows(plan)
+        rows = [_row(plan, values, beside, first) for values in while_wanted(found)]
         total = None
-        if query.include.total_rows:
-            total = int(found[0][-1]) if found else self._count(question) if query.offset else 0
-        if paged and not question.sorted_by_store:
-            rows = ordered(query, rows)[query.offset : query.offset + query.limit]
-        return Answer(rows, (period.start_ms, period.end_ms), span.unit, now_ms, 0.0, labels, total, beside=beside)
+        if plan.query.include.total_rows:
+            total = int(found[0][-1]) if found else self._count(plan) if plan.query.offset else 0
+        if plan.paged and not plan.sorted_by_store:
+            rows = _page(plan, rows)
+        period = plan.period.start_ms, plan.period.end_ms
+        return Answer(rows, period, plan.unit, now_ms, 0.0, labels, total, beside=beside)
 
-    def _rows(self, question: Question, *, paged: bool = True) -> list[Any]:
-        """What the statement finds: in events alone when others were folded since the question was made."""
-        if question.folds is not None:
-            given = {**question.parameters, FOLDED: question.folds.last_id}
+    def _rows(self, plan: Plan) -> list[Any]:
+        """What the statement finds: in events alone when others were folded since the store told of them.
+
+        Raises `QueryError` for more rows than can be answered.
+        """
+        found = None
+        if plan.folds is not None:
             with contextlib.suppress(Refolded):
-                return _all(question, self.asking.rows(self._known_statement(question, paged), given))
-            question = replace(question, folds=None)
-        return _all(question, self.asking.rows(self._known_statement(question, paged), question.parameters))
+                given = {**plan.parameters, FOLDED: plan.folds.last_id}
+                found = self.asking.rows(self._statement(plan), given)
+        if found is None:
+            plan = _unfolded(plan)
+            found = self.asking.rows(self._statement(plan), plan.parameters)
+        if len(found) > statement.most_rows(plan):
+            raise QueryError([_TOO_MANY_ROWS])
+        return found
 
-    def _known_statement(self, question: Question, paged: bool) -> ClauseElement:
-        """The statement of the question's shape, which takes as long to make as a store of few events to answer."""
-        shape = question.shape
+    def _statement(self, plan: Plan) -> ClauseElement:
+        """The statement of the plan's shape, which takes as long to make as a store of few events to answer."""
+        shape = plan.shape
         if shape is None:
-            return self._statement(question, paged=paged)
+            return _build(plan)
         with self._statements_lock:
-            known = self._statements.get((shape, paged))
+            known = self._statements.get(shape)
         if known is None:
-            known = self._statement(question, paged=paged)
+            known = _build(plan)
             with self._statements_lock:
-                self._statements[shape, paged] = known
+                self._statements[shape] = known
                 while len(self._statements) > MAX_STATEMENTS:
                     self._statements.popitem(last=False)
         return known
 
-    def _statement(self, question: Question, *, paged: bool = True) -> ClauseElement:
-        groups = None if question.folds is None else folded.groups
-        return statement.build(question, paged=paged, groups=groups)
-
-    def _question(self, site: StatsSite, query: Query, period: Period, unit: str, now_ms: int) -> Question:
-        reach = self._reach(site, period, now_ms) if needs_facts(query) else period
-        stretches = periods.stretches(ZoneInfo(site.timezone), period) if _by_time(query) else ()
-        values: dict[Leaf, frozenset[str]] = {}
-        for leaf in filters.leaves(query.filters):
-            if leaf.by_value and leaf not in values:
-                values[leaf] = self._accepted(site, leaf, reach)
-        paths = self._paths(site, query, reach)
-        question = Question(site.id, query, period, reach, unit, stretches, values, site.goals, paths)
-        if self._folding is None or not folded.holds(question):
-            return question
-        if not needs_facts(query) and self._folding.folded() < folded.MANY:
-            return question
-        known = self._folds(self._folding, site, period, now_ms)
-        return replace(question, folds=known) if folded.suits(question, known) else question
-
-    def _folds(self, folding: Folding, site: StatsSite, period: Period, now_ms: int) -> Folds:
-        """What all questions about the period share. Events that come later are not in the answer."""
-
-        def compute() -> Folds:
-            (found,) = self.asking.rows(folds.LOOK, folds.parameters(site.id, period))
-            return folds.known(period, found)
-
-        key = "folds", site.id, period, folding.folded()
-        found: Folds = self.asking.cache.get(key, site.id, now_ms, compute, fresh=True).value
-        return found
-
-    def _paths(self, site: StatsSite, query: Query, reach: Period) -> dict[Goal, frozenset[str]]:
-        """The paths that reach each goal whose page is a pattern, where goals are asked for."""
-        names = {*query.dimensions, *(leaf.dimension for leaf in filters.leaves(query.filters))}
-        goals = [goal for goal in site.goals if goal.by_path] if GOAL in names else []
-        paths = [path for (path,) in self.asking.rows(statement.paths(site.id, reach))] if goals else []
-        if len(paths) > bounds.MAX_VALUES:
-            raise QueryError([_TOO_MANY_VALUES.format("event:page")])
-        return {goal: frozenset(path for path in while_wanted(paths) if goal.is_on(path)) for goal in goals}
-
-    def _accepted(self, site: StatsSite, leaf: Leaf, reach: Period) -> frozenset[str]:
-        found = self.asking.rows(statement.values(site.id, of(leaf.dimension), reach))
-        if len(found) > bounds.MAX_VALUES:
-            raise QueryError([_TOO_MANY_VALUES.format(leaf.dimension)])
-        # A visit without a pageview has no entry page, which no event shows.
-        values = {"", *(text for (text,) in found)}
-        return frozenset(filter(filters.accepting(leaf), while_wanted(values)))
-
-    def _reach(self, site: StatsSite, period: Period, now_ms: int) -> Period:
-        """From the first to the last event of the visits that cross an end of the period, or just the period."""
-        if self._folding is not None:
-            return self._folds(self._folding, site, period, now_ms).reach
-        before = self._edge(site, period.start_ms, now_ms).start_ms
-        after = self._edge(site, period.end_ms, now_ms).end_ms
-        if period.start_ms <= before and after <= period.end_ms:
-            return period
-        return Period(min(before, period.start_ms), max(after, period.end_ms))
-
-    def _edge(self, site: StatsSite, at_ms: int, now_ms: int) -> Period:
-        """From the first to the last event of the visits that cross an instant; an empty time there when none does."""
-
-        def compute() -> Period:
-            ((first, last),) = self.asking.rows(statement.edge(site.id, at_ms))
-            if first is None:
-                return Period(at_ms, at_ms)
-            return Period(periods.milliseconds(first), periods.milliseconds(last) + 1)
-
-        edge: Period = self.asking.cache.get(("edge", site.id, at_ms), site.id, now_ms, compute, fresh=True).value
-        return edge
-
-    def _wholes(self, site: StatsSite, query: Query, span: _Span, now_ms: int) -> dict[str, dict[Values, int]]:
+    def _wholes(self, plan: Plan, now_ms: int) -> dict[str, dict[Values, int]]:
         """What shares divide by, by the values of its rows. Shared by every breakdown that asks."""
         found = {}
-        for name in _counters(query):
-            if name in WHOLES:
-                asked = shares.asked(WHOLES[name], query)
-                rows = self._cached(site, asked, span, now_ms, fresh=True).rows
-                found[name] = {row.key: int(row.metrics[0]) for row in rows}
+        for name, other in shares.plans(plan):
+            rows = self._cached(other, now_ms, fresh=True).rows
+            found[name] = {row.key: int(row.metrics[0]) for row in rows}
         return found
 
-    def _revenue(self, question: Question, first: datetime) -> dict[Values, list[Payments]]:
+    def _revenue(self, plan: Plan, first: datetime) -> dict[Values, list[Payments]]:
         """The revenue of each row, ordered by currency."""
         found: dict[Values, list[Payments]] = {}
-        if "revenue" not in _counters(question.query):
+        if "revenue" not in plan.others:
             return found
-        paid = statement.paid(question)
-        payments_found = _all(paid, self.asking.rows(statement.build(paid, paged=False)))
-        for *values, currency, amount, count in while_wanted(payments_found):
+        for *values, currency, amount, count in while_wanted(self._rows(plan.paid())):
             if count:
-                row = found.setdefault(_key(question, values, first), [])
+                row = found.setdefault(_key(plan, values, first), [])
                 row.append(Payments(currency, Decimal(amount), int(count)))
         for payments in found.values():
             payments.sort(key=lambda paid: paid.currency)
         return found
 
-    def _count(self, question: Question) -> int:
+    def _count(self, plan: Plan) -> int:
         """How many rows there are when the page lies behind the last."""
-        first = replace(question, query=replace(question.query, limit=1, offset=0))
-        found = self._rows(first)
+        first = plan.about(replace(plan.query, limit=1, offset=0))
+        found = self._rows(first.told(plan.reach, plan.values, plan.paths, plan.folds))
         return int(found[0][-1]) if found else 0
 
 
-_TOO_MANY_ROWS = (
-    f"#/dimensions: There are more rows than can be sorted or compared ({bounds.MAX_CELLS:,} values): ask for fewer "
-    "dimensions or a shorter period, or order by a number that is counted, such as visitors, and compare with nothing"
-)
-_TOO_MANY_VALUES = (
-    f"#/filters: {{}} has more than {bounds.MAX_VALUES:,} values to look at one by one: ask for a shorter period, or "
-    "filter with is or with contains, minding the case"
-)
+def _build(plan: Plan) -> ClauseElement:
+    return statement.build(plan, None if plan.folds is None else folded.groups(plan))
 
 
-def _all(question: Question, found: list[Any]) -> list[Any]:
-    """The rows, when they are no more than can be answered. Raises `QueryError`."""
-    if len(found) > statement.most_rows(question):
-        raise QueryError([_TOO_MANY_ROWS])
-    return found
+def _unfolded(plan: Plan) -> Plan:
+    return plan.told(plan.reach, plan.values, plan.paths)
 
 
-def _labels(zone: ZoneInfo, question: Question) -> list[str]:
-    unit = next(d.column for d in question.dimensions if d.level is Level.TIME) or question.unit
+def _labels(plan: Plan) -> list[str]:
+    unit = next(d.column for d in plan.dimensions if d.level is Level.TIME) or plan.unit
     try:
-        return periods.labels(zone, question.period, unit)
+        return periods.labels(plan.zone, plan.period, unit)
     except ValueError as error:
         raise QueryError([f"#/dimensions: {error}: ask for a longer unit or a shorter period"]) from None
 
 
-def _row(question: Question, values: tuple[Any, ...], beside: Beside, first: datetime) -> Row:
-    size = len(question.dimensions)
-    counts = {n: int(v or 0) for n, v in zip(question.counters, values[size:], strict=False)}
-    return make_row(question.query, _key(question, values[:size], first), counts, beside)
+def _row(plan: Plan, values: tuple[Any, ...], beside: Beside, first: datetime) -> Row:
+    size = len(plan.dimensions)
+    counts = {n: int(v or 0) for n, v in zip(plan.counters, values[size:], strict=False)}
+    return make_row(plan, _key(plan, values[:size], first), counts, beside)
 
 
-def _key(question: Question, values: Iterable[Any], first: datetime) -> Values:
+def _key(plan: Plan, values: Iterable[Any], first: datetime) -> Values:
     """What tells a row from the others: what the store has, and of time the label."""
     return tuple(
-        periods.label(value, dimension.column or question.unit, first) if dimension.level is Level.TIME else value
-        for dimension, value in zip(question.dimensions, values, strict=True)
+        periods.label(value, dimension.column or plan.unit, first) if dimension.level is Level.TIME else value
+        for dimension, value in zip(plan.dimensions, values, strict=True)
     )
 
 
-def _counters(query: Query) -> list[str]:
-    """What is counted for the metrics of a query, here or elsewhere, each once."""
-    return list(dict.fromkeys(counter for name in query.metrics for counter in METRICS[name].counters))
+def make_row(plan: Plan, key: Values, counts: Mapping[str, Any], beside: Beside) -> Row:
+    """The row of this key with what was counted for it; what is not among the counts is 0."""
+    known: dict[str, Any] = defaultdict(int, counts)
+    for name, found in beside.wholes.items():
+        known[name] = found.get(shares.key(WHOLES[name], plan.query, key), 0)
+    known["revenue"] = beside.revenue.get(key, [])
+    shown = tuple(_shown(dimension, value) for dimension, value in zip(plan.dimensions, key, strict=True))
+    return Row(shown, tuple(METRICS[name].value(known) for name in plan.query.metrics), key)
 
 
-def _by_time(query: Query) -> bool:
-    return any(of(name).level is Level.TIME for name in query.dimensions)
+def _shown(dimension: Dimension, value: Value) -> Value:
+    return value if dimension.level is Level.TIME else dimensions.shown(dimension, str(value))
+
+
+def ordered(plan: Plan, rows: list[Row]) -> list[Row]:
+    """By the values as they are shown; text by code point, a city as text as the store has it. Ties go by the key."""
+    rows = sorted(rows, key=lambda row: row.key)
+    for name, direction in reversed(plan.order):
+        if name in METRICS:
+            index = plan.query.metrics.index(name)
+            rows = sorted(rows, key=lambda row: metrics.rank(name, row.metrics[index]), reverse=direction == "desc")
+        else:
+            index = plan.query.dimensions.index(name)
+            rows = sorted(rows, key=lambda row: str(row.dimensions[index]), reverse=direction == "desc")
+    return rows
+
+
+def _page(plan: Plan, rows: list[Row]) -> list[Row]:
+    return ordered(plan, rows)[plan.query.offset : plan.query.offset + plan.query.limit]
+
+
+def compared(plan: Plan, answer: Answer, other: Answer) -> Answer:
+    """The plan's page of the answer, each row with its counterpart: that of the same values; time goes by its place.
+
+    Both answers have every row. A series has all its buckets, anything else the rows that either period has.
+    """
+    own, theirs = ({row.key: row for row in found.rows} for found in (answer, other))
+    there = dict(zip(answer.labels or [], other.labels or [], strict=False))
+    back = {label: own_label for own_label, label in there.items()}
+    times = [dimension.level is Level.TIME for dimension in plan.dimensions]
+    if times == [True]:
+        keys: list[Values] = [(label,) for label in answer.labels or []]
+    else:
+        moved = (_moved(key, times, back) for key in theirs)
+        keys = list(dict.fromkeys([*own, *(key for key in moved if key is not None)]))
+    rows = []
+    for key in keys:
+        row = own.get(key) or make_row(plan, key, {}, answer.beside)
+        # A longer period has buckets that the other has not.
+        if (pair := _moved(key, times, there)) is not None:
+            row = replace(row, comparison=theirs.get(pair) or make_row(plan, pair, {}, other.beside))
+        rows.append(row)
+    total = len(rows) if plan.query.include.total_rows else None
+    page = _page(plan, rows)
+    return replace(answer, rows=page, total_rows=total, comparison=other)
+
+
+def _moved(key: Values, times: list[bool], places: Mapping[str, str]) -> Values | None:
+    """A row's key with its label of time as the other period has it; None where it has none."""
+    moved = tuple(places.get(str(value)) if is_time else value for value, is_time in zip(key, times, strict=True))
+    return None if None in moved else tuple(value for value in moved if value is not None)
+
+
+def without_events(query: Query, goals: Collection[Goal], answer: Answer) -> Answer:
+    """The answer with null for the `events` of goals of scroll: visits reach these, and no event of its own does."""
+    names = {goal.name for goal in goals}
+    eventless = {goal.name for goal in goals if goal.eventless}
+    if "events" not in query.metrics or not eventless:
+        return answer
+    leaves = [part for part in filters.conjuncts(query.filters) if isinstance(part, Leaf) and part.dimension == GOAL]
+    asked = [{name for name in names if accepts(name)} for accepts in map(filters.holding, leaves)]
+
+    def told(row: Row) -> Row:
+        of_row = [{str(value)} for name, value in zip(query.dimensions, row.dimensions, strict=True) if name == GOAL]
+        if not any(found and found <= eventless for found in [*asked, *of_row]):
+            return row
+        values = (None if n == "events" else v for n, v in zip(query.metrics, row.metrics, strict=True))
+        return replace(row, metrics=tuple(values), comparison=row.comparison and told(row.comparison))
+
+    rows = [told(row) for row in answer.rows]
+    other = answer.comparison and without_events(query, goals, answer.comparison)
+    return replace(answer, rows=rows, comparison=other)

@@ -328,8 +328,22 @@ class Asking:
         """Events of these sites were loaded or removed: what was computed of them is stale."""
         self.cache.invalidate(site_ids)
 
+    @contextlib.contextmanager
+    def question(self, key: Hashable, site_id: int, now_ms: int, answer: Callable[[int], object]) -> Iterator[None]:
+        """A question of whoever waits: all that is asked in the block takes no longer than one question may.
+
+        `answer` answers it again, at another moment: see `refresh`.
+        """
+        with self._hot_lock:
+            self._hot[key] = _Hot(site_id, now_ms, answer)
+            self._hot.move_to_end(key)
+            while len(self._hot) > MAX_ENTRIES:
+                self._hot.popitem(last=False)
+        with self.limited():
+            yield
+
     def limited(self) -> contextlib.AbstractContextManager[Waiter]:
-        """A question of whoever waits: all that is asked in the block takes no longer than one may."""
+        """All that is asked in the block takes no longer than one question may."""
         return limited(self._seconds)
 
     def rows(self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None) -> list[Any]:
@@ -338,30 +352,24 @@ class Asking:
             waiter = current.get() or held.enter_context(self.limited())
             try:
                 held.enter_context(self._turns.turn(waiter.asker, waiter.stop))
-                return self._run(statement, parameters, waiter.stop)
+                held.enter_context(self._measured())
+                return self._store.fetch(statement, parameters, waiter.stop)
             except Stopped:
                 with self._counting:
                     self.stopped["left" if waiter.gone else "limit"] += 1
                 raise
 
-    def _run(self, statement: ClauseElement, parameters: Mapping[str, Any] | None, stop: Stop) -> list[Any]:
+    @contextlib.contextmanager
+    def _measured(self) -> Iterator[None]:
         with self._counting:
             self.running += 1
         begun = time.perf_counter()
         try:
-            return self._store.fetch(statement, parameters, stop)
+            yield
         finally:
             with self._counting:
                 self.running -= 1
             self.query_seconds.observe(time.perf_counter() - begun)
-
-    def note(self, key: Hashable, site_id: int, now_ms: int, answer: Callable[[int], object]) -> None:
-        """A question was asked that `answer` answers: see `refresh`."""
-        with self._hot_lock:
-            self._hot[key] = _Hot(site_id, now_ms, answer)
-            self._hot.move_to_end(key)
-            while len(self._hot) > MAX_ENTRIES:
-                self._hot.popitem(last=False)
 
     def refresh(self, now_ms: int, watched: Collection[int], seconds: float = REFRESH_SECONDS) -> None:
         """Answer again what was asked in the last minutes of sites that are watched.

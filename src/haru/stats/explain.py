@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.plan import StatsSite, order
 from haru.stats.query import Query
-from haru.stats.question import order
 from haru.stats.shares import WHOLES
 from haru.stats.sql.counters import COUNTED, COUNTED_VISITS
 from haru.stats.vocabulary import filters, periods

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from haru.stats.plan import ALL_ROWS, Plan
 from haru.stats.query import Query
 from haru.stats.vocabulary import filters
 from haru.stats.vocabulary.dimensions import GOAL, PROPERTY
-
-ALL_ROWS = 2**53  # every row, however many
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,11 @@ WHOLES = {
         lambda dimension: dimension == "visit:exit_page",
     ),
 }
+
+
+def plans(plan: Plan) -> Iterator[tuple[str, Plan]]:
+    """The plans for all that the shares of a plan's rows divide by, by name."""
+    return ((name, plan.about(asked(WHOLES[name], plan.query))) for name in plan.others if name in WHOLES)
 
 
 def asked(whole: Whole, query: Query) -> Query:

@@ -18,7 +18,8 @@ from sqlalchemy import func, select
 from haru.clock import DAY_MS, LATEST_MS
 from haru.events.columns import NAMES, Row
 from haru.events.ledger import Tally
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import Query, QueryError, parse
 from haru.stats.sql.counters import EVENT
 from haru.stats.vocabulary import periods

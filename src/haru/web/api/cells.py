@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from haru.stats.answer import Row
+from haru.stats.answers import Row
 from haru.stats.vocabulary import metrics
 
 # What English writes in place of a code, and which currencies do not have two decimals (ISO 4217).

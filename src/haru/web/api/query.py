@@ -9,9 +9,9 @@ from haru.accounts.models import Scope
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
 from haru.stats import bounds, explain
-from haru.stats.answer import Answer, Row
+from haru.stats.answers import Answer, Row
+from haru.stats.plan import order
 from haru.stats.query import Query, QueryError, parse
-from haru.stats.question import order
 from haru.stats.vocabulary import filters, periods
 from haru.web.api.cells import Cells
 from haru.web.api.endpoint import Call, Faulty, Method, answer_too_large, route

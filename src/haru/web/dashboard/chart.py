@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from haru.clock import DAY_MS
-from haru.stats.answer import Answer
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Answer, Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import Include, Query
 from haru.stats.vocabulary import metrics, periods
 from haru.stats.vocabulary.metrics import Number

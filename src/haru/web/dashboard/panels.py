@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from haru.events.countries import country_name
 from haru.events.event import NOT_SET
 from haru.stats import query as queries
-from haru.stats.answer import Answer
-from haru.stats.answers import Reports, StatsSite
+from haru.stats.answers import Answer, Reports
+from haru.stats.plan import StatsSite
 from haru.stats.query import Include, Query
 from haru.stats.vocabulary import periods
 from haru.stats.vocabulary.metrics import METRICS as STATS

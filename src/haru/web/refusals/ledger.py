@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from haru.clock import HOUR_MS, hour_of
 from haru.events.ledger import Tally
-from haru.stats.answers import StatsSite
+from haru.stats.plan import StatsSite
 from haru.stats.query import Include, Query
 from haru.stats.vocabulary import periods
 from haru.stats.vocabulary.periods import DateRange, Instants, Period

@@ -9,7 +9,7 @@ from typing import Any
 from haru.accounts.models import Scope
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
-from haru.stats.answer import Answer
+from haru.stats.answers import Answer
 from haru.stats.query import Include, Query, QueryError
 from haru.stats.vocabulary import metrics
 from haru.web.api.cells import Cells
