@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +37,16 @@ def rows() -> list[Row]:
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> DuckStore:
-    store = DuckStore(tmp_path / "source.duckdb", threads=1)
-    store.load(rows(), Progress(50, SPOOL), TALLIES)
-    return store
+def source(tmp_path: Path) -> Iterator[DuckStore]:
+    with closing(DuckStore(tmp_path / "source.duckdb", threads=1)) as store:
+        store.load(rows(), Progress(50, SPOOL), TALLIES)
+        yield store
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> DuckStore:
-    return DuckStore(tmp_path / "target.duckdb", threads=1)
+def target(tmp_path: Path) -> Iterator[DuckStore]:
+    with closing(DuckStore(tmp_path / "target.duckdb", threads=1)) as store:
+        yield store
 
 
 def test_everything_moves_and_the_report_says_so(source: DuckStore, target: DuckStore) -> None:
@@ -120,6 +123,7 @@ def test_a_move_that_was_cut_short_goes_on_where_it_was(
         assert move(source, target, [1, 2, 5], lambda _: None).equal
     assert sorted(row for some in target.scan(None, 0, 2**45) for row in some) == sorted(rows())
     assert target.tallies(1, 0, 2**45) == [TALLIES[0]]
+    target.close()
 
 
 def test_a_source_that_changed_since_a_part_was_moved_is_refused(
