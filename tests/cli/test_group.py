@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
+import click
 import pytest
-import typer
 
-from haru.cli import app, main
+from haru.cli import haru, main
 from haru.cli.group import DELETING, Group
 
 
@@ -19,10 +18,14 @@ def answer(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().err
 
 
-def groups(group: Any, *words: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    yield words, group
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
+def groups(group: click.Group, *words: str) -> Iterator[tuple[tuple[str, ...], dict[str, click.Command]]]:
+    """Each group's words and what it holds; every one of them is ours."""
+    assert isinstance(group, Group), f"{' '.join(words)}: make it with cls=Group"
+    context = click.Context(group)
+    held = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    yield words, held
+    for name, command in held.items():
+        if isinstance(command, click.Group):
             yield from groups(command, *words, name)
 
 
@@ -33,15 +36,14 @@ def test_the_nearest_commands_are_offered(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_every_command_that_asks_before_it_deletes_is_known_as_one() -> None:
-    for _, group in groups(typer.main.get_command(app)):
-        for name, command in group.commands.items():
+    for _, held in groups(haru):
+        for name, command in held.items():
             if any("--yes" in option.opts for option in command.params):
                 assert name in DELETING, f"{name}: whoever mistypes another command must not be offered this one"
 
 
 def test_no_command_that_deletes_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
     assert "reset" not in answer(capsys, "restore")
-    for words, group in groups(typer.main.get_command(app)):
-        assert isinstance(group, Group), f"{' '.join(words)}: add it with cls=Group"
-        for name in DELETING & group.commands.keys():
+    for words, held in groups(haru):
+        for name in DELETING & held.keys():
             assert name not in answer(capsys, *words, name[:-1]).replace(f'"{name[:-1]}"', "")

@@ -13,9 +13,8 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from haru.cli import context
 from haru.cli.failure import Failure
@@ -29,16 +28,13 @@ PEAK = 5  # a site's busiest minutes have about five times the traffic of its av
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:{}.0) Gecko/20100101 Firefox/{}.0"
 
 
-def add_to(app: typer.Typer) -> None:
-    """Put the command under the application's name."""
-    app.command("bench")(bench)
-
-
-def bench(
-    seconds: Annotated[float, typer.Option("--seconds", min=0.5, max=600, help="Length of each part.")] = 5.0,
-    workers: Annotated[int, typer.Option("--workers", min=0, max=64, help="Processes that only collect.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
-) -> None:
+@click.command("bench")
+@click.option("--seconds", type=click.FloatRange(0.5, 600), default=5.0, show_default=True, help="Length of each part.")
+@click.option(
+    "--workers", type=click.IntRange(0, 64), default=0, show_default=True, help="Processes that only collect."
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def bench(seconds: float, workers: int, as_json: bool) -> None:
     """Measure what this machine can carry, with a server of its own on the data folder's disk.
 
     It makes a folder in the data folder, serves on a free port of this machine, sends events to it, and removes the

@@ -6,9 +6,9 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from haru.cli import context, failure
 from haru.cli.output import echo
@@ -30,16 +30,11 @@ class Doubt(Exception):
     """Something works and is probably not meant so; the text says what and the remedy."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Put the command under the application's name."""
-    app.command("check")(check)
-
-
-def check(
-    settings_table: Annotated[
-        bool, typer.Option("--settings", help="Show the table of settings, as Markdown, and nothing else.")
-    ] = False,
-) -> None:
+@click.command("check")
+@click.option(
+    "--settings", "settings_table", is_flag=True, help="Show the table of settings, as Markdown, and nothing else."
+)
+def check(settings_table: bool) -> None:
     """Check settings, data folder, databases and built files; exit code 1 and the remedy when something is wrong.
 
     What works and is probably not meant so is shown as warn.
@@ -60,7 +55,7 @@ def check(
         wrong += result == BAD
         echo(f"{result:4} {name}: {sentence}")
     if wrong:
-        raise typer.Exit(failure.FAILED)
+        raise click.exceptions.Exit(failure.FAILED)
 
 
 def _results(settings: Settings) -> Iterator[tuple[str, str, str]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import click
 
 from haru.cli import context
 from haru.cli.output import echo
@@ -12,22 +10,13 @@ from haru.cli.sites import owner_named
 from haru.clock import now_ms
 
 
-def add_to(app: typer.Typer) -> None:
-    """Put the command under the application's name."""
-    app.command("demo")(demo)
-
-
-def demo(
-    site: Annotated[
-        str | None, typer.Option("--site", metavar="DOMAIN", help="A site to fill. [default: demo.haru.local, made]")
-    ] = None,
-    owner: Annotated[
-        str | None, typer.Option("--owner", metavar="EMAIL", help="Who owns the demo site when it is made.")
-    ] = None,
-    days: Annotated[int, typer.Option("--days", min=1, max=1000, help="How many days, up to now.")] = 90,
-    visits_per_day: Annotated[int, typer.Option("--visits-per-day", min=1, max=100_000)] = 250,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same visits.")] = 1,
-) -> None:
+@click.command("demo")
+@click.option("--site", metavar="DOMAIN", help="A site to fill. [default: demo.haru.local, made]")
+@click.option("--owner", metavar="EMAIL", help="Who owns the demo site when it is made.")
+@click.option("--days", type=click.IntRange(1, 1000), default=90, show_default=True, help="How many days, up to now.")
+@click.option("--visits-per-day", type=click.IntRange(1, 100_000), default=250, show_default=True)
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same visits.")
+def demo(site: str | None, owner: str | None, days: int, visits_per_day: int, seed: int) -> None:
     """Fill a demo site with made-up traffic. It is clearly a demo: nothing in it is anyone's.
 
     \b

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import click
 
 from haru.cli import context
+from haru.cli.group import Group
 from haru.cli.output import echo
-
-app = typer.Typer(help="Keys for programs that use the API.", no_args_is_help=True)
 
 READ = "stats:read"
 
 
-@app.callback()
-def _group() -> None:
+@click.group("key", cls=Group)
+def group() -> None:
     """Keys for programs that use the API."""
 
 
-@app.command("add")
-def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What the key is for, such as a program's name.")],
-    user: Annotated[str, typer.Option("--user", metavar="EMAIL", help="The person for whom the program acts.")],
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scope",
-            metavar="SCOPE",
-            help=f"What it may do: stats:read or sites:write; may be repeated. [default: {READ}]",
-        ),
-    ] = None,
-) -> None:
+@group.command("add")
+@click.argument("name", help="What the key is for, such as a program's name.")
+@click.option("--user", required=True, metavar="EMAIL", help="The person for whom the program acts.")
+@click.option(
+    "--scope",
+    multiple=True,
+    metavar="SCOPE",
+    help=f"What it may do: stats:read or sites:write; may be repeated. [default: {READ}]",
+)
+def add(name: str, user: str, scope: tuple[str, ...]) -> None:
     """Make a key and show it once: it is the last word of the output, and only its digest is kept.
 
     \b
@@ -45,12 +39,12 @@ def add(
     from haru.accounts import registry
     from haru.accounts.models import OFFERED_SCOPES, ApiKey
 
-    scopes = scope or [READ]
+    scopes = list(scope) or [READ]
     if unknown := sorted(set(scopes) - set(OFFERED_SCOPES)):
-        raise typer.BadParameter(
+        raise click.BadParameter(
             f'"{unknown[0]}" is no scope: choose from {", ".join(OFFERED_SCOPES)}.', param_hint="--scope"
         )
     if not name.strip() or len(name) > 100:
-        raise typer.BadParameter("a name has 1 to 100 characters.", param_hint="NAME")
+        raise click.BadParameter("a name has 1 to 100 characters.", param_hint="NAME")
     _, text = ApiKey.create(registry.find_user(user), name.strip(), scopes)
     echo(f"Keep it now, it is not shown again: {text}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-import typer
+import click
 
 from haru.events.text import one_line, plain
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print a text on standard output, or on standard error."""
-    typer.echo(plain(text), err=err, nl=nl)
+    click.echo(plain(text), err=err, nl=nl)
 
 
 def columns(rows: Iterable[Sequence[str | int]]) -> str:

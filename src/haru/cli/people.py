@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from haru.cli import context
 from haru.cli.group import Group
@@ -16,21 +16,16 @@ from haru.cli.output import columns, echo
 if TYPE_CHECKING:
     from haru.accounts.models import User
 
-app = typer.Typer(help="People who sign in.", no_args_is_help=True, cls=Group)
 
-Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The address they sign in with.")]
-PasswordStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")
-]
-
-
-@app.callback()
-def _group() -> None:
+@click.group("user", cls=Group)
+def group() -> None:
     """People who sign in."""
 
 
-@app.command("add")
-def add(email: Email, password_stdin: PasswordStdin = False) -> None:
+@group.command("add")
+@click.argument("email", help="The address they sign in with.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
+def add(email: str, password_stdin: bool) -> None:
     """Add a person who may sign in. Asks for the password and shows nothing of it.
 
     The address counts as confirmed, also where registration is closed. Passwords have at least 10 characters.
@@ -49,8 +44,9 @@ def add(email: Email, password_stdin: PasswordStdin = False) -> None:
     echo(f"Added {user.email}.")
 
 
-@app.command("list")
-def list_(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False) -> None:
+@group.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def list_(as_json: bool) -> None:
     """Show everyone who may sign in, with their sites.
 
     \b
@@ -70,8 +66,10 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for pro
         echo(columns(lines))
 
 
-@app.command("password")
-def password(email: Email, password_stdin: PasswordStdin = False) -> None:
+@group.command("password")
+@click.argument("email", help="The address they sign in with.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
+def password(email: str, password_stdin: bool) -> None:
     """Give a person a new password. Asks for it and shows nothing of it.
 
     Everyone who is signed in as this person is signed out, and what was counted of wrong passwords is void. API keys
@@ -92,14 +90,11 @@ def password(email: Email, password_stdin: PasswordStdin = False) -> None:
     echo(f"{user.email} has a new password, and is signed out everywhere.")
 
 
-@app.command("remove")
-def remove(
-    email: Email,
-    sites_to: Annotated[
-        str | None, typer.Option("--sites-to", metavar="EMAIL", help="Who owns their sites from now on.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
+@group.command("remove")
+@click.argument("email", help="The address they sign in with.")
+@click.option("--sites-to", metavar="EMAIL", help="Who owns their sites from now on.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def remove(email: str, sites_to: str | None, yes: bool) -> None:
     """Remove a person with their API keys and their access to sites. There is no way back.
 
     Sites that they own stay with their numbers: --sites-to says who owns them then. Without it a person who owns sites
@@ -119,7 +114,7 @@ def remove(
     heir = registry.find_user(sites_to) if sites_to is not None else None
     people.check_removal(user, heir)
     if not yes:
-        typer.confirm(f"Remove {user.email}?", abort=True)
+        click.confirm(f"Remove {user.email}?", abort=True)
     lost = _sites_of(user)
     handed_over = people.remove(user, heir)
     context.rights_changed(settings, lost)
@@ -163,14 +158,14 @@ def _sites_of(user: User) -> list[int]:
 def _from_input() -> str:
     line = sys.stdin.readline().rstrip("\r\n")
     if not line:
-        raise typer.BadParameter("standard input has no password on its first line.", param_hint="--password-stdin")
+        raise click.BadParameter("standard input has no password on its first line.", param_hint="--password-stdin")
     return line
 
 
 def _asked() -> str:
     if not sys.stdin.isatty():
-        raise typer.BadParameter(
+        raise click.BadParameter(
             "there is no terminal to ask for the password on: write it to standard input and say --password-stdin.",
             param_hint="--password-stdin",
         )
-    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))

@@ -6,9 +6,9 @@ import csv
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from haru.cli import context
 from haru.cli.failure import Failure
@@ -26,38 +26,44 @@ WRONG_USE = 2
 MOST_BYTES = 32 * 1024  # of a query: what a line of the control socket holds, twice
 
 
-def add_to(app: typer.Typer) -> None:
-    """Put the command under the application's name."""
-    app.command("query")(query)
-
-
+@click.command("query")
+@click.argument(
+    "question", default="", metavar="[QUERY]", help="The query as JSON, a file that holds it, or - for standard input."
+)
+@click.option("--site", default="", metavar="DOMAIN", help="The site that is asked about.")
+@click.option("--metrics", default="", metavar="LIST", help="What is counted, such as visitors,pageviews.")
+@click.option(
+    "--range",
+    "date_range",
+    default="",
+    metavar="RANGE",
+    help="day, 7d, 30d, month, all, ... or two dates with a comma.",
+)
+@click.option("--by", multiple=True, metavar="DIMENSION", help="May be repeated.")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="FILTER",
+    help="Such as visit:country==DE|AT; != ~ !~ =~ too. May be repeated.",
+)
+@click.option("--order", multiple=True, metavar="KEY", help="Such as visitors:desc. May be repeated.")
+@click.option("--limit", type=int, metavar="N", help="The most rows.")
+@click.option("--sql", "as_sql", is_flag=True, help="The statement for the event store instead of its answer.")
+@click.option("--explain", "explained", is_flag=True, help="How the answer comes about, as JSON.")
+@click.option("--format", default="table", show_default=True, help=f"One of {', '.join(FORMATS)}.")
 def query(
-    question: Annotated[
-        str, typer.Argument(metavar="QUERY", help="The query as JSON, a file that holds it, or - for standard input.")
-    ] = "",
-    site: Annotated[str, typer.Option("--site", metavar="DOMAIN", help="The site that is asked about.")] = "",
-    metrics: Annotated[
-        str, typer.Option("--metrics", metavar="LIST", help="What is counted, such as visitors,pageviews.")
-    ] = "",
-    date_range: Annotated[
-        str, typer.Option("--range", metavar="RANGE", help="day, 7d, 30d, month, all, ... or two dates with a comma.")
-    ] = "",
-    by: Annotated[list[str] | None, typer.Option("--by", metavar="DIMENSION", help="May be repeated.")] = None,
-    filters: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--filter", metavar="FILTER", help="Such as visit:country==DE|AT; != ~ !~ =~ too. May be repeated."
-        ),
-    ] = None,
-    order: Annotated[
-        list[str] | None, typer.Option("--order", metavar="KEY", help="Such as visitors:desc. May be repeated.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", metavar="N", help="The most rows.")] = None,
-    as_sql: Annotated[
-        bool, typer.Option("--sql", help="The statement for the event store instead of its answer.")
-    ] = False,
-    explained: Annotated[bool, typer.Option("--explain", help="How the answer comes about, as JSON.")] = False,
-    format: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = "table",
+    question: str,
+    site: str,
+    metrics: str,
+    date_range: str,
+    by: tuple[str, ...],
+    filters: tuple[str, ...],
+    order: tuple[str, ...],
+    limit: int | None,
+    as_sql: bool,
+    explained: bool,
+    format: str,
 ) -> None:
     """Ask what the API answers at /api/v2/query: docs/query.md explains queries.
 
@@ -72,10 +78,10 @@ def query(
       haru query week.json --sql
     """
     if format not in FORMATS:
-        raise typer.BadParameter(f'"{format}" is no format: choose from {", ".join(FORMATS)}.', param_hint="--format")
+        raise click.BadParameter(f'"{format}" is no format: choose from {", ".join(FORMATS)}.', param_hint="--format")
     data = _given(question)
     if isinstance(data, dict):
-        data |= _from_options(site, metrics, date_range, by or [], order or [], limit)
+        data |= _from_options(site, metrics, date_range, by, order, limit)
         if filters:
             data["filters"] = [*data.get("filters", []), *map(_filter, filters)]
         data.setdefault("metrics", ["visitors"])
@@ -85,7 +91,7 @@ def query(
     if "faults" in found:
         for fault in found["faults"]:
             echo(f"haru: {fault}", err=True)
-        raise typer.Exit(WRONG_USE)
+        raise click.exceptions.Exit(WRONG_USE)
     if as_sql:
         echo(found["sql"])
     elif explained or format == "json":
@@ -131,11 +137,11 @@ def _given(question: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         echo(f"haru: #: The query is not JSON ({error})", err=True)
-        raise typer.Exit(WRONG_USE) from None
+        raise click.exceptions.Exit(WRONG_USE) from None
 
 
 def _from_options(
-    site: str, metrics: str, date_range: str, by: list[str], order: list[str], limit: int | None
+    site: str, metrics: str, date_range: str, by: tuple[str, ...], order: tuple[str, ...], limit: int | None
 ) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if site:
@@ -145,7 +151,7 @@ def _from_options(
     if date_range:
         data["date_range"] = date_range.split(",") if "," in date_range else date_range
     if by:
-        data["dimensions"] = by
+        data["dimensions"] = list(by)
     if order:
         keys = [key.rpartition(":") if key.endswith((":asc", ":desc")) else (key, "", "desc") for key in order]
         data["order_by"] = [[name, direction] for name, _, direction in keys]
@@ -166,7 +172,7 @@ def _filter(text: str) -> Any:
         place, _, sign = min(places)
         if place:
             return [OPERATORS[sign], text[:place].strip(), text[place + len(sign) :].split("|")]
-    raise typer.BadParameter(f'"{text}" is no filter: write such as visit:country==DE|AT.', param_hint="--filter")
+    raise click.BadParameter(f'"{text}" is no filter: write such as visit:country==DE|AT.', param_hint="--filter")
 
 
 def _table(answer: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:

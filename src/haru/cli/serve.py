@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from haru.cli.output import echo
 from haru.clock import now_ms
@@ -18,23 +18,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def add_to(app: typer.Typer) -> None:
-    """Put the command under the application's name."""
-    app.command("serve")(serve)
-
-
-def serve(
-    dev: Annotated[
-        bool,
-        typer.Option("--dev", help="For a first look: makes an account and a demo site on an empty data folder."),
-    ] = False,
-    host: Annotated[str | None, typer.Option("--host", help="Address to listen on, instead of HARU_HOST.")] = None,
-    port: Annotated[int | None, typer.Option("--port", help="Port to listen on, instead of HARU_PORT.")] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=0, max=64, help="Processes that only collect, instead of HARU_WORKERS."),
-    ] = None,
-) -> None:
+@click.command("serve")
+@click.option("--dev", is_flag=True, help="For a first look: makes an account and a demo site on an empty data folder.")
+@click.option("--host", help="Address to listen on, instead of HARU_HOST.")
+@click.option("--port", type=int, help="Port to listen on, instead of HARU_PORT.")
+@click.option("--workers", type=click.IntRange(0, 64), help="Processes that only collect, instead of HARU_WORKERS.")
+def serve(dev: bool, host: str | None, port: int | None, workers: int | None) -> None:
     """Serve the dashboard and collect events until Ctrl-C.
 
     With --dev it listens on this machine only; on an empty data folder it makes the account dev@haru.local and a demo

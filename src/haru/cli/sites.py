@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from haru.cli import context
 from haru.cli.failure import Failure
+from haru.cli.group import Group
 from haru.cli.output import columns, echo
 
 if TYPE_CHECKING:
@@ -17,25 +18,23 @@ if TYPE_CHECKING:
     from haru.sites.lost import Lost
     from haru.sites.models import Site
 
-app = typer.Typer(help="Sites whose visits are counted.", no_args_is_help=True)
 
-
-@app.callback()
-def _group() -> None:
+@click.group("site", cls=Group)
+def group() -> None:
     """Sites whose visits are counted."""
 
 
-@app.command("add")
-def add(
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="The site's domain, such as example.com.")],
-    timezone: Annotated[
-        str, typer.Option("--timezone", metavar="ZONE", help="The zone in which the site's days begin and end.")
-    ] = "UTC",
-    owner: Annotated[
-        str | None,
-        typer.Option("--owner", metavar="EMAIL", help="Who owns it. May be left out when there is one account only."),
-    ] = None,
-) -> None:
+@group.command("add")
+@click.argument("domain", help="The site's domain, such as example.com.")
+@click.option(
+    "--timezone",
+    default="UTC",
+    show_default=True,
+    metavar="ZONE",
+    help="The zone in which the site's days begin and end.",
+)
+@click.option("--owner", metavar="EMAIL", help="Who owns it. May be left out when there is one account only.")
+def add(domain: str, timezone: str, owner: str | None) -> None:
     """Add a site and show its token and the line to put into its pages.
 
     \b
@@ -53,23 +52,19 @@ def add(
     echo(f'  <script defer src="{settings.base_url}/js/haru.js" data-token="{site.token}"></script>')
 
 
-@app.command("adopt")
-def adopt(
-    number: Annotated[
-        int | None, typer.Argument(metavar="NUMBER", help="The lost site's number; without one they are listed.")
-    ] = None,
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="The site's domain, such as example.com.")] = "",
-    timezone: Annotated[
-        str, typer.Option("--timezone", metavar="ZONE", help="The zone in which the site's days begin and end.")
-    ] = "UTC",
-    owner: Annotated[
-        str | None,
-        typer.Option("--owner", metavar="EMAIL", help="Who owns it. May be left out when there is one account only."),
-    ] = None,
-    token: Annotated[
-        str, typer.Option("--token", metavar="TOKEN", help="The token in its pages, so that they need not change.")
-    ] = "",
-) -> None:
+@group.command("adopt")
+@click.argument("number", type=int, required=False, help="The lost site's number; without one they are listed.")
+@click.argument("domain", default="", help="The site's domain, such as example.com.")
+@click.option(
+    "--timezone",
+    default="UTC",
+    show_default=True,
+    metavar="ZONE",
+    help="The zone in which the site's days begin and end.",
+)
+@click.option("--owner", metavar="EMAIL", help="Who owns it. May be left out when there is one account only.")
+@click.option("--token", default="", metavar="TOKEN", help="The token in its pages, so that they need not change.")
+def adopt(number: int | None, domain: str, timezone: str, owner: str | None, token: str) -> None:
     """Give back a site whose events are kept and which the accounts do not know, as after they were lost.
 
     Nobody sees its numbers until then. The list shows what helps to tell which site it was.
@@ -88,7 +83,7 @@ def adopt(
         _list_lost(lost)
         return
     if not domain:
-        raise typer.BadParameter("say which domain the site has.", param_hint="DOMAIN")
+        raise click.BadParameter("say which domain the site has.", param_hint="DOMAIN")
     site = registry.adopt_site(number, [each.number for each in lost], domain, timezone, owner_named(owner), token)
     echo(f"{site.name} ({site.timezone}) is back with all that was counted. Its token is {site.token}")
 
@@ -108,10 +103,9 @@ def _days(site: Lost) -> str:
     return f"{first} to {last}"
 
 
-@app.command("list")
-def list_(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
-) -> None:
+@group.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def list_(as_json: bool) -> None:
     """Show all sites with their tokens.
 
     \b
@@ -145,11 +139,10 @@ NONE = "none"  # empties a list
 DEFAULT = "default"  # the installation's rate limit
 
 
-@app.command("show")
-def show(
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="The site's domain.")],
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
-) -> None:
+@group.command("show")
+@click.argument("domain", help="The site's domain.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def show(domain: str, as_json: bool) -> None:
     """Show a site: its zone, its token and what of it is counted.
 
     \b
@@ -164,48 +157,50 @@ def show(
     _show(registry.find_site(domain), as_json)
 
 
-@app.command("set")
+@group.command("set")
+@click.argument("domain", help="The site's domain.")
+@click.option("--timezone", metavar="ZONE", help="The zone in which the site's days begin and end.")
+@click.option(
+    "--exclude-address",
+    "addresses",
+    multiple=True,
+    metavar="ADDRESS",
+    help="An address or network that is not counted.",
+)
+@click.option(
+    "--exclude-country", "countries", multiple=True, metavar="CODE", help="A country that is not counted, such as DE."
+)
+@click.option(
+    "--exclude-page",
+    "pages",
+    multiple=True,
+    metavar="PATTERN",
+    help="Paths that are not counted: * within a part of the path, ** across parts.",
+)
+@click.option(
+    "--allow-hostname",
+    "hostnames",
+    multiple=True,
+    metavar="HOST",
+    help="A host that is counted, or *.HOST; then no other host is.",
+)
+@click.option(
+    "--honour-opt-out/--no-honour-opt-out", default=None, help="Whether visitors who send DNT or GPC are not counted."
+)
+@click.option(
+    "--rate-limit",
+    metavar="N",
+    help=f"Requests a minute from one address; 0 for no limit, {DEFAULT} for HARU_RATE_LIMIT.",
+)
 def set_(
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="The site's domain.")],
-    timezone: Annotated[
-        str | None, typer.Option("--timezone", metavar="ZONE", help="The zone in which the site's days begin and end.")
-    ] = None,
-    addresses: Annotated[
-        list[str] | None,
-        typer.Option("--exclude-address", metavar="ADDRESS", help="An address or network that is not counted."),
-    ] = None,
-    countries: Annotated[
-        list[str] | None,
-        typer.Option("--exclude-country", metavar="CODE", help="A country that is not counted, such as DE."),
-    ] = None,
-    pages: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--exclude-page",
-            metavar="PATTERN",
-            help="Paths that are not counted: * within a part of the path, ** across parts.",
-        ),
-    ] = None,
-    hostnames: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow-hostname", metavar="HOST", help="A host that is counted, or *.HOST; then no other host is."
-        ),
-    ] = None,
-    honour_opt_out: Annotated[
-        bool | None,
-        typer.Option(
-            "--honour-opt-out/--no-honour-opt-out", help="Whether visitors who send DNT or GPC are not counted."
-        ),
-    ] = None,
-    rate_limit: Annotated[
-        str | None,
-        typer.Option(
-            "--rate-limit",
-            metavar="N",
-            help=f"Requests a minute from one address; 0 for no limit, {DEFAULT} for HARU_RATE_LIMIT.",
-        ),
-    ] = None,
+    domain: str,
+    timezone: str | None,
+    addresses: tuple[str, ...],
+    countries: tuple[str, ...],
+    pages: tuple[str, ...],
+    hostnames: tuple[str, ...],
+    honour_opt_out: bool | None,
+    rate_limit: str | None,
 ) -> None:
     """Change the time zone of a site and what of it is counted, from the next visit on.
 
@@ -220,7 +215,7 @@ def set_(
       haru site set example.com --exclude-country none --honour-opt-out --rate-limit 300
     """
     if rate_limit is not None and rate_limit != DEFAULT and not (rate_limit.isascii() and rate_limit.isdigit()):
-        raise typer.BadParameter(f'"{rate_limit}" is no whole number and not {DEFAULT}.', param_hint="--rate-limit")
+        raise click.BadParameter(f'"{rate_limit}" is no whole number and not {DEFAULT}.', param_hint="--rate-limit")
     context.settings()
     context.database()
     from django.db import transaction
@@ -241,7 +236,7 @@ def set_(
     if rate_limit is not None:
         changes["rate_limit"] = None if rate_limit == DEFAULT else int(rate_limit)
     if not changes and timezone is None:
-        raise typer.BadParameter("say what to change: haru site set --help lists it.", param_hint="DOMAIN")
+        raise click.BadParameter("say what to change: haru site set --help lists it.", param_hint="DOMAIN")
     site = registry.find_site(domain)
     with transaction.atomic():
         if timezone is not None:
@@ -251,8 +246,8 @@ def set_(
     _show(site)
 
 
-def _unless_none(rules: list[str]) -> list[str]:
-    return [] if rules == [NONE] else rules
+def _unless_none(rules: tuple[str, ...]) -> list[str]:
+    return [] if rules == (NONE,) else list(rules)
 
 
 def _show(site: Site, as_json: bool = False) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import typer
+import click
 
 from haru.cli import context
 from haru.cli.failure import Failure
@@ -32,13 +32,7 @@ OURS = (
 )
 
 
-def add_to(app: typer.Typer) -> None:
-    """Put the commands under the application's name."""
-    app.command("setup")(setup)
-    app.command("migrate")(migrate)
-    app.command("reset")(reset)
-
-
+@click.command("setup")
 def setup() -> None:
     """Prepare the data folder and its databases, and show what is there. Safe to run again.
 
@@ -62,6 +56,7 @@ def setup() -> None:
         echo("Next: haru serve")
 
 
+@click.command("migrate")
 def migrate() -> None:
     """Bring the tables of the event store and of the accounts to this version, and say what was done.
 
@@ -103,9 +98,9 @@ def _store_migrated(settings: Settings) -> list[str]:
     return [f"event store: {step.number}, {step.title}" for step in done] or ["event store: up to date."]
 
 
-def reset(
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
+@click.command("reset")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(yes: bool) -> None:
     """Remove everything Haru keeps: events, and in the data folder accounts, sites, salts, key. There is no way back.
 
     Only Haru's own files go, and of a database named by HARU_EVENTS_URL only Haru's schema there. It refuses while a
@@ -122,7 +117,7 @@ def reset(
         raise Failure("The server runs on this data folder: stop it first, then reset.")
     if not yes:
         where = f" and the events in {_without_password(settings.events_url)}" if settings.events_url else ""
-        typer.confirm(f"Remove all events, accounts and sites in {settings.data_dir}{where}?", abort=True)
+        click.confirm(f"Remove all events, accounts and sites in {settings.data_dir}{where}?", abort=True)
     if settings.events_url:
         from haru.store.opening import event_store
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import maxminddb
 import msgspec
 
 from haru.events.countries import COUNTRIES
 from haru.settings import BadSetting
+
+if TYPE_CHECKING:
+    from maxminddb import Reader
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
@@ -30,8 +32,10 @@ class Geo:
 
     def __init__(self, db: Path | None) -> None:
         """Open an .mmdb file, with nested records (country.iso_code) or flat ones. Raises `BadSetting`."""
-        self._reader: maxminddb.Reader | None = None
+        self._reader: Reader | None = None
         if db is not None:
+            import maxminddb  # 4 MB, and few name a file
+
             try:
                 self._reader = maxminddb.open_database(str(db), maxminddb.MODE_AUTO)
             except (OSError, maxminddb.InvalidDatabaseError) as error:
@@ -43,7 +47,7 @@ class Geo:
             return NOWHERE
         try:
             record = self._reader.get(address)
-        except (ValueError, maxminddb.InvalidDatabaseError):
+        except (ValueError, RuntimeError):  # the latter is maxminddb's InvalidDatabaseError
             return NOWHERE
         return place(record) if isinstance(record, dict) else NOWHERE
 

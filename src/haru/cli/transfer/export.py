@@ -6,41 +6,36 @@ import codecs
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import typer
+import click
 
 from haru.cli import context
 from haru.cli.failure import Failure
+from haru.cli.group import Group
 from haru.cli.output import echo
 
 if TYPE_CHECKING:
     from haru.settings import Settings
 
-app = typer.Typer(help="What is stored, as files for other programs.", no_args_is_help=True)
 
-
-@app.callback()
-def _group() -> None:
+@click.group("export", cls=Group)
+def group() -> None:
     """What is stored, as files for other programs."""
 
 
-@app.command("events")
-def events(
-    site: Annotated[str, typer.Option("--site", metavar="DOMAIN", help="The site whose events they are.")],
-    since: Annotated[
-        str,
-        typer.Option("--since", metavar="DATE", help="First day in the site's zone, or an instant with its offset."),
-    ] = "",
-    until: Annotated[
-        str, typer.Option("--until", metavar="DATE", help="Last day, or the instant before which they happened.")
-    ] = "",
-    format: Annotated[str, typer.Option("--format", help="One of ndjson, parquet.")] = "ndjson",
-    output: Annotated[
-        str, typer.Option("--output", metavar="FILE", help="The file to write; - for standard output.")
-    ] = ("-"),
-) -> None:
+@group.command("events")
+@click.option("--site", required=True, metavar="DOMAIN", help="The site whose events they are.")
+@click.option(
+    "--since", default="", metavar="DATE", help="First day in the site's zone, or an instant with its offset."
+)
+@click.option("--until", default="", metavar="DATE", help="Last day, or the instant before which they happened.")
+@click.option("--format", default="ndjson", show_default=True, help="One of ndjson, parquet.")
+@click.option(
+    "--output", default="-", show_default=True, metavar="FILE", help="The file to write; - for standard output."
+)
+def events(site: str, since: str, until: str, format: str, output: str) -> None:
     """Write a site's raw events, one row each, in the order in which they came.
 
     `haru import events` reads the file back, into this site, another one or another installation, to the same numbers.
@@ -56,7 +51,7 @@ def events(
 
     if format not in export.FORMATS:
         known = ", ".join(export.FORMATS)
-        raise typer.BadParameter(f'"{format}" is no format: choose from {known}.', param_hint="--format")
+        raise click.BadParameter(f'"{format}" is no format: choose from {known}.', param_hint="--format")
     settings = context.settings()
     context.database()
     from haru.sites import registry
@@ -65,7 +60,7 @@ def events(
     try:
         span = export.bounds(since, until, ZoneInfo(found.timezone))
     except export.BadBounds as error:
-        raise typer.BadParameter(str(error)) from None
+        raise click.BadParameter(str(error)) from None
     write(_events(settings, found.pk, span, format), output, binary=format == "parquet")
 
 

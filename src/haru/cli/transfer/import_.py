@@ -7,35 +7,34 @@ import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import typer
+import click
 
 from haru.cli import context
 from haru.cli.failure import Failure
+from haru.cli.group import Group
 from haru.cli.output import columns, echo
 from haru.clock import now_ms
 
 if TYPE_CHECKING:
     from haru.transfer.import_log import Summary
 
-app = typer.Typer(help="Visits from elsewhere.", no_args_is_help=True)
 
 FORMATS = ("auto", "combined", "common", "caddy")
 
 
-@app.callback()
-def _group() -> None:
+@click.group("import", cls=Group)
+def group() -> None:
     """Visits from elsewhere."""
 
 
-@app.command("log")
-def log(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The log, plain or gzip; - for standard input.")],
-    site: Annotated[str, typer.Option("--site", metavar="DOMAIN", help="The site whose log it is.")],
-    format: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON, for programs.")] = False,
-) -> None:
+@group.command("log")
+@click.argument("file", help="The log, plain or gzip; - for standard input.")
+@click.option("--site", required=True, metavar="DOMAIN", help="The site whose log it is.")
+@click.option("--format", default="auto", show_default=True, help=f"One of {', '.join(FORMATS)}.")
+@click.option("--json", "as_json", is_flag=True, help="The summary as JSON, for programs.")
+def log(file: str, site: str, format: str, as_json: bool) -> None:
     """Turn a web server's access log into pageviews at their real times.
 
     Apache and nginx (common, combined) and Caddy (JSON). A pageview is a GET answered 200 or 304 that is no asset;
@@ -49,7 +48,7 @@ def log(
       ssh web cat /var/log/caddy/access.log | haru import log - --site example.com
     """
     if format not in FORMATS:
-        raise typer.BadParameter(f'"{format}" is no format: choose from {", ".join(FORMATS)}.', param_hint="--format")
+        raise click.BadParameter(f'"{format}" is no format: choose from {", ".join(FORMATS)}.', param_hint="--format")
     settings = context.settings()
     context.database()
     from haru.collect.geo import Geo
@@ -75,12 +74,11 @@ def log(
     echo(_as_json(summary) if as_json else _as_table(summary))
 
 
-@app.command("events")
-def events(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="NDJSON or Parquet; - for standard input.")],
-    site: Annotated[str, typer.Option("--site", metavar="DOMAIN", help="The site that the events become part of.")],
-    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON, for programs.")] = False,
-) -> None:
+@group.command("events")
+@click.argument("file", help="NDJSON or Parquet; - for standard input.")
+@click.option("--site", required=True, metavar="DOMAIN", help="The site that the events become part of.")
+@click.option("--json", "as_json", is_flag=True, help="The summary as JSON, for programs.")
+def events(file: str, site: str, as_json: bool) -> None:
     """Take in events that `haru export events` wrote, with their visits, to the same numbers.
 
     Every line is checked first: a file with a fault imports nothing, and the line is named. Safe to run twice, and

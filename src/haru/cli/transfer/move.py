@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from haru.cli import context
 from haru.cli.failure import FAILED, Failure
@@ -15,17 +15,11 @@ if TYPE_CHECKING:
     from haru.transfer.move import Line, Report
 
 
-def add_to(app: typer.Typer) -> None:
-    """Put the command under the application's name."""
-    app.command("move")(move)
-
-
-def move(
-    to: Annotated[
-        str,
-        typer.Option("--to", metavar="URL", help="The other store: duckdb:///path, postgresql://… or clickhouse://…."),
-    ],
-) -> None:
+@click.command("move")
+@click.option(
+    "--to", required=True, metavar="URL", help="The other store: duckdb:///path, postgresql://… or clickhouse://…."
+)
+def move(to: str) -> None:
     """Copy all events, the refusal ledger and the loader's progress to another event store, and compare both.
 
     Stop the server first. The target is empty, or holds a part of this very move: one that was killed goes on where
@@ -52,7 +46,7 @@ def move(
     try:
         target = store_at(to, settings)
     except BadSetting as error:
-        raise typer.BadParameter(str(error), param_hint="--to") from None
+        raise click.BadParameter(str(error), param_hint="--to") from None
     source = event_store(settings)
     try:
         report = move.move(source, target, domains, _say)
@@ -61,19 +55,19 @@ def move(
         target.close()
     _show(report, domains)
     if not report.equal:
-        raise typer.Exit(FAILED)
+        raise click.exceptions.Exit(FAILED)
     echo("Both stores hold the same. Before the next start, set the other one in the environment or haru.toml:")
     echo(f"  HARU_EVENTS_URL={to}")
 
 
 def _say(how_far: str) -> None:
     if sys.stderr.isatty():
-        typer.echo(f"\r\033[K{how_far}", nl=False, err=True)
+        click.echo(f"\r\033[K{how_far}", nl=False, err=True)
 
 
 def _show(report: Report, domains: dict[int, str]) -> None:
     if sys.stderr.isatty():
-        typer.echo("\r\033[K", nl=False, err=True)
+        click.echo("\r\033[K", nl=False, err=True)
     heads = ["month", "site", "rows", "checksum", *(report.lines[0].metrics if report.lines else ()), ""]
     echo(columns([heads, *(_cells(line, domains) for line in report.lines)]))
     echo(f"Refusals: {report.ledger[0]:,} before, {report.ledger[1]:,} after.")
