@@ -12,7 +12,6 @@ import django.contrib.auth.hashers
 import django.core.asgi
 import django.core.management.commands.migrate
 import django.db.backends.sqlite3.base
-import pydantic
 from django.conf import settings
 
 import haru.cli

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
-from haru.cli import app
+from haru.cli import haru
 from tests.cli.test_reference import commands
 from tests.server import Server
 
@@ -44,7 +43,7 @@ def test_each_kind_of_command_does_its_work_and_ends_without_a_word_on_standard_
         logged = [json.loads(line)["event"] for line in server.log.read_text().splitlines()]
         assert (logged[0], logged[-1]) == ("serving", "stopped")
     # `bench` starts such processes itself.
-    assert {words[0] for words, _, _ in LIFE} == {name.split()[0] for name in commands(get_command(app))} - {
+    assert {words[0] for words, _, _ in LIFE} == {name.split()[0] for name in commands(haru)} - {
         "bench",
         "serve",
     }
