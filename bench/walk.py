@@ -148,7 +148,7 @@ def page() -> Walk:
 
     def use() -> None:
         services.use(
-            services.Plane(
+            services.Services(
                 reports=Reports(store),
                 live=Live(),
                 sites_changed=list,

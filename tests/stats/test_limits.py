@@ -12,7 +12,7 @@ from haru.stats import answers, asking, bounds
 from haru.stats.answers import Reports
 from haru.stats.asking import STEP, Waiter
 from haru.stats.plan import StatsSite
-from haru.stats.query import MOST_ROWS, QueryError, parse
+from haru.stats.query import MAX_ROWS, QueryError, parse
 from haru.stats.vocabulary import filters
 from haru.store.stop import Stopped
 from tests.stats.made import ENGINES, filled, journey, ms
@@ -156,4 +156,4 @@ def test_no_more_values_are_looked_at_one_by_one_than_is_told(monkeypatch: pytes
 
 
 def test_the_largest_page_of_an_answer_is_within_the_bounds() -> None:
-    assert bounds.MAX_CELLS // (bounds.MAX_DIMENSIONS + 2 * bounds.MAX_METRICS + 1) > MOST_ROWS
+    assert bounds.MAX_CELLS // (bounds.MAX_DIMENSIONS + 2 * bounds.MAX_METRICS + 1) > MAX_ROWS

@@ -1,4 +1,4 @@
-"""The key under which a statement is kept for the questions of its shape."""
+"""What a plan knows of a query, and the key under which a statement is kept for the plans of its shape."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 
-from haru.stats.plan import ALL_ROWS, Plan, StatsSite, plan_for
+from haru.stats.plan import ALL_ROWS, Plan, StatsSite, make, plan_for
 from haru.stats.query import QueryError, parse
 from haru.stats.sql import folded, statement
 from haru.stats.sql.folds import Folds
+from haru.stats.vocabulary import periods
 from haru.stats.vocabulary.goals import Goal
 from haru.stats.vocabulary.periods import Period
 from haru.store.clickhouse import sql as clickhouse
@@ -120,3 +122,52 @@ def test_questions_of_one_key_have_one_statement(data: st.DataObject) -> None:
         if plan.shape is not None:
             text = made(plan)
             assert known.setdefault(plan.shape, text) == text
+
+
+NOW = ms("2026-05-20 12:00")
+BERLIN = StatsSite(4, "Europe/Berlin", (Goal("Sign up", event="signup"),))
+
+
+def planned_now(**keys: Any) -> Plan:
+    return make(BERLIN, parse({"metrics": ["visitors"], "date_range": "day", **keys}), NOW, lambda: NOW - 3 * DAY)
+
+
+def test_the_period_is_that_of_the_sites_zone_and_the_unit_is_what_suits_it() -> None:
+    plan = planned_now()
+    assert (plan.period.start_ms, plan.period.end_ms) == (ms("2026-05-19 22:00"), ms("2026-05-20 22:00"))
+    assert (plan.unit, plan.reach, plan.stretches) == ("hour", plan.period, ())
+    assert planned_now(date_range="all").period.start_ms == ms("2026-05-16 22:00")
+    assert planned_now(date_range="30d").unit == "day"
+
+
+def test_what_is_counted_by_other_statements_is_told_apart() -> None:
+    plan = planned_now(metrics=["percentage", "total_revenue", "bounce_rate"], dimensions=["visit:source"])
+    assert plan.counters == ("visitors", "events", "bounced", "judged")
+    assert plan.others == ("all_visitors", "revenue")
+    assert plan.paid().counters == ("revenue", "payments")
+    assert not plan.paid().paged
+
+
+def test_a_plan_that_is_compared_asks_for_every_row_of_both_periods() -> None:
+    include = {"comparisons": {"mode": "previous_period", "to_now": True}}
+    plan = planned_now(dimensions=["time"], include=include, pagination={"limit": 2})
+    whole, other = plan.pair(NOW)
+    assert (plan.paged, whole.paged, other.paged) == (True, False, False)
+    assert (whole.period, whole.query.include.time_labels) == (plan.period, True)
+    assert (other.period.start_ms, other.period.end_ms) == (ms("2026-05-18 22:00"), NOW - DAY + 1)
+    assert other.name != whole.name
+
+
+def test_a_goal_that_the_site_does_not_have_is_a_fault() -> None:
+    with pytest.raises(QueryError, match='no goal "Other"; it has "Sign up"'):
+        planned_now(filters=[["is", "event:goal", ["Other"]]])
+
+
+def test_what_the_store_told_is_among_the_parameters_and_in_the_shape() -> None:
+    plan = planned_now()
+    reach = Period(plan.period.start_ms - HOUR, plan.period.end_ms)
+    within, reaching = plan.told(plan.period, {}, {}), plan.told(reach, {}, {})
+    assert within.shape != reaching.shape
+    assert reaching.parameters["site"] == 4
+    assert reaching.parameters["reach_start"] == periods.moment(reach.start_ms)
+    assert planned_now(filters=[["is", "event:goal", ["Sign up"]]]).told(reach, {}, {}).shape is None

@@ -98,7 +98,7 @@ def test_what_a_spreadsheet_would_work_out_stands_behind_an_apostrophe(browser) 
 def test_rows_beyond_one_question_are_asked_for_with_the_next(browser, monkeypatch) -> None:
     whole = table(content(browser.get("/sites/example.com/export/pages.csv?period=all")))
     assert len(whole) == 5
-    monkeypatch.setattr(exports, "MOST_ROWS", 2)
+    monkeypatch.setattr(exports, "MAX_ROWS", 2)
     assert table(content(browser.get("/sites/example.com/export/pages.csv?period=all"))) == whole
 
 

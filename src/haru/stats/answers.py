@@ -19,7 +19,7 @@ from haru.stats.asking import Asking, while_wanted
 from haru.stats.lookups import Lookups
 from haru.stats.plan import Plan, StatsSite, make
 from haru.stats.query import Query, QueryError
-from haru.stats.shares import WHOLES
+from haru.stats.shares import DIVISORS
 from haru.stats.sql import folded, statement
 from haru.stats.vocabulary import dimensions, filters, metrics, periods
 from haru.stats.vocabulary.dimensions import GOAL, Dimension, Level
@@ -52,7 +52,7 @@ class Row:
 class Beside:
     """What other statements tell of the rows, by their keys."""
 
-    wholes: dict[str, dict[Values, int]] = field(default_factory=dict)
+    divisors: dict[str, dict[Values, int]] = field(default_factory=dict)
     revenue: dict[Values, list[Payments]] = field(default_factory=dict)
 
 
@@ -74,7 +74,7 @@ class Answer:
     def cells(self) -> int:
         """How many values it holds, near enough to tell what it takes of memory; those of its comparison apart."""
         rows = sum(len(row.key) + len(row.dimensions) + len(row.metrics) for row in self.rows)
-        beside = [*self.beside.wholes.values(), *self.beside.revenue.values()]
+        beside = [*self.beside.divisors.values(), *self.beside.revenue.values()]
         return 1 + rows + len(self.labels or ()) + sum(map(len, beside))
 
 
@@ -150,7 +150,7 @@ class Reports:
         labels = _labels(plan) if plan.query.include.time_labels else None
         plan = self._lookups.told(plan, now_ms)
         first = periods.wall(plan.zone, plan.period.start_ms)
-        beside = Beside(self._wholes(plan, now_ms), self._revenue(plan, first))
+        beside = Beside(self._divisors(plan, now_ms), self._revenue(plan, first))
         found = self._rows(plan)
         rows = [_row(plan, values, beside, first) for values in while_wanted(found)]
         total = None
@@ -193,7 +193,7 @@ class Reports:
                     self._statements.popitem(last=False)
         return known
 
-    def _wholes(self, plan: Plan, now_ms: int) -> dict[str, dict[Values, int]]:
+    def _divisors(self, plan: Plan, now_ms: int) -> dict[str, dict[Values, int]]:
         """What shares divide by, by the values of its rows. Shared by every breakdown that asks."""
         found = {}
         for name, other in shares.plans(plan):
@@ -254,8 +254,8 @@ def _key(plan: Plan, values: Iterable[Any], first: datetime) -> Values:
 def make_row(plan: Plan, key: Values, counts: Mapping[str, Any], beside: Beside) -> Row:
     """The row of this key with what was counted for it; what is not among the counts is 0."""
     known: dict[str, Any] = defaultdict(int, counts)
-    for name, found in beside.wholes.items():
-        known[name] = found.get(shares.key(WHOLES[name], plan.query, key), 0)
+    for name, found in beside.divisors.items():
+        known[name] = found.get(shares.key(DIVISORS[name], plan.query, key), 0)
     known["revenue"] = beside.revenue.get(key, [])
     shown = tuple(_shown(dimension, value) for dimension, value in zip(plan.dimensions, key, strict=True))
     return Row(shown, tuple(METRICS[name].value(known) for name in plan.query.metrics), key)

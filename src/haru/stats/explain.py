@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from haru.stats.answers import Reports
 from haru.stats.plan import StatsSite, order
 from haru.stats.query import Query
-from haru.stats.shares import WHOLES
+from haru.stats.shares import DIVISORS
 from haru.stats.sql.counters import COUNTED, COUNTED_VISITS
 from haru.stats.vocabulary import filters, periods
 from haru.stats.vocabulary.dimensions import GOAL, of
@@ -84,8 +84,8 @@ def _meaning(name: str) -> str:
         return "the rows of the answer"
     if name == "unfolded":
         return "the same rows from events alone: the first statement reads visits that are folded already"
-    if name in WHOLES:
-        return WHOLES[name].meaning
+    if name in DIVISORS:
+        return DIVISORS[name].meaning
     return COUNTED[name].meaning if name in COUNTED else COUNTED_VISITS[name].meaning
 
 

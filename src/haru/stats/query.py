@@ -17,7 +17,7 @@ from haru.stats.vocabulary.goals import Goal
 from haru.stats.vocabulary.metrics import METRICS, Asked
 from haru.stats.vocabulary.periods import Comparison, DateRange, Dates, Instants
 
-MOST_ROWS = 10_000
+MAX_ROWS = 10_000
 
 KEYS = {
     "site_id": "the site's domain",
@@ -59,7 +59,7 @@ class Query:
     filters: tuple[Filter, ...] = ()
     order_by: tuple[tuple[str, str], ...] = ()  # metric or dimension, and asc or desc
     include: Include = Include()
-    limit: int = MOST_ROWS
+    limit: int = MAX_ROWS
     offset: int = 0
 
 
@@ -171,7 +171,7 @@ class _Parser:
         if name in METRICS if kind == "metric" else dimensions.known(name):
             return name
         if kind == "dimension" and name.startswith(PROPERTY):
-            longest = dimensions.MOST_KEY_BYTES
+            longest = dimensions.MAX_KEY_BYTES
             self.fault(path, f"Invalid dimension {_quoted(given)}: a property has a key of 1 to {longest} bytes")
         else:
             self.fault(path, f"Invalid {kind} {_quoted(given)}")
@@ -400,11 +400,11 @@ class _Parser:
     def pagination(self, data: object) -> tuple[int, int]:
         if not isinstance(data, dict):
             self.fault("#/pagination", 'Give an object such as {"limit": 100, "offset": 0}')
-            return MOST_ROWS, 0
+            return MAX_ROWS, 0
         self.known_keys("#/pagination", data, ("limit", "offset"))
-        limit, offset = data.get("limit", MOST_ROWS), data.get("offset", 0)
-        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_ROWS:
-            self.fault("#/pagination/limit", f"Give a whole number from 1 to {MOST_ROWS}")
+        limit, offset = data.get("limit", MAX_ROWS), data.get("offset", 0)
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_ROWS:
+            self.fault("#/pagination/limit", f"Give a whole number from 1 to {MAX_ROWS}")
         if isinstance(offset, bool) or not isinstance(offset, int) or not 0 <= offset < 2**53:
             self.fault("#/pagination/offset", "Give a whole number of at least 0")
         return limit, offset

@@ -12,7 +12,7 @@ from haru.stats.vocabulary.dimensions import GOAL, PROPERTY
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class Divisor:
     """One number of another query."""
 
     meaning: str
@@ -25,18 +25,18 @@ def _is_of_conversions(dimension: str) -> bool:
     return dimension == GOAL or dimension.startswith(PROPERTY)
 
 
-WHOLES = {
-    "all_visitors": Whole("visitors of all rows together", "visitors", lambda _: "", lambda _: False),
-    "all_candidates": Whole(
+DIVISORS = {
+    "all_visitors": Divisor("visitors of all rows together", "visitors", lambda _: "", lambda _: False),
+    "all_candidates": Divisor(
         "visitors without the filters on goals and properties", "visitors", lambda _: "", _is_of_conversions
     ),
-    "candidates": Whole(
+    "candidates": Divisor(
         "visitors of the row without the filters on goals and properties",
         "visitors",
         lambda dimension: "" if dimension == GOAL else dimension,
         _is_of_conversions,
     ),
-    "page_views": Whole(
+    "page_views": Divisor(
         "pageviews of the page, whichever visits ended there",
         "pageviews",
         lambda dimension: "event:page" if dimension == "visit:exit_page" else dimension,
@@ -47,21 +47,21 @@ WHOLES = {
 
 def plans(plan: Plan) -> Iterator[tuple[str, Plan]]:
     """The plans for all that the shares of a plan's rows divide by, by name."""
-    return ((name, plan.about(asked(WHOLES[name], plan.query))) for name in plan.others if name in WHOLES)
+    return ((name, plan.about(asked(DIVISORS[name], plan.query))) for name in plan.others if name in DIVISORS)
 
 
-def asked(whole: Whole, query: Query) -> Query:
-    """The query that answers with the whole of another."""
+def asked(divisor: Divisor, query: Query) -> Query:
+    """The query that answers with the divisor of another."""
     kept = tuple(
         part
         for part in filters.conjuncts(query.filters)
-        if not any(whole.leaves_out(leaf.dimension) for leaf in filters.leaves((part,), done=False))
+        if not any(divisor.leaves_out(leaf.dimension) for leaf in filters.leaves((part,), done=False))
     )
-    named = (whole.dimension(name) for name in query.dimensions)
-    return Query((whole.metric,), query.date_range, tuple(name for name in named if name), kept, limit=ALL_ROWS)
+    named = (divisor.dimension(name) for name in query.dimensions)
+    return Query((divisor.metric,), query.date_range, tuple(name for name in named if name), kept, limit=ALL_ROWS)
 
 
-def key(whole: Whole, query: Query, values: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """The row of the whole's query that belongs to a row of these values."""
+def key(divisor: Divisor, query: Query, values: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The row of the divisor's query that belongs to a row of these values."""
     pairs = zip(query.dimensions, values, strict=True)
-    return tuple(value for name, value in pairs if whole.dimension(name))
+    return tuple(value for name, value in pairs if divisor.dimension(name))

@@ -13,7 +13,7 @@ from haru.stats.vocabulary import places
 GOAL = "event:goal"
 REFERRER = "visit:referrer"
 PROPERTY = "event:props:"  # with the property's key after it
-MOST_KEY_BYTES = 300  # of a property: collect takes none that is longer
+MAX_KEY_BYTES = 300  # of a property: collect takes none that is longer
 
 
 class Level(Enum):
@@ -103,7 +103,7 @@ CURRENCY = Dimension("event:revenue_currency", "currency of the event's revenue"
 def known(name: str) -> bool:
     """Whether a query may name this dimension."""
     if name.startswith(PROPERTY):
-        return 0 < len(name.removeprefix(PROPERTY).encode()) <= MOST_KEY_BYTES
+        return 0 < len(name.removeprefix(PROPERTY).encode()) <= MAX_KEY_BYTES
     return name in DIMENSIONS
 
 

@@ -53,7 +53,7 @@ class Metric:
     name: str
     meaning: str
     rounding: str  # how it is shown
-    counters: tuple[str, ...]  # of facts.COUNTED, facts.COUNTED_VISITS and wholes.WHOLES
+    counters: tuple[str, ...]  # of counters.COUNTED, counters.COUNTED_VISITS and shares.DIVISORS
     value: Callable[[Counts], Value]
     whole_visits: bool = False  # it speaks of facts of whole visits
     points: bool = False  # two of them differ by points, not by per cent

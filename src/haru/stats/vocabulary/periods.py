@@ -21,7 +21,7 @@ ROLLING = {"realtime": (MINUTE_MS, 30), "24h": (HOUR_MS, 24)}
 
 UNITS = ("minute", "hour", "day", "week", "month")
 FIRST_YEAR, LAST_YEAR = 1970, 2999
-MOST_LABELS = 50_000
+MAX_LABELS = 50_000
 
 _EPOCH = datetime(1970, 1, 1)
 _COUNTED = re.compile(r"([1-9][0-9]{0,3})(d|mo)")
@@ -276,7 +276,7 @@ def label(bucket: datetime, unit: str, first: datetime) -> str:
 def labels(zone: ZoneInfo, period: Period, unit: str) -> list[str]:
     """The labels of all buckets of a period, in order; what clocks skip has none and what they show twice has one.
 
-    Raises ValueError for more than MOST_LABELS.
+    Raises ValueError for more than MAX_LABELS.
     """
     first = wall(zone, period.start_ms)
     buckets = dict.fromkeys(_buckets(zone, period, unit))
@@ -292,8 +292,8 @@ def _buckets(zone: ZoneInfo, period: Period, unit: str) -> Iterator[datetime]:
         end = moment(stretch.end_ms + stretch.offset_ms)
         while bucket < end:
             count += 1
-            if count > MOST_LABELS:
-                raise ValueError(f"the period has more than {MOST_LABELS:,} labels by {unit}")
+            if count > MAX_LABELS:
+                raise ValueError(f"the period has more than {MAX_LABELS:,} labels by {unit}")
             yield bucket
             bucket = _next(bucket, unit)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from haru.events.refusals import Refusal
 from haru.stats import bounds
-from haru.stats.query import MOST_ROWS
+from haru.stats.query import MAX_ROWS
 from haru.stats.vocabulary import periods
 from haru.stats.vocabulary.dimensions import DIMENSIONS, PROPERTIES, Level
 from haru.stats.vocabulary.filters import DONE, JOINERS, OPERATORS
@@ -176,7 +176,7 @@ SCHEMAS: dict[str, Schema] = {
             "pagination": record(
                 {},
                 {
-                    "limit": {"type": "integer", "minimum": 1, "maximum": MOST_ROWS, "default": MOST_ROWS},
+                    "limit": {"type": "integer", "minimum": 1, "maximum": MAX_ROWS, "default": MAX_ROWS},
                     "offset": {**COUNT, "maximum": 2**53 - 1, "default": 0},
                 },
             ),

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from haru.events.countries import country_name
 from haru.sites import access
-from haru.stats.query import MOST_ROWS, Include, Query
+from haru.stats.query import MAX_ROWS, Include, Query
 from haru.stats.vocabulary import metrics, periods
 from haru.stats.vocabulary.places import region_name
 from haru.web.dashboard import panels
@@ -66,8 +66,8 @@ def rows(view: View, tab: panels.Tab) -> Iterator[bytes]:
     column = tab.dimension.partition(":")[2]
     # The head goes with the first rows: a store that does not answer is known before the first byte.
     head: list[list[object]] = [[column, *([f"{column}_name"] if name else []), *panels.DETAIL_METRICS]]
-    for offset in itertools.count(0, MOST_ROWS):
-        query = panels.exported(tab, view.state, MOST_ROWS, offset)
+    for offset in itertools.count(0, MAX_ROWS):
+        query = panels.exported(tab, view.state, MAX_ROWS, offset)
         found = view.reports.answer(view.stats_site, query, view.now_ms).rows
         yield lines(
             itertools.chain(
@@ -75,7 +75,7 @@ def rows(view: View, tab: panels.Tab) -> Iterator[bytes]:
                 ([row.dimensions[0], *([name(str(row.dimensions[0]))] if name else []), *row.metrics] for row in found),
             )
         )
-        if len(found) < MOST_ROWS:
+        if len(found) < MAX_ROWS:
             return
 
 
