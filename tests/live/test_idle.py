@@ -19,7 +19,7 @@ pytestmark = pytest.mark.crash
 
 def signed_in(server: Server) -> str:
     """The Cookie header of the owner."""
-    with httpx.Client(base_url=server.url, headers={"Referer": server.url}) as browser:
+    with httpx.Client(base_url=server.url, headers={"Referer": server.url}, timeout=60) as browser:
         page = browser.get("/account/login/")
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
         assert token is not None
