@@ -20,7 +20,10 @@ import haru.server.metrics
 import haru.server.serving
 import haru.server.workers
 import haru.stats.answers
+import haru.store.duckdb.store
 import haru.store.loader
+import haru.transfer.export
+import haru.transfer.import_log
 
 assert not settings.configured, "the settings of this process would be those of all"
 gc.freeze()  # else each fork looks through all of it, and ends up with a copy
