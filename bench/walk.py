@@ -154,7 +154,6 @@ def page() -> Walk:
                 sites_changed=list,
                 delete_events=lambda _: None,
                 tallies=lambda *_: [],
-                health=dict,
             )
         )
 
