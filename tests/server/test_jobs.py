@@ -181,13 +181,16 @@ def test_pages_open_when_the_known_password_does_not_work_and_sessions_go_each_d
 
     forgotten: list[int] = []
     monkeypatch.setattr(registry, "forget_old_sessions", lambda: forgotten.append(node.sessions_day))
-    monkeypatch.setattr(setup, "check", lambda: None)  # it would close the connection of this test
+    used: list[str] = []
+    # The second would close the connection of this test.
+    monkeypatch.setattr(setup, "prepare", lambda: used.append("prepare"))
+    monkeypatch.setattr(setup, "check", lambda: used.append("check"))
     node = asyncio.run(made())
-    node.accounts_prepared = True
     assert node.pages_closed == jobs.NOT_CHECKED
     with monkeypatch.context() as patch:
         patch.setattr(development, "refuse_known_password", works)
         jobs._use_accounts(node)
+    node.accounts_prepared = True
     assert node.pages_closed == "the password that the README tells everyone works"
     jobs._use_accounts(node)
     assert node.pages_closed == ""
@@ -195,4 +198,5 @@ def test_pages_open_when_the_known_password_does_not_work_and_sessions_go_each_d
     node.sessions_day -= 1
     jobs._use_accounts(node)
     assert len(forgotten) == 2
+    assert used == ["prepare", "check", "check"]
     asyncio.run(node.stop())
