@@ -26,7 +26,7 @@ SITES = 20
 START = 1_767_225_600_000  # 2026-01-01
 DAY_MS = 86_400_000
 EVENTS_A_VISIT = 3.03  # the mean; most visits have one
-LONGEST_GAP_MS = 29 * 60_000
+MAX_GAP_MS = 29 * 60_000
 
 Array = Any  # of numpy
 
@@ -121,7 +121,7 @@ class Traffic:
         ends = np.cumsum(sizes)
         place = np.arange(len(visit)) - np.repeat(ends - sizes, sizes)
         size = len(visit)
-        gaps = np.minimum(random.exponential(70_000, size), LONGEST_GAP_MS).astype(np.int64) + 1
+        gaps = np.minimum(random.exponential(70_000, size), MAX_GAP_MS).astype(np.int64) + 1
         gaps[place == 0] = 0
         since = np.cumsum(gaps)
         at = start[visit] + since - np.repeat(since[ends - sizes], sizes)

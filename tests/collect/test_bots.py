@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
-from haru.collect.bots import MOST_NAME, _name_of, crawler, crawlers, kind
+from haru.collect.bots import MAX_NAME, _name_of, crawler, crawlers, kind
 
 PEOPLE = [
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
@@ -138,7 +138,7 @@ def test_every_ai_crawler_of_the_maintained_list_has_a_name_from_a_bounded_list(
     assert len(instances) > 50
     assert [instance for instance in instances if crawler(instance) not in crawlers()] == []
     assert len(crawlers()) <= len(rows)
-    assert all(name and len(name) <= MOST_NAME and not set(name) & set("[]\\()^$") for name in crawlers())
+    assert all(name and len(name) <= MAX_NAME and not set(name) & set("[]\\()^$") for name in crawlers())
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from haru.collect.address import parsed
 from haru.collect.exclusions import (
-    MOST_PAGES,
+    MAX_PAGES,
     BadRules,
     Exclusions,
     hostname,
@@ -159,7 +159,7 @@ def test_rules_are_read_once_each_and_every_bad_one_is_named() -> None:
         read_rules("excluded_addresses", ["10.0.0.1", "one", "two"])
     assert [sentence.split(" ")[0] for sentence in bad.value.sentences] == ['"one"', '"two"']
     with pytest.raises(BadRules, match=r"^These are 101: at most 100 are possible\.$"):
-        read_rules("excluded_pages", [f"/{n}" for n in range(MOST_PAGES + 1)])
+        read_rules("excluded_pages", [f"/{n}" for n in range(MAX_PAGES + 1)])
 
 
 @given(st.text(max_size=80))

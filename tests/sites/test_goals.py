@@ -91,7 +91,7 @@ def test_a_name_stands_for_one_goal_of_a_site(site, owner):
 
 
 def test_a_site_has_so_many_goals_and_no_more(site, monkeypatch):
-    monkeypatch.setattr(goals, "MOST_GOALS", 1)
+    monkeypatch.setattr(goals, "MAX_GOALS", 1)
     goals.add_goal(site, event="One")
     with pytest.raises(goals.GoalErrors, match="delete one first"):
         goals.add_goal(site, event="Two")

@@ -46,7 +46,7 @@ def test_a_link_needs_a_name(site, name):
 
 
 def test_a_site_has_so_many_links_and_no_more(site, monkeypatch):
-    monkeypatch.setattr(links, "MOST_LINKS", 1)
+    monkeypatch.setattr(links, "MAX_LINKS", 1)
     links.add_link(site, "One")
     with pytest.raises(SiteError, match="revoke one first"):
         links.add_link(site, "Two")

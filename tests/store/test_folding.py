@@ -12,7 +12,7 @@ from haru.events.event import UNKNOWN, Origin
 from haru.stats.sql.counters import FACTS
 from haru.stats.vocabulary.dimensions import DIMENSIONS
 from haru.stats.vocabulary.periods import milliseconds
-from haru.store.duckdb.folding import MOST_VISITS, SEEN, VISIT_MARKS
+from haru.store.duckdb.folding import MAX_VISITS, SEEN, VISIT_MARKS
 from haru.store.duckdb.store import DuckStore
 from haru.store.protocol import FOLDED, Folding, Progress, Refolded
 from tests.rounds import examples
@@ -133,7 +133,7 @@ def marked(events: list[dict[str, Any]]) -> dict[int, tuple[Any, ...]]:
     for visitor in {(event["site_id"], event["visitor_id"]) for event in events}:
         own = [visit for visit in by_visit.values() if (visit[0]["site_id"], visit[0]["visitor_id"]) == visitor]
         own.sort(key=lambda visit: (visit[0]["occurred_at"], visit[0]["visit_id"]))
-        odd = len(own) > MOST_VISITS or any(
+        odd = len(own) > MAX_VISITS or any(
             visit[-1]["occurred_at"] - visit[0]["occurred_at"] >= 12 * HOUR
             or UNKNOWN.intersection(value(visit, name) for name in SEEN)
             for visit in own
@@ -214,7 +214,7 @@ def test_marks_are_those_of_a_slow_count_however_visits_are_folded(
 
 def test_of_a_visitor_with_very_many_visits_marks_say_nothing() -> None:
     most = [
-        event for n in range(MOST_VISITS) for event in journey(100 + n, NOON + n * HOUR // 2, (0, "/"), visitor_id=7)
+        event for n in range(MAX_VISITS) for event in journey(100 + n, NOON + n * HOUR // 2, (0, "/"), visitor_id=7)
     ]
     store = filled([*most, *journey(300, NOON + 9 * HOUR, (0, "/"), visitor_id=7)])
     store.fold(299)

@@ -431,7 +431,7 @@ def test_more_questions_at_once_than_connections_are_all_answered(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "WAIT_SECONDS", 0.2)
-    monkeypatch.setattr(pool, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(pool, "MAX_CONNECTIONS", 2)
     answers: list[Row] = []
     slow = select(func.pg_sleep(0.5))
     threads = [threading.Thread(target=lambda: answers.extend(store.fetch(slow))) for _ in range(6)]

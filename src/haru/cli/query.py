@@ -23,7 +23,7 @@ FORMATS = ("table", "json", "csv")
 # How --filter writes the operators.
 OPERATORS = {"!=": "is_not", "==": "is", "!~": "contains_not", "=~": "matches", "~": "contains"}
 WRONG_USE = 2
-MOST_BYTES = 32 * 1024  # of a query: what a line of the control socket holds, twice
+MAX_BYTES = 32 * 1024  # of a query: what a line of the control socket holds, twice
 
 
 @click.command("query")
@@ -105,8 +105,8 @@ def _asked(settings: Settings, data: object, wanted: str) -> dict[str, Any]:
     """From the server when one runs, else from the store itself, with what waits in the spool."""
     from haru.server.control import Client, NotRunning
 
-    if len(json.dumps(data)) > MOST_BYTES:
-        raise Failure(f"The query is longer than {MOST_BYTES:,} bytes: ask for less at once.")
+    if len(json.dumps(data)) > MAX_BYTES:
+        raise Failure(f"The query is longer than {MAX_BYTES:,} bytes: ask for less at once.")
     client = Client(settings.data_dir, timeout=context.LOAD_SECONDS)
     try:
         client.call("load")

@@ -48,7 +48,7 @@ _PEOPLE = (r"(?i)cubot",)
 
 MATCHER_BYTES = 64 * 1024 * 1024  # the most the matcher may use; it uses what the user agents it sees make it use
 
-MOST_NAME = 40  # characters of a crawler's name
+MAX_NAME = 40  # characters of a crawler's name
 
 _KIND_OF_TAG: dict[str, Kind] = {"ai-crawler": "ai-crawler", "http-library": "library"}
 
@@ -81,7 +81,7 @@ def _name_of(pattern: str) -> str:
     """
     plain = re.sub(r"\[([a-zA-Z]+)\]", lambda choice: min(choice[1]), pattern)
     plain = re.sub(r"\\(\W)", r"\1", plain)
-    return re.split(r"[\[(^$|?*+\\]", plain.lstrip("^"))[0].strip(" /")[:MOST_NAME] or "AI crawler"
+    return re.split(r"[\[(^$|?*+\\]", plain.lstrip("^"))[0].strip(" /")[:MAX_NAME] or "AI crawler"
 
 
 @cache

@@ -21,14 +21,14 @@ from haru.settings import Network
 
 log = logging.getLogger(__name__)
 
-MOST_ADDRESSES = 500
-MOST_COUNTRIES = 300  # more than there are
-MOST_PAGES = 100
-MOST_HOSTNAMES = 100
+MAX_ADDRESSES = 500
+MAX_COUNTRIES = 300  # more than there are
+MAX_PAGES = 100
+MAX_HOSTNAMES = 100
 MAX_PATTERN = 500  # characters
 # The time to match a path grows with the stars: 100 patterns of 6 stars, as badly chosen as can be, take 10 ms a page,
 # usual ones 2 µs.
-MOST_STARS = 6
+MAX_STARS = 6
 
 _HOSTNAME = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
 
@@ -68,8 +68,8 @@ def read_page(text: str) -> str:
         raise BadRules([f'"{_short(text)}" has more than two stars in a row: write * or **.'])
     if len(text) > MAX_PATTERN:
         raise BadRules([f'"{_short(text)}" is longer than {MAX_PATTERN} characters.'])
-    if patterns.stars(text) > MOST_STARS:
-        raise BadRules([f'"{_short(text)}" has more than {MOST_STARS} places with stars: use ** for the rest.'])
+    if patterns.stars(text) > MAX_STARS:
+        raise BadRules([f'"{_short(text)}" has more than {MAX_STARS} places with stars: use ** for the rest.'])
     return text
 
 
@@ -84,10 +84,10 @@ def read_hostname(text: str) -> str:
 
 # For each list of rules, by its name as a field of a site: how one is read, and how many there may be.
 RULES: dict[str, tuple[Callable[[str], str], int]] = {
-    "excluded_addresses": (read_address, MOST_ADDRESSES),
-    "excluded_countries": (read_country, MOST_COUNTRIES),
-    "excluded_pages": (read_page, MOST_PAGES),
-    "allowed_hostnames": (read_hostname, MOST_HOSTNAMES),
+    "excluded_addresses": (read_address, MAX_ADDRESSES),
+    "excluded_countries": (read_country, MAX_COUNTRIES),
+    "excluded_pages": (read_page, MAX_PAGES),
+    "allowed_hostnames": (read_hostname, MAX_HOSTNAMES),
 }
 
 

@@ -16,7 +16,7 @@ from haru.events.event import Event, Origin
 from haru.events.refusals import Refusal, Refused
 from haru.events.text import storable
 
-MOST_PATH_BYTES = 2_000
+MAX_PATH_BYTES = 2_000
 
 # (moment in ms, site id, grouped address, user agent) → the visitor's id under today's salt and under yesterday's
 Identify = Callable[[int, int, bytes, str], tuple[int, int]]
@@ -84,8 +84,8 @@ def refuse_excluded_address(_: Pipeline, hit: Hit, __: Draft) -> None:
 def read_page(_: Pipeline, hit: Hit, draft: Draft) -> None:
     """Path, host and query of the page."""
     page = split_page(hit.url)
-    if len(page.path) > MOST_PATH_BYTES // 4 and len(page.path.encode()) > MOST_PATH_BYTES:
-        raise Refused(Refusal.INVALID, f"p: the path is longer than {MOST_PATH_BYTES:,} bytes")
+    if len(page.path) > MAX_PATH_BYTES // 4 and len(page.path.encode()) > MAX_PATH_BYTES:
+        raise Refused(Refusal.INVALID, f"p: the path is longer than {MAX_PATH_BYTES:,} bytes")
     draft.page = page
 
 

@@ -27,7 +27,7 @@ BUCKETS = 1 << 18
 WAYS = 4
 _ENTRY = struct.Struct("<QIII")  # sender, number of the window, requests in the window before, requests in this one
 _BUCKET = struct.Struct("<" + "QIII" * WAYS)
-_MOST = 0xFFFF_FFFF
+_MAX = 0xFFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +76,20 @@ class RateLimitStorage(Storage, SlidingWindowCounterSupport):
     def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Count `amount` requests if they are within the limit; a refused one is not counted."""
         window, share = divmod(self._clock(), expiry)
-        at = int(window) & _MOST
+        at = int(window) & _MAX
         sender = self._sender(key)
         start, fields = self._bucket(sender)
         place, before, within = self._entry(fields, sender, at)
         if before * (1 - share / expiry) + within + amount > limit:
             return False
-        _ENTRY.pack_into(self._memory, start + place * _ENTRY.size, sender, at, before, min(within + amount, _MOST))
+        _ENTRY.pack_into(self._memory, start + place * _ENTRY.size, sender, at, before, min(within + amount, _MAX))
         return True
 
     def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
         """(requests in the window before, seconds it still counts, requests in this one, seconds it will count)."""
         window, share = divmod(self._clock(), expiry)
         sender = self._sender(key)
-        _, before, within = self._entry(self._bucket(sender)[1], sender, int(window) & _MOST)
+        _, before, within = self._entry(self._bucket(sender)[1], sender, int(window) & _MAX)
         return before, expiry - share, within, 2 * expiry - share
 
     def clear_sliding_window(self, key: str, expiry: int) -> None:
@@ -117,7 +117,7 @@ class RateLimitStorage(Storage, SlidingWindowCounterSupport):
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Count without a limit; the count in this window."""
-        self.acquire_sliding_window_entry(key, _MOST, expiry, amount)
+        self.acquire_sliding_window_entry(key, _MAX, expiry, amount)
         return self.get(key)
 
     def get(self, key: str) -> int:

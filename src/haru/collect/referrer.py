@@ -18,8 +18,8 @@ import msgspec
 
 from haru.events.text import storable
 
-MOST_TEXT = 200  # characters kept of a source and of each tag
-MOST_REFERRER = 500
+MAX_TEXT = 200  # characters kept of a source and of each tag
+MAX_REFERRER = 500
 
 # The parameters by which networks mark a click, and the source that each one names. All but Facebook's, which hangs on
 # every link of its pages, are of advertisements.
@@ -186,7 +186,7 @@ def _source(page_host: str, tagged: str, host: str, click_id: str) -> Source:
         folded = tagged.lower()
         return _sources().tags.get(folded) or _by_host(_without_www(folded)) or Source(tagged)
     if host:
-        return _by_host(host) or Source(host[:MOST_TEXT])
+        return _by_host(host) or Source(host[:MAX_TEXT])
     return _sources().tags[CLICK_IDS[click_id].lower()] if click_id else Source("")
 
 
@@ -197,7 +197,7 @@ def _referrer(page_host: str, referrer: str) -> tuple[str, str]:
     if not host or _LOCAL.match(host) or host == _plain(page_host.lower().partition(":")[0]):
         return "", ""
     path = urlsplit(referrer).path.rstrip("/")
-    return host, (host + path)[:MOST_REFERRER]
+    return host, (host + path)[:MAX_REFERRER]
 
 
 @lru_cache(maxsize=16_384)
@@ -245,4 +245,4 @@ def _by_host(host: str) -> Source | None:
 
 
 def _clean(text: str) -> str:
-    return storable(text.strip())[:MOST_TEXT]
+    return storable(text.strip())[:MAX_TEXT]

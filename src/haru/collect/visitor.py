@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 FILE = "salts.json"
 SALT_BYTES = 32
-MOST_KNOWN = 16_384  # visitors whose ids are remembered: about 3 MB
+MAX_KNOWN = 16_384  # visitors whose ids are remembered: about 3 MB
 
 
 def visitor_id(salt: bytes, site_id: int, address: bytes, user_agent: str) -> int:
@@ -96,7 +96,7 @@ class Salts:
             today, before = self._hashers
             id_today = _id(today.copy(), site_id, address, user_agent)
             known = (id_today, id_today if before is None else _id(before.copy(), site_id, address, user_agent))
-            if len(self._known) >= MOST_KNOWN:
+            if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
             self._known[who] = known
         return known

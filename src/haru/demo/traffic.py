@@ -194,7 +194,7 @@ _GROWTH = 0.6  # from the first day to the last
 _RUSH_SHARE = 3.5  # visits of the day of the rush, in ordinary days
 _BOUNCES = 0.46
 _GOES_ON = 0.62  # chance of a further page after the second
-_LONGEST_GAP_MS = 25 * MINUTE_MS  # well inside the 30 minutes of a visit
+_MAX_GAP_MS = 25 * MINUTE_MS  # well inside the 30 minutes of a visit
 _RETURNS = 0.18  # chance of a further visit on the same day
 _AWAY_MS = (45 * MINUTE_MS, 6 * HOUR_MS)  # how long whoever returns was away
 _ONLINE_SECONDS = (15, 50, 95, 160, 240)  # how long ago those came who are on the site right now
@@ -306,7 +306,7 @@ class _Writer:
         while True:
             url = f"https://{self._site.domain}{path}{'?' + query if query else ''}"
             self._write(at, url, machine, home, referrer=referrer)
-            stay = min(round(dice.lognormvariate(10.6, 0.95)), _LONGEST_GAP_MS)  # median 40 s
+            stay = min(round(dice.lognormvariate(10.6, 0.95)), _MAX_GAP_MS)  # median 40 s
             self._act(at, stay, path, url, machine, home)
             self._write(
                 at + stay,

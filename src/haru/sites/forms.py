@@ -117,7 +117,7 @@ class CountingForm(forms.Form):
     rate_limit = forms.IntegerField(
         required=False,
         min_value=0,
-        max_value=registry.MOST_REQUESTS,
+        max_value=registry.MAX_REQUESTS,
         label=_("Requests a minute from one address"),
         help_text=_("More are refused. 0: no limit."),
     )

@@ -15,7 +15,7 @@ from haru.stats.vocabulary import goals as stats
 
 MAX_NAME = 120  # characters, of a goal and of its event
 MAX_SCROLL = 100  # per cent of a page
-MOST_GOALS = 500  # of one site: every question about the site carries them
+MAX_GOALS = 500  # of one site: every question about the site carries them
 
 
 class GoalErrors(SiteError):
@@ -56,8 +56,8 @@ def add_goal(
     name = name or event or (f"Visit {page}" if scroll is None else f"Scroll {scroll}% on {page}")
     if len(name) > MAX_NAME:
         raise GoalErrors({"name": f"Give the goal a name of at most {MAX_NAME} characters."})
-    if site.goals.count() >= MOST_GOALS:
-        raise GoalErrors({"name": f"The site has {MOST_GOALS} goals, which is the most: delete one first."})
+    if site.goals.count() >= MAX_GOALS:
+        raise GoalErrors({"name": f"The site has {MAX_GOALS} goals, which is the most: delete one first."})
     try:
         with transaction.atomic():
             return site.goals.create(name=name, event=event, page=page, scroll=scroll, currency=currency)

@@ -13,7 +13,7 @@ from haru.sites import signals
 from haru.sites.models import SharedLink, Site
 from haru.sites.registry import SiteError
 
-MOST_LINKS = 500  # of one site
+MAX_LINKS = 500  # of one site
 MAX_NAME = 100  # characters
 PASS_SECONDS = 24 * 3600  # how long a password, once given, is remembered
 MAX_PASSWORD = 1000  # characters: a longer one would only cost time to hash
@@ -35,8 +35,8 @@ def add_link(site: Site, name: str, password: str = "") -> SharedLink:
     found = site.shared_links.filter(name=name).first()
     if found is not None:
         return found
-    if site.shared_links.count() >= MOST_LINKS:
-        raise SiteError(f"The site has {MOST_LINKS} shared links, which is the most: revoke one first.")
+    if site.shared_links.count() >= MAX_LINKS:
+        raise SiteError(f"The site has {MAX_LINKS} shared links, which is the most: revoke one first.")
     try:
         with transaction.atomic():
             return site.shared_links.create(name=name, password=make_password(password) if password else "")

@@ -21,7 +21,7 @@ class SiteError(ValueError):
 
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")
-MOST_REQUESTS = 1_000_000  # a minute and address, as a site's own rate limit
+MAX_REQUESTS = 1_000_000  # a minute and address, as a site's own rate limit
 
 
 class Counting(TypedDict, total=False):
@@ -121,8 +121,8 @@ def set_counting(site: Site, **changes: Unpack[Counting]) -> None:
     except exclusions.BadRules as error:
         raise SiteError(str(error)) from None
     limit = values.get("rate_limit")
-    if limit is not None and not 0 <= limit <= MOST_REQUESTS:
-        raise SiteError(f"The rate limit is a number from 0 to {MOST_REQUESTS:,}; 0 switches it off.")
+    if limit is not None and not 0 <= limit <= MAX_REQUESTS:
+        raise SiteError(f"The rate limit is a number from 0 to {MAX_REQUESTS:,}; 0 switches it off.")
     for name, value in values.items():
         setattr(site, name, value)
     site.save(update_fields=list(values))

@@ -29,7 +29,7 @@ from haru.spool.spool import Body, Imported, Spool
 from haru.transfer.export import EXPORTED, SITE, site_name
 
 BATCH_ROWS = 2_000
-LONGEST_LINE = 1 << 20  # bytes
+MAX_LINE = 1 << 20  # bytes
 _PARQUET = b"PAR1"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BIGGEST = 2**53
@@ -230,8 +230,8 @@ class _File:
 
     def _lines(self) -> Iterator[Record]:
         with self._path.open("rb") as file:
-            while line := file.readline(LONGEST_LINE + 1):
-                if len(line) > LONGEST_LINE:
+            while line := file.readline(MAX_LINE + 1):
+                if len(line) > MAX_LINE:
                     raise ValueError("it is longer than a mebibyte, so it is no event")
                 yield _decode(line)
 

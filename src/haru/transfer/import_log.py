@@ -31,7 +31,7 @@ from haru.spool.spool import Spool
 from haru.transfer.accesslog import Reader, Request
 
 BATCH_LINES = 1_000
-LONGEST_LINE = 64 * 1024  # bytes; a longer line is no line of an access log
+MAX_LINE = 64 * 1024  # bytes; a longer line is no line of an access log
 EARLIEST_MS = 631_152_000_000  # 1990: before it there was no web to log
 _CHUNK = 256 * 1024
 
@@ -147,15 +147,15 @@ def unpacked(stream: BinaryIO) -> BinaryIO:
 def lines(stream: BinaryIO) -> Iterator[tuple[bytes, bool]]:
     """Each line without its end, and whether it had one: only the last may lack it.
 
-    A line is cut after `LONGEST_LINE` + 1 bytes, so that a file without line ends cannot fill the memory.
+    A line is cut after `MAX_LINE` + 1 bytes, so that a file without line ends cannot fill the memory.
     """
     rest = b""
     while chunk := _read(stream):
         first, *others = chunk.split(b"\n")
-        rest = (rest + first)[: LONGEST_LINE + 1]
+        rest = (rest + first)[: MAX_LINE + 1]
         for line in others:
             yield rest.removesuffix(b"\r"), True
-            rest = line[: LONGEST_LINE + 1]
+            rest = line[: MAX_LINE + 1]
     if rest:
         yield rest.removesuffix(b"\r"), False
 
@@ -202,7 +202,7 @@ class _Run:
     def take(self, line: bytes, ended: bool) -> None:
         """Account for one line."""
         self.summary.lines += 1
-        request = self.reader.read(line) if len(line) <= LONGEST_LINE else None
+        request = self.reader.read(line) if len(line) <= MAX_LINE else None
         if request is None and not ended:
             # Perhaps still being written: left out of the digest, so that the next run reads it whole.
             self.summary.refused[Skip.BAD_LINE] += 1

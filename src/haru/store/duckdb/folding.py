@@ -17,7 +17,7 @@ from haru.events.event import ENGAGEMENT, PAGEVIEW, UNKNOWN, Origin
 
 FOLDED_AT_ONCE = 300_000  # events: one to two seconds, and a bound on memory
 LONG_HOURS = 12  # a visit that lasts as long is marked: it may have events on more than two days
-MOST_VISITS = 16  # of a visitor that are compared with each other
+MAX_VISITS = 16  # of a visitor that are compared with each other
 
 _ORIGIN = Origin.__struct_fields__
 
@@ -158,7 +158,7 @@ FOLD = (
     _temporary(
         "visitor",
         "SELECT site_id, visitor_id, count(*) AS visits, "
-        f"CASE WHEN visits <= {MOST_VISITS} AND NOT bool_or(long OR {_ODD}) THEN min(first_at) END AS since "
+        f"CASE WHEN visits <= {MAX_VISITS} AND NOT bool_or(long OR {_ODD}) THEN min(first_at) END AS since "
         "FROM together GROUP BY site_id, visitor_id",
     ),
     _temporary(

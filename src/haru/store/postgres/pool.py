@@ -29,7 +29,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 # role, and a schema with the name of the role comes before `public` for all that the role does.
 SCHEMA = "haru_events"
 OLDEST = 140000  # the server's version: 14.0
-MOST_CONNECTIONS = 8
+MAX_CONNECTIONS = 8
 CONNECT_SECONDS = 3
 WAIT_SECONDS = 3.0  # for a connection while all are busy
 CHECK_SECONDS = 2.0  # for a connection to show that it is alive
@@ -166,7 +166,7 @@ class Connections:
                     configure=_configure,
                     check=_check,  # after a restart of the server none of the old ones is handed out
                     min_size=1,
-                    max_size=MOST_CONNECTIONS,
+                    max_size=MAX_CONNECTIONS,
                     reconnect_timeout=WAIT_SECONDS,
                     open=True,
                     name="haru",
@@ -269,7 +269,7 @@ def _remedy(error: psycopg.Error) -> str:
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return "the server only reads (a standby?): name the one that writes in HARU_EVENTS_URL."
     if isinstance(error, errors.TooManyConnections) or "too many" in text or "connection slots" in text:
-        return f"Haru uses up to {MOST_CONNECTIONS + 1} connections: raise max_connections of the server."
+        return f"Haru uses up to {MAX_CONNECTIONS + 1} connections: raise max_connections of the server."
     if "password" in text or "authentication" in text or "pg_hba" in text or "role" in text:
         return "see the user and the password in HARU_EVENTS_URL."
     if "database" in text and "does not exist" in text:

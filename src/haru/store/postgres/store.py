@@ -37,7 +37,7 @@ _PROGRESS_SECONDS = 5.0  # for one that costs nothing
 _LOAD_SECONDS = 120.0
 _LOCK_SECONDS = 3  # the server may take a moment to note that a loader was killed
 _GRACE_SECONDS = 2.0  # after which the server ends by itself what was to be ended from here
-_MOST_PARAMETERS = 60_000  # of one statement; the protocol has 16 bits for their number
+_MAX_PARAMETERS = 60_000  # of one statement; the protocol has 16 bits for their number
 _SCANNED = 5_000  # rows of a scan that are in memory at once
 
 # Names of the advisory locks: "haru" and a number.
@@ -192,7 +192,7 @@ class PostgresStore:
         with self._connections.errors(), self._connections.taken() as connection:
             try:
                 with stop.watching((grip := Grip(connection)).cancel), grip, _limited(connection, stop.left):
-                    cursor = psycopg.ClientCursor(connection) if len(values) > _MOST_PARAMETERS else connection.cursor()
+                    cursor = psycopg.ClientCursor(connection) if len(values) > _MAX_PARAMETERS else connection.cursor()
                     return cursor.execute(compiled.string, values).fetchall()
             except errors.QueryCanceled as error:
                 raise Stopped("The database server ended the query: it has a limit of its own for them.") from error

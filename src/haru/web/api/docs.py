@@ -18,7 +18,7 @@ from haru.web.api.openapi import document
 from haru.web.api.schemas import VOCABULARY
 
 _WORDS = {"integer": "whole number", "boolean": "true or false", "string": "text"}
-MOST_CHOICES = 8  # of a value that a row lists; more have a table of their own
+MAX_CHOICES = 8  # of a value that a row lists; more have a table of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _type(schema: dict[str, Any]) -> str:
     if "const" in schema:
         return json.dumps(schema["const"])
     if "enum" in schema:
-        return " or ".join(map(str, schema["enum"])) if len(schema["enum"]) <= MOST_CHOICES else "name"
+        return " or ".join(map(str, schema["enum"])) if len(schema["enum"]) <= MAX_CHOICES else "name"
     if "anyOf" in schema:
         kinds = dict.fromkeys(_type(one) for one in schema["anyOf"] if one != {"type": "null"})
         return " or ".join(kinds)

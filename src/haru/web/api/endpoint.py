@@ -39,7 +39,7 @@ NO_CHANGE = (
     "No such site for this key: send Authorization: Bearer <API key>, "
     "with a key that may add and change sites, and the domain of a site that its owner manages."
 )
-MOST_BODY = 1 << 20  # bytes
+MAX_BODY = 1 << 20  # bytes
 
 _limit = RateLimit(0)
 _limit_lock = threading.Lock()  # requests are answered by several threads
@@ -203,7 +203,7 @@ def _within_limit(key: ApiKey) -> None:
         raise Refused(HTTPStatus.TOO_MANY_REQUESTS, sentence, **{"Retry-After": str(wait)})
 
 
-def _bytes(request: HttpRequest, most: int = MOST_BODY) -> bytes:
+def _bytes(request: HttpRequest, most: int = MAX_BODY) -> bytes:
     length = request.headers.get("Content-Length", "")
     if length.isdigit() and int(length) > most:
         raise _too_large(most)

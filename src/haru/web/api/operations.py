@@ -57,7 +57,7 @@ _EITHER = _READ + _WRITE
 
 _SITE_ID = Parameter("site_id", "The site's domain.", example=SITE, required=True)
 _DOMAIN = Parameter("domain", "The site's domain.", example=SITE, required=True, place="path")
-_PERIOD_SCHEMA: Schema = {"anyOf": [ref("Period"), {"const": CUSTOM}], "default": parameters.USUAL_PERIOD}
+_PERIOD_SCHEMA: Schema = {"anyOf": [ref("Period"), {"const": CUSTOM}], "default": parameters.DEFAULT_PERIOD}
 _V1 = (
     _SITE_ID,
     Parameter("period", "A period of the query, or custom; counted from `date`.", _PERIOD_SCHEMA, example="7d"),
@@ -86,7 +86,7 @@ _CURSORS = (
     Parameter(
         "limit",
         "How many at most.",
-        {"type": "integer", "minimum": 1, "maximum": pages.MOST, "default": pages.USUAL},
+        {"type": "integer", "minimum": 1, "maximum": pages.MAX, "default": pages.DEFAULT},
         example=100,
     ),
 )
@@ -280,7 +280,7 @@ OPERATIONS: Sequence[Operation] = (
             Parameter(
                 "limit",
                 "How many rows at most.",
-                {"type": "integer", "minimum": 1, "maximum": parameters.MOST_ROWS, "default": parameters.USUAL_ROWS},
+                {"type": "integer", "minimum": 1, "maximum": parameters.MAX_ROWS, "default": parameters.DEFAULT_ROWS},
                 example=2,
             ),
             Parameter(

@@ -19,7 +19,7 @@ from haru.web.api.endpoint import Faulty
 M = TypeVar("M", bound=Model)
 
 PARAMETERS = ("after", "before", "limit")
-USUAL, MOST = 100, 1000  # rows
+DEFAULT, MAX = 100, 1000  # rows
 
 Place = tuple[datetime, int]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,9 +68,9 @@ class Wanted:
 
 def read(values: dict[str, str], faults: list[str]) -> Wanted:
     """The page that these parameters name. Raises `Faulty` with their faults and those found before."""
-    limit = values.get("limit", str(USUAL))
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MOST):
-        faults.append(f"#/limit: Give a whole number from 1 to {MOST}")
+    limit = values.get("limit", str(DEFAULT))
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX):
+        faults.append(f"#/limit: Give a whole number from 1 to {MAX}")
     cursors = {name: _place(values[name]) for name in ("after", "before") if name in values}
     faults += [f"#/{name}: Give what meta.{name} of an answer said" for name, place in cursors.items() if place is None]
     if len(cursors) == 2:

@@ -35,7 +35,7 @@ def _date_range(parameters: dict[str, str]) -> DateRange:
     faults = [f"#/{name}: Unknown parameter; known are {', '.join(known)}" for name in parameters if name not in known]
     if not parameters.get("site_id"):
         faults.append("#/site_id: This parameter is required: give the site's domain")
-    period, dates = parameters.get("period", explained.USUAL), parameters.get("date", "")
+    period, dates = parameters.get("period", explained.DEFAULT), parameters.get("date", "")
     date_range: DateRange = period
     if period == "custom" or (period == "day" and dates):
         first, _, last = dates.partition(",")

@@ -30,7 +30,7 @@ from haru.web.templatetags.numbers import full, short, value_of
 SETTINGS = "/sites/{domain}/settings"
 COUNTING = "/sites/{domain}/settings/counting"
 
-USUAL = "24h"  # the period at first: who misses a hit has just sent it, and most other periods end yesterday
+DEFAULT = "24h"  # the period at first: who misses a hit has just sent it, and most other periods end yesterday
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +180,7 @@ def page(request: HttpRequest, domain: str) -> HttpResponse:
     """
     site = access.readable(request.user, domain)
     manages = access.role_of(request.user, site) in access.MANAGERS
-    view = View(site, request, USUAL)
+    view = View(site, request, DEFAULT)
     found = ledger.find(view.stats_site, view.state.date_range, view.now_ms)
     intervals = _intervals(view.zone, view.state, found.period)
     chosen = view.state.interval if view.state.interval in intervals else ""

@@ -16,8 +16,8 @@ from haru.stats.query import Query, QueryError, parse
 from haru.stats.vocabulary import periods
 from haru.web.api.endpoint import Faulty, texts
 
-USUAL_PERIOD = "30d"
-USUAL_ROWS, MOST_ROWS = 100, 1000
+DEFAULT_PERIOD = "30d"
+DEFAULT_ROWS, MAX_ROWS = 100, 1000
 MAX_PAGE = 2**31
 INTERVALS = ("date", "day", "hour", "minute", "month", "week")
 UNANCHORED = ("all", "realtime", "24h")  # periods that a date says nothing about
@@ -52,7 +52,7 @@ class Asked:
 def read(parameters: Mapping[str, str], known: tuple[str, ...], required: tuple[str, ...] = ()) -> Asked:
     """The question; `known` are the parameters of this read beside those of all. Raises `Faulty` with every fault."""
     values, faults = texts(parameters, ("site_id", *required), (*EVERYWHERE, *known))
-    data: dict[str, Any] = {"date_range": USUAL_PERIOD, "metrics": values.get("metrics", "visitors").split(",")}
+    data: dict[str, Any] = {"date_range": DEFAULT_PERIOD, "metrics": values.get("metrics", "visitors").split(",")}
     period, day = _period(values, data, faults)
     interval = values.get("interval", "")
     if interval and interval not in INTERVALS:
@@ -98,7 +98,7 @@ def _moved(fault: str) -> str:
 
 
 def _period(values: dict[str, str], data: dict[str, Any], faults: list[str]) -> tuple[str, date | None]:
-    period, given = values.get("period", USUAL_PERIOD), values.get("date", "")
+    period, given = values.get("period", DEFAULT_PERIOD), values.get("date", "")
     if period == "custom":
         first, _, last = (part.strip() for part in given.partition(","))
         ends = (_date(first), _date(last))
@@ -141,12 +141,12 @@ def _compare(value: str, period: str, data: dict[str, Any], faults: list[str]) -
 
 
 def _pagination(values: dict[str, str], faults: list[str]) -> dict[str, int]:
-    limit, page = (_whole(values.get(name, usual)) for name, usual in (("limit", str(USUAL_ROWS)), ("page", "1")))
-    if not 1 <= limit <= MOST_ROWS:
-        faults.append(f"#/limit: Give a whole number from 1 to {MOST_ROWS}")
+    limit, page = (_whole(values.get(name, usual)) for name, usual in (("limit", str(DEFAULT_ROWS)), ("page", "1")))
+    if not 1 <= limit <= MAX_ROWS:
+        faults.append(f"#/limit: Give a whole number from 1 to {MAX_ROWS}")
     if not 1 <= page <= MAX_PAGE:
         faults.append("#/page: Give the number of a page, from 1")
-    return {"limit": max(1, min(limit, MOST_ROWS)), "offset": max(0, page - 1) * limit if 1 <= page <= MAX_PAGE else 0}
+    return {"limit": max(1, min(limit, MAX_ROWS)), "offset": max(0, page - 1) * limit if 1 <= page <= MAX_PAGE else 0}
 
 
 def _whole(text: str) -> int:
