@@ -15,6 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from haru.accounts import addresses, registry
 from haru.accounts.models import User, canonical_email
+from haru.server.logs import Json
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.usefixtures("open_registration")
@@ -378,7 +379,7 @@ def test_an_account_whose_lost_address_was_registered_by_somebody_else_keeps_a_n
     assert [row[0] for row in rows()] == [f"account-{lost.pk}@lost.invalid", "mine@example.com"]
 
 
-def test_a_mail_server_that_takes_nothing_is_said_and_breaks_no_page(mail_server, owner, sign_in, settings, capfd):
+def test_a_mail_server_that_takes_nothing_is_said_and_breaks_no_page(mail_server, owner, sign_in, settings, caplog):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1  # nobody listens there
     page = ask_for(sign_in(owner), "fresh@example.com")
@@ -391,6 +392,6 @@ def test_a_mail_server_that_takes_nothing_is_said_and_breaks_no_page(mail_server
     page = sign_in().post("/account/password/reset/", {"email": "owner@example.com"}, follow=True)
     assert page.status_code == 200
     assert "could not be sent" in text_of(page)
-    said = "".join(capfd.readouterr())
+    said = "\n".join(Json().format(record) for record in caplog.records)
     assert "mail_failed" in said
     assert "example.com" not in said

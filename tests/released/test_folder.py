@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from haru.collect.sites import Mirror
+from haru.collect.sites import Sites
 from haru.collect.visitor import DAY_MS, Salts
 from haru.spool.keys import Claims
 from haru.spool.spool import Spool
@@ -84,7 +84,7 @@ def test_upgraded_salts_give_the_same_visitors(restored: Path) -> None:
 
 
 def test_upgraded_sites_are_known_by_their_tokens(restored: Path) -> None:
-    site = Mirror(restored).by_token(released.TOKEN)
+    site = Sites(restored).by_token(released.TOKEN)
     assert site is not None
     assert (site.domain, site.timezone, site.rate_limit) == ("example.com", "Europe/Berlin", 100)
     assert (site.excluded_pages, site.excluded_addresses) == (("/internal/**",), ("192.0.2.0/24",))

@@ -65,7 +65,7 @@ def test_a_stranger_sees_nothing_of_a_lost_site_and_its_owner_gets_it_back(tmp_p
         assert "BAD  sites: the event store has 1 that the accounts do not know" in check.stdout
         # Whoever runs the server finds out which it is, and gives it back.
         (line, _) = server.haru("site", "adopt").stdout.splitlines()
-        found = re.fullmatch(r"(\d+) +3 events  \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d  .*", line)
+        found = re.fullmatch(r"(\d+) +3 +events  \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d(?:  .*)?", line)
         assert found, line
         server.haru("user", "add", "owner@example.com", "--password-stdin", stdin="a long password\n")
         server.haru(*("site", "adopt", found[1], "old.example.com", "--owner", "owner@example.com", "--token", token))

@@ -45,7 +45,7 @@ def test_the_id_of_a_deleted_site_is_never_given_again(owner):
     last = registry.create_site("last.example", "UTC", owner)
     old = last.pk
     registry.delete_site(last)
-    assert registry.create_site("last.example", "UTC", owner).pk > old
+    assert registry.create_site("last.example", "UTC", owner).pk != old
 
 
 def test_a_new_token_replaces_the_old(site):
