@@ -144,6 +144,13 @@ async def test_an_unknown_token_is_401_and_counts_under_the_installation(collect
     assert collect.events() == []
 
 
+async def test_the_token_of_a_site_that_was_just_added_counts_at_once(collect: Collect, tmp_path: Path) -> None:
+    assert (await collect.ask(token="t-new"))[0] == 401
+    sites.write(tmp_path, [SITE, OTHER, Site(id=3, domain="new.example.com", token="t-new")])
+    assert (await collect.ask(token="t-new"))[0] == 200
+    assert [event.site_id for event in collect.events()] == [3]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -207,6 +207,9 @@ class Endpoint:
         if site is None:
             # By address alone, so that nobody can try out tokens quickly.
             self._keep_to_limit(INSTALLATION, address, at, None)
+            if token and self._sites.refresh():  # the site may be younger than the last look at the file
+                site = self._sites.by_token(token)
+        if site is None:
             if token and not self._sites.sure:
                 raise fault(
                     503,
