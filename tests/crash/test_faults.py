@@ -172,7 +172,8 @@ def test_a_full_disk_under_the_store_alone_costs_no_answer_and_no_event(tmp_path
             )
             for _ in range(50):
                 send(server, token, answered)
-            assert not is_well(server)
+            # A store that was opened again may have found room for a few more.
+            until(lambda: not is_well(server), "it refuses again", each=lambda: send(server, token, answered))
             assert health(server)["spool"] == "ok"
         until(lambda: is_well(server), "it recovers by itself")
         send(server, token, answered)
