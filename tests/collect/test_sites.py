@@ -3,6 +3,8 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import pytest
+
 from haru.collect.sites import FILE, Site, Sites, write
 
 ONE = Site(id=1, domain="one.example", token="a")
@@ -27,14 +29,20 @@ def test_a_token_that_was_changed_stops_working_with_the_next_refresh(tmp_path: 
     assert not sites.refresh()
 
 
-def test_no_file_is_no_site_and_a_damaged_one_keeps_what_was_known(tmp_path: Path) -> None:
+def test_no_file_is_no_site_and_a_damaged_one_keeps_what_was_known(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     sites = Sites(tmp_path)
     assert sites.by_token("a") is None
     write(tmp_path, [ONE])
     assert sites.refresh()
     (tmp_path / FILE).write_text("{")
-    assert not sites.refresh()
+    for _ in range(3):  # as unknown tokens make it look
+        assert not sites.refresh()
     assert sites.by_token("a") == ONE
+    assert [record.message for record in caplog.records] == ["sites_unreadable"]
+    write(tmp_path, [ONE])
+    assert sites.refresh()
 
 
 def test_the_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:

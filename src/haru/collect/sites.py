@@ -71,6 +71,7 @@ class Sites:
         self._unsure = data_dir / UNSURE
         self.sure = False  # whether a token that is not here is no site's
         self._version: tuple[int, int, int] | None = None
+        self._damaged: tuple[int, int, int] | None = None  # read and told of once: unknown tokens ask at any rate
         self._tokens: dict[str, Site] = {}
         self._domains: dict[str, Site] = {}
         self.refresh()
@@ -81,12 +82,14 @@ class Sites:
         try:
             status = self._path.stat()
             version = (status.st_ino, status.st_mtime_ns, status.st_size)
-            if version == self._version:
+            if version in (self._version, self._damaged):
                 return False
             sites = msgspec.json.decode(self._path.read_bytes(), type=list[Site])
         except FileNotFoundError:
             return False
         except (OSError, msgspec.DecodeError) as error:
+            if isinstance(error, msgspec.DecodeError):
+                self._damaged = version
             log.error(
                 "sites_unreadable",
                 extra={"file": FILE, "error": str(error), "remedy": "save any site's settings again"},
@@ -95,7 +98,7 @@ class Sites:
         # Both are replaced whole: a request sees one state or the other.
         self._tokens = {site.token: site for site in sites}
         self._domains = {site.domain: site for site in sites}
-        self._version = version
+        self._version, self._damaged = version, None
         self.sure = not self._unsure.exists()
         return True
 
