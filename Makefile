@@ -10,6 +10,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Shows what pip collects, a package a line.
 PROGRESS := awk "/^Collecting/ { print \"  \" \$$2; fflush() } /^Installing collected/ { print \"  Unpacking ...\"; fflush() }"
 
+# Servers that are killed and browsers that wait can fail for want of a core: what fails is tried once more, alone, and named.
+# What fails twice fails.
+define pytest
+$(BIN)/pytest -n 2 --durations 25 $(1) $(TESTS) || { \
+	[ $$? = 1 ] && echo && echo "Once more, alone, what failed beside other tests:" && \
+	$(BIN)/pytest -v --last-failed --last-failed-no-failures none --maxfail 1 $(1) $(TESTS); }
+endef
+
 .PHONY: help run demo test test-long test-containers container-programs check bench bench-query fuzz soak parity docs build reset clean pins chromium
 
 help:  ## What can be made.
@@ -22,10 +30,10 @@ demo: $(VENV)/run.stamp  ## Fill a demo site with 90 days of made-up traffic.
 	@$(BIN)/haru demo
 
 test: $(VENV)/dev.stamp $(BUILD)/.stamp chromium  ## Run every test, or those of make test TESTS=tests/stats.
-	$(BIN)/pytest -n 2 --durations 25 $(TESTS)
+	@$(call pytest,)
 
 test-long: $(VENV)/dev.stamp $(BUILD)/.stamp chromium  ## Run random comparisons, kills and power cuts for many rounds; TESTS as above.
-	TEST_LONG=1 $(BIN)/pytest -n 2 --durations 25 -m long $(TESTS)
+	@export TEST_LONG=1; $(call pytest,-m long)
 
 test-containers: $(VENV)/containers.stamp container-programs  ## Build the image and bring the compose files up, as root; some 8 minutes.
 	$(BIN)/pytest tests/containers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -73,8 +74,11 @@ def test_the_rate_limit_holds_over_all_processes(tmp_path: Path) -> None:
     with Server(tmp_path / "data", HARU_RATE_LIMIT="100") as server:
         token = server.add_site()
         server.start("--workers", "2")
+        began = time.time()
         answers = asyncio.run(send(server, token, [f"/{number}" for number in range(400)]))
-        assert 90 <= answers[200] <= 110
+        # A minute that begins meanwhile lets as many more in as its share that has passed.
+        more = 100 * (time.time() - began) / 60 if time.time() // 60 > began // 60 else 0
+        assert 90 <= answers[200] <= 110 + more
         assert answers[200] + answers[429] == 400
         server.call("load")
         assert server.stop() == 0
