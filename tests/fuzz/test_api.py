@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from haru.web.api.openapi import document
+from haru.web.api.reference.openapi import document
 from tests.rounds import examples, long
 from tests.server import Server
 

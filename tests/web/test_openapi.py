@@ -21,8 +21,9 @@ from haru.stats.query import KEYS, parse
 from haru.stats.vocabulary.dimensions import DIMENSIONS
 from haru.stats.vocabulary.filters import DONE, JOINERS, OPERATORS
 from haru.stats.vocabulary.metrics import METRICS
-from haru.web.api.openapi import document
-from haru.web.api.operations import OPERATIONS, Operation
+from haru.web.api.reference.openapi import document
+from haru.web.api.reference.operation import Operation
+from haru.web.api.reference.operations import OPERATIONS
 from haru.web.project import services
 from haru.web.templatetags.marks import marked
 from tests.stats.made import filled

@@ -8,9 +8,10 @@ from django.urls import include, path
 from haru.accounts import views as accounts
 from haru.sites import sharing
 from haru.sites import views as sites
-from haru.web.api import docs, events, goals, links, openapi, query
+from haru.web.api import events, goals, links, query
 from haru.web.api import refusals as api_refusals
 from haru.web.api import sites as api_sites
+from haru.web.api.reference import docs, openapi
 from haru.web.api.v1 import endpoints
 from haru.web.dashboard import export, share
 from haru.web.dashboard import views as dashboard

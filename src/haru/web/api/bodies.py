@@ -12,7 +12,7 @@ from haru.collect.exclusions import MAX_PATTERN
 from haru.events.text import is_storable
 from haru.sites import domain, goals, links
 from haru.web.api.endpoint import shortened
-from haru.web.api.schemas import Schema
+from haru.web.api.reference.schemas import Schema
 
 Domain = Annotated[str, Meta(min_length=1, max_length=domain.MAX_TEXT)]
 SiteId = Annotated[Domain, Meta(description="The site's domain.")]

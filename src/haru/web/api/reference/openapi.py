@@ -11,8 +11,9 @@ from haru import __version__
 from haru.collect import openapi as collect
 from haru.web.api import bodies
 from haru.web.api.endpoint import not_allowed
-from haru.web.api.operations import GOALS, LINKS, OPERATIONS, SITES, STATS, Operation, Parameter
-from haru.web.api.schemas import SCHEMAS, ref
+from haru.web.api.reference.operation import GOALS, LINKS, SITES, STATS, Operation, Parameter
+from haru.web.api.reference.operations import OPERATIONS
+from haru.web.api.reference.schemas import SCHEMAS, ref
 
 EVENTS, SELF = "Events", "This document"
 TAGS = {

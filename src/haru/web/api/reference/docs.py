@@ -14,8 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from haru.web.api.openapi import document
-from haru.web.api.schemas import VOCABULARY
+from haru.web.api.reference.openapi import document
+from haru.web.api.reference.schemas import VOCABULARY
 
 _WORDS = {"integer": "whole number", "boolean": "true or false", "string": "text"}
 MAX_CHOICES = 8  # of a value that a row lists; more have a table of their own
