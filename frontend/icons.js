@@ -4,7 +4,7 @@
 export const icons = [
   "arrow-down-right", "arrow-left", "arrow-up-right", "calendar", "check", "chevron-down", "chevrons-up-down", "copy", "globe",
   "key-round", "link", "log-out", "maximize-2", "monitor", "moon-star", "plus", "settings", "smartphone", "sun", "sun-moon",
-  "tablet", "trash-2", "user",
+  "bookmark", "list-filter", "search", "tablet", "trash-2", "user", "x",
 ];
 
 // Names as the dashboard shows them, in lower case, to the name of the icon in simple-icons. What isn't here gets a letter.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from html import unescape
+from urllib.parse import quote
 
 import pytest
 
@@ -373,3 +376,60 @@ def test_every_period_and_comparison_makes_a_page(look, events, period, compare)
         html = look(f"?period={period}&compare={compare}&metric={metric}")
         assert html.count("</haru-panel>") == 6
         assert "<tr data-label" in html
+
+
+def part(html: str, panel: str) -> str:
+    return html.partition(f'id="panel-{panel}"')[2].partition("</haru-panel>")[0]
+
+
+def href(html: str, text: str) -> str:
+    """Where the row of this name leads."""
+    found = re.search(rf'<th scope="row" title="{text}">.*?<a class="text" href="([^"]*)"', html, re.DOTALL)
+    assert found, f"no row {text}"
+    return unescape(found[1])
+
+
+def with_filters(*trees: object) -> str:
+    return "&filters=" + quote(json.dumps(trees))
+
+
+def test_every_part_of_the_page_keeps_to_the_filters(look, events):
+    for visitor, country in enumerate(("DE", "DE", "AT", "FR"), 1):
+        events.add(visitor=visitor, country=country, path=f"/{country}", utm_campaign=country)
+    html = look("?period=day&sources=campaigns" + with_filters(["is", "visit:country", ["DE", "AT"]]))
+    assert total(html, "visitors") == "3"
+    assert "/DE" in html
+    assert "/FR" not in html
+    assert sum(map(int, re.findall(r'<td data-value="(\d+)"', part(html, "chart")))) == 3
+    assert rows(html, "sources") == [("DE", "2"), ("AT", "1")]
+    details = look("?period=day&details=pages" + with_filters(["is", "visit:country", ["FR"]]))
+    assert "/FR" in details
+    assert "/DE" not in details
+
+
+def test_a_row_leads_to_its_own_view_and_back(look, events):
+    events.add(visitor=1, country="DE")
+    events.add(visitor=2, country="AT")
+    narrow = href(look("?period=day&details=locations"), "Austria")
+    html = look(narrow)
+    assert total(html, "visitors") == "1"
+    assert "details" not in narrow
+    assert "Country is <b>Austria</b>" in html
+    assert total(look(href(html, "Austria")), "visitors") == "2"
+
+
+def test_filters_that_cannot_be_read_are_said_and_left_aside(look, events):
+    events.add()
+    html = look("?period=day" + with_filters(["is", "visit:nothing", ["<script>"]]))
+    assert "A filter of this address could not be read" in html
+    assert "Invalid dimension" in html
+    assert total(html, "visitors") == "1"
+    assert "<script>" not in html.replace("<script ", "")
+
+
+def test_a_filter_from_outside_is_text(look, events):
+    events.add()
+    html = look("?period=day" + with_filters(["is", "event:page", ["<img src=x>\u202e\U0001f338"]]))
+    assert "<img src=x>" not in html
+    assert "&lt;img src=x&gt;" in html
+    assert "Nothing under these filters" in html

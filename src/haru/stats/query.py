@@ -72,6 +72,15 @@ def parse(data: object, goals: Sequence[Goal] | None = None) -> Query:
     return _Parser(goals).query(data)
 
 
+def parse_filters(data: object, goals: Sequence[Goal] | None = None) -> tuple[Filter, ...]:
+    """The filters in this decoded JSON, as `parse` reads those of a query. Raises `QueryError` with every fault."""
+    parser = _Parser(goals)
+    trees = parser.filters(data)
+    if parser.faults:
+        raise QueryError(parser.faults)
+    return trees
+
+
 def check_goals(query: Query, goals: Sequence[Goal]) -> None:
     """Raises `QueryError` when a filter names a goal that is not among these."""
     faults = [fault for path, leaf in filters.placed(query.filters) for fault in _unknown_goals(leaf, path, goals)]

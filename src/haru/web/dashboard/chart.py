@@ -61,6 +61,7 @@ def chart(reports: Reports, site: StatsSite, state: State, period: Period, now_m
         (state.metric,),
         state.date_range,
         (f"time:{unit}",),
+        state.filters,
         include=Include(time_labels=True, comparisons=comparison),
     )
     answer = reports.answer(site, query, now_ms)

@@ -86,7 +86,7 @@ def totals(view: View) -> Iterator[bytes]:
     """
     comparison = view.state.comparison
     names = tuple(METRICS)
-    query = Query(names, view.state.date_range, include=Include(comparisons=comparison))
+    query = Query(names, view.state.date_range, filters=view.state.filters, include=Include(comparisons=comparison))
     row = view.reports.answer(view.stats_site, query, view.now_ms).rows[0]
     before = row.comparison.metrics if row.comparison else (None,) * len(names)
     yield lines([["metric", "value", "before", "change"]])
@@ -100,7 +100,9 @@ def time_series(view: View) -> Iterator[bytes]:
     """The top numbers by the interval of the chart as CSV, up to now."""
     names = tuple(METRICS)
     unit = unit_of(view.zone, view.state, view.period())
-    query = Query(names, view.state.date_range, (f"time:{unit}",), include=Include(time_labels=True))
+    query = Query(
+        names, view.state.date_range, (f"time:{unit}",), view.state.filters, include=Include(time_labels=True)
+    )
     answer = view.reports.answer(view.stats_site, query, view.now_ms)
     found = {str(row.dimensions[0]): row.metrics for row in answer.rows}
     nothing = tuple(metrics.nothing(name) for name in names)

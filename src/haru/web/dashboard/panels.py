@@ -7,14 +7,15 @@ from zoneinfo import ZoneInfo
 
 from haru.events.countries import country_name
 from haru.events.event import NOT_SET
-from haru.stats import query as queries
 from haru.stats.answers import Answer, Reports
 from haru.stats.plan import StatsSite
 from haru.stats.query import Include, Query
 from haru.stats.vocabulary import periods
+from haru.stats.vocabulary.filters import Leaf
 from haru.stats.vocabulary.metrics import METRICS as STATS
 from haru.stats.vocabulary.metrics import Number, change
 from haru.stats.vocabulary.places import region_name
+from haru.web.dashboard import filters
 from haru.web.dashboard.state import METRICS, TABS, State
 from haru.web.templatetags.numbers import NO_DATA, days, exact_value_of, value_of
 
@@ -100,6 +101,8 @@ class Line:
     width: str  # of its bar, such as "63.2%"
     cells: tuple[Cell, ...]
     beside: str = ""  # the country of a region: another may have the same name
+    address: str = ""  # of the view of this row alone; of the view without that filter when it is in force
+    chosen: bool = False  # it is the value of a filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,7 @@ def panel(reports: Reports, site: StatsSite, state: State, name: str, now_ms: in
     metrics = DETAIL_METRICS if details else ("visitors",)
     answer = reports.answer(site, _breakdown(tab, state, metrics, details), now_ms)
     most = max((row.metrics[0] for row in answer.rows), default=0)
-    lines = tuple(_line(tab, str(row.dimensions[0]), row.metrics, metrics, most) for row in answer.rows)
+    lines = tuple(_line(tab, state, str(row.dimensions[0]), row.metrics, metrics, most) for row in answer.rows)
     heads = tuple(DETAIL_LABELS[metric] for metric in metrics)
     return Panel(name, title, tabs, tab, heads, lines, answer.cost_ms, answer.computed_at_ms, answer.total_rows or 0)
 
@@ -169,7 +172,7 @@ def totals(reports: Reports, site: StatsSite, state: State, now_ms: int) -> Tota
     """The top numbers, each with its change. Raises `StoreUnavailable`."""
     names = tuple(METRICS)
     include = Include(comparisons=state.comparison)
-    answer = reports.answer(site, Query(names, state.date_range, include=include), now_ms)
+    answer = reports.answer(site, Query(names, state.date_range, filters=state.filters, include=include), now_ms)
     row = answer.rows[0]
     before = row.comparison.metrics if row.comparison else None
     shown = tuple(
@@ -210,13 +213,12 @@ def exported(tab: Tab, state: State, limit: int, offset: int) -> Query:
 
 
 def _breakdown(tab: Tab, state: State, metrics: tuple[str, ...], details: bool) -> Query:
-    filters = [["is_not", tab.dimension, ["(not set)"]]] if tab.set_only else []
-    parsed = queries.parse({"metrics": ["visitors"], "date_range": "day", "filters": filters})
+    known = (Leaf("is_not", tab.dimension, (NOT_SET,)),) if tab.set_only else ()
     return Query(
         metrics,
         state.date_range,
         (tab.dimension,),
-        parsed.filters,
+        (*known, *state.filters),
         include=Include(total_rows=details),
         limit=DETAIL_ROWS if details else PANEL_ROWS,
     )
@@ -229,7 +231,9 @@ def difference(metric: str, now: Number | None, then: Number | None) -> Number |
     return change(metric, now, then)
 
 
-def _line(tab: Tab, value: str, numbers: tuple[Number, ...], metrics: tuple[str, ...], most: Number) -> Line:
+def _line(
+    tab: Tab, state: State, value: str, numbers: tuple[Number, ...], metrics: tuple[str, ...], most: Number
+) -> Line:
     width = f"{max(0.5, numbers[0] / most * 100):.1f}%" if most else "0%"
     cells = tuple(
         Cell(value_of(number, metric), exact_value_of(number, metric))
@@ -239,7 +243,9 @@ def _line(tab: Tab, value: str, numbers: tuple[Number, ...], metrics: tuple[str,
     mark = "link" if value == "Direct / None" else "flag" if tab.mark == "region" else tab.mark
     code = value.partition("-")[0] if tab.mark == "region" else value
     beside = country_name(code) if tab.mark == "region" and text != NOT_SET else ""
-    return Line(value, text, mark, code, width, cells, beside)
+    chosen = Leaf("is", tab.dimension, (value,)) in state.filters
+    address = state.address(filters=filters.narrowed(state.filters, tab.dimension, value), details="")
+    return Line(value, text, mark, code, width, cells, beside, address, chosen)
 
 
 def _changed(metric: str, now: Number | None, then: Number | None) -> Change:

@@ -1,4 +1,4 @@
-"""What a dashboard shows, as its address says it: period, comparison, metric, interval, the open tab of each panel."""
+"""What a dashboard shows, as its address says it: period, filters, comparison, metric, interval, each open tab."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields, replace
 from datetime import date
 from urllib.parse import urlencode
 
+from haru.stats.vocabulary.filters import Filter
 from haru.stats.vocabulary.periods import Comparison, DateRange, Dates
+from haru.web.dashboard import filters
 
 PERIODS: dict[str, str] = {
     "realtime": "Realtime",
@@ -71,6 +73,7 @@ class State:
     locations: str = "countries"
     devices: str = "browsers"
     details: str = ""  # the panel that is shown alone, with all its numbers
+    filters: tuple[Filter, ...] = ()
 
     @property
     def date_range(self) -> DateRange:
@@ -101,7 +104,7 @@ class State:
             value = getattr(self, field.name)
             if value == field.default or field.name in {"first", "last"}:
                 continue
-            written.append((field.name, str(value)))
+            written.append((field.name, filters.text_of(value) if field.name == "filters" else str(value)))
         if self.first is not None and self.period == "day":
             written.append(("date", self.first.isoformat()))
         elif self.first is not None and self.last is not None:
@@ -109,8 +112,8 @@ class State:
         return written
 
 
-def read(parameters: Mapping[str, str], usual: str) -> State:
-    """The view in a query string; `usual` is the period of a site when none is named.
+def read(parameters: Mapping[str, str], usual: str, chosen_filters: tuple[Filter, ...] = ()) -> State:
+    """The view in a query string; `usual` is the period of a site when none is named. Filters are read before.
 
     An address is typed, shared and kept for years: what cannot be used in it is left aside and the usual shown.
     """
@@ -121,7 +124,8 @@ def read(parameters: Mapping[str, str], usual: str) -> State:
         "details": _one(parameters, "details", TABS),
         **{panel: _one(parameters, panel, tabs) for panel, tabs in TABS.items()},
     }
-    return replace(State(**_period(parameters, usual)), **{name: value for name, value in chosen.items() if value})  # type: ignore[arg-type]
+    state = replace(State(**_period(parameters, usual)), filters=chosen_filters)  # type: ignore[arg-type]
+    return replace(state, **{name: value for name, value in chosen.items() if value})  # type: ignore[arg-type]
 
 
 def _one(parameters: Mapping[str, str], name: str, choices: Collection[str]) -> str:

@@ -18,12 +18,15 @@ from haru.sites.goals import stats_site
 from haru.sites.models import Site
 from haru.sites.views import installation
 from haru.stats import asking
+from haru.stats.query import QueryError
 from haru.stats.vocabulary import periods
+from haru.stats.vocabulary.filters import Filter
 from haru.stats.vocabulary.periods import Period
 from haru.store.protocol import StoreOutOfMemory
 from haru.store.stop import Stopped
-from haru.web.dashboard import panels, state
+from haru.web.dashboard import filters, panels, state
 from haru.web.dashboard.chart import chart
+from haru.web.dashboard.chips import chips
 from haru.web.dashboard.state import State
 from haru.web.project import errors, services
 from haru.web.templatetags.numbers import days
@@ -91,7 +94,17 @@ class View:
         self.stats_site = stats_site(site)
         self.zone = ZoneInfo(site.timezone)
         self.first_event = self.reports.first_event(site.pk, self.now_ms)
-        self.state: State = state.read(request.GET.dict(), usual or self.usual())
+        self.filter_fault = ""
+        filters_ = self._filters(request.GET.get("filters", ""))
+        self.state: State = state.read(request.GET.dict(), usual or self.usual(), filters_)
+
+    def _filters(self, text: str) -> tuple[Filter, ...]:
+        """Those of the address. What cannot be used is left aside and said: numbers of everything would mislead."""
+        try:
+            return filters.read(text, self.stats_site.goals) if text else ()
+        except QueryError as error:
+            self.filter_fault = str(error)
+            return ()
 
     def usual(self) -> str:
         """The period of a site when none was chosen; on a new site the first visits are to be seen."""
@@ -113,6 +126,8 @@ class View:
             "many_days": period.end_ms - period.start_ms > DAY_MS * 1.5,
             "many_visitors": panels.MANY_VISITORS,
             "now_ms": self.now_ms,
+            "filter_fault": self.filter_fault,
+            "filters": chips(self.state),
             **self.choices(),
         }
 
