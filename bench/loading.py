@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.table import table
 from haru.events.event import Event, Origin
-from haru.spool.keys import Claims
+from haru.spool.keys import IdempotencyKeys
 from haru.spool.spool import Spool, Spools
 from haru.store.duckdb.store import DuckStore
 from haru.store.loader import Loader
@@ -42,7 +42,7 @@ def main() -> None:
                 transaction.append(made[start : start + BATCH])
         spool.close()
         spools, store = Spools(folder), DuckStore(folder / "events.duckdb")
-        loader = Loader(spools, store, Claims(folder))
+        loader = Loader(spools, store, IdempotencyKeys(folder))
         loader.start(now)
         begun, used = time.perf_counter(), time.process_time()
         stored = sum(load.events for load in loader.drain(now))

@@ -153,7 +153,7 @@ def page() -> Walk:
                 live=Live(),
                 sites_changed=list,
                 delete_events=lambda _: None,
-                tallies=lambda *_: [],
+                refusal_counts=lambda *_: [],
             )
         )
 

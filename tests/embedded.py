@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from haru.store.clickhouse.client import Address, Door
+from haru.store.clickhouse.client import Address, ClickHouseClient
 from haru.store.clickhouse.store import ClickHouseStore
 
 _numbers = itertools.count(1)
@@ -21,7 +21,7 @@ def folder() -> Path:
     """The engine's folder; it goes with the process."""
     path = Path(tempfile.mkdtemp(prefix="haru-chdb-"))
     atexit.register(shutil.rmtree, path, ignore_errors=True)
-    engine = Door(Address(path))
+    engine = ClickHouseClient(Address(path))
     engine.query("SELECT 1")  # its client stays, so the engine does not start anew for each test
     atexit.register(engine.close)
     return path

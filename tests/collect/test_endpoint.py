@@ -18,7 +18,7 @@ from haru.collect.ratelimit_storage import RateLimitStorage
 from haru.collect.sites import Site, Sites, set_sure
 from haru.collect.visitor import Salts
 from haru.events.event import Event
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.settings import read
 from haru.spool import spool as spool_module
 from haru.spool import writer as writer_module
@@ -219,12 +219,12 @@ async def test_refusals_reach_the_spool_by_site_hour_and_reason(collect: Collect
     await collect.ask(b"{", token="t-two")
     await asyncio.to_thread(collect.writer.close)
     hour = int(NOW) * 1000
-    found = [tally for batch in collect.spool.read(0, 10) for tally in batch.body.tallies]
+    found = [refusal for batch in collect.spool.read(0, 10) for refusal in batch.body.refusals]
     assert sorted(found, key=lambda t: (t.site_id, t.reason)) == [
-        Tally(INSTALLATION, hour, "unknown_site", "", 1),
-        Tally(1, hour, "bot", "", 3),
-        Tally(1, hour, "invalid", "p", 1),
-        Tally(2, hour + 3_600_000, "invalid", "body", 1),
+        RefusalCount(INSTALLATION, hour, "unknown_site", "", 1),
+        RefusalCount(1, hour, "bot", "", 3),
+        RefusalCount(1, hour, "invalid", "p", 1),
+        RefusalCount(2, hour + 3_600_000, "invalid", "body", 1),
     ]
 
 

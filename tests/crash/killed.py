@@ -9,7 +9,7 @@ from typing import Any
 
 from haru import cli
 from haru.spool import writer
-from haru.spool.keys import Claims
+from haru.spool.keys import IdempotencyKeys
 from haru.spool.spool import Spool, Spools, Transaction
 from haru.store.duckdb.store import DuckStore
 
@@ -20,7 +20,7 @@ MOMENTS: dict[str, tuple[Any, str, str]] = {
     "between the spool's commit and the answer": (writer, "_settle", "before"),
     "after the answer": (writer, "_settle", "after"),
     "when the spool was read": (Spools, "read", "after"),
-    "when keys were claimed": (Claims, "duplicates", "after"),
+    "when keys were claimed": (IdempotencyKeys, "duplicates", "after"),
     "before the store's commit": (DuckStore, "load", "before"),
     "between the store's commit and the acknowledgement": (DuckStore, "load", "after"),
     "in the midst of the acknowledgement": (Spool, "_checkpoint", "before"),

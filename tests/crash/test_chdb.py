@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import column, select, table
 
 from haru.settings import read
-from haru.spool.keys import Claims
+from haru.spool.keys import IdempotencyKeys
 from haru.spool.spool import Spools
 from haru.store.loader import Loader
 from haru.store.opening import event_store
@@ -30,7 +30,7 @@ def report(data_dir: str, url: str) -> None:
     """Print how often each path is stored, when all that waits in the spool is loaded."""
     folder = Path(data_dir)
     store = event_store(read({"HARU_DATA_DIR": data_dir, "HARU_EVENTS_URL": url}))
-    for _ in Loader(Spools(folder), store, Claims(folder)).drain(int(time.time() * 1000)):
+    for _ in Loader(Spools(folder), store, IdempotencyKeys(folder)).drain(int(time.time() * 1000)):
         pass
     paths = Counter(path for (path,) in store.fetch(select(column("path")).select_from(table("event"))))
     store.close()

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import column, select, table
 
-from haru.spool.keys import Claims
+from haru.spool.keys import IdempotencyKeys
 from haru.spool.spool import Spools
 from haru.store.duckdb.store import DuckStore
 from haru.store.loader import Loader
@@ -54,7 +54,7 @@ def stored_paths(data_dir: Path) -> Counter[str]:
     """Every path that rests in the store or still waits in the spool, as the next start would find it."""
     store = DuckStore(data_dir / "events.duckdb")
     spools = Spools(data_dir)
-    for _ in Loader(spools, store, Claims(data_dir)).drain(int(time.time() * 1000)):
+    for _ in Loader(spools, store, IdempotencyKeys(data_dir)).drain(int(time.time() * 1000)):
         pass
     paths = Counter(path for (path,) in store.fetch(select(column("path")).select_from(table("event"))))
     store.close()

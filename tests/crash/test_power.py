@@ -93,7 +93,7 @@ def test_a_spool_that_does_not_sync_is_found_out(tmp_path: Path) -> None:
 def test_what_a_new_server_stored_is_there_although_the_spool_let_go_of_it(tmp_path: Path) -> None:
     """The engine's files are made on the first start: their names must have reached the disk before the spool's rows go.
 
-    Events without keys, so that no file of claims is made whose sync would take the other names along.
+    Events without keys, so that no file of idempotency keys is made whose sync would take the other names along.
     """
     record = tmp_path / "journal"
     with Server(tmp_path / "data", POWER_JOURNAL=str(record)) as server:

@@ -1,4 +1,4 @@
-"""No address on disk: ten thousand visitors come through every door, then every byte that was written is searched."""
+"""No address on disk: ten thousand visitors come through every way, then every byte that was written is searched."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ import duckdb
 import pytest
 
 from tests.privacy.addresses import Address, visitors
-from tests.privacy.doors import DOORS, House
 from tests.privacy.traces import Traces, copied, forms, places
+from tests.privacy.ways import WAYS, House
 from tests.server import Server
 
 CONTROLS = 5_000
 
 _crowd = visitors(seed=1)
 GROUPS: dict[str, list[Address]] = {
-    door.name: [address for pair in itertools.islice(_crowd, door.addresses) for address in pair] for door in DOORS
+    way.name: [address for pair in itertools.islice(_crowd, way.addresses) for address in pair] for way in WAYS
 }
 CONTROL = [v4 for v4, _ in itertools.islice(visitors(seed=2), CONTROLS)]
 
@@ -43,23 +43,23 @@ def test_no_address_and_no_unsalted_hash_of_one_is_ever_written(tmp_path: Path, 
         house = House(server, server.add_site(), limited, limited.add_site())
         server.start()
         limited.start("--workers", "1")
-        *before, last = DOORS
-        for door in before:
-            door.enter(house, GROUPS[door.name])
-        # As power fails: in the midst of the last door everything stands still and the folder is copied as it is then.
+        *before, last = WAYS
+        for way in before:
+            way.take(house, GROUPS[way.name])
+        # As power fails: in the midst of the last way everything stands still and the folder is copied as it is then.
         answered = house.answered
-        entering = threading.Thread(target=last.enter, args=(house, GROUPS[last.name]))
-        entering.start()
+        taking = threading.Thread(target=last.take, args=(house, GROUPS[last.name]))
+        taking.start()
         while house.answered < answered + last.addresses:
-            entering.join(0.005)
-            assert entering.is_alive()
+            taking.join(0.005)
+            assert taking.is_alive()
         assert server.process is not None
         os.kill(server.process.pid, signal.SIGSTOP)
         try:
             running = copied(server.data_dir, tmp_path / "running")
         finally:
             os.kill(server.process.pid, signal.SIGCONT)
-        entering.join()
+        taking.join()
         server.call("load")  # what waits in the spool at the end stays there
         assert server.stop() == 0
         assert limited.stop() == 0
@@ -68,7 +68,7 @@ def test_no_address_and_no_unsalted_hash_of_one_is_ever_written(tmp_path: Path, 
     with closing(duckdb.connect(str(server.data_dir / "events.duckdb"), read_only=True)) as store:
         stored = dict(store.execute("SELECT path, count(*) FROM event GROUP BY path").fetchall())
         ((found_visitors,),) = store.execute("SELECT count(DISTINCT visitor_id) FROM event").fetchall()
-    assert stored == {f"/through/{door.name}": 2 * door.addresses for door in DOORS if door.counted}
+    assert stored == {f"/through/{way.name}": 2 * way.addresses for way in WAYS if way.counted}
     assert found_visitors == sum(stored.values()) >= 10_000
     assert any(path.name.endswith("-wal") and path.stat().st_size for path in running.iterdir())
     assert any(last.name.encode() in path.read_bytes() for path in running.glob("spool*"))
@@ -125,15 +125,15 @@ def test_every_form_is_found_in_every_kind_of_place(tmp_path: Path, traces: Trac
             assert f"sign_in: {name} in {place}" in in_columns, (version, name, place)
 
 
-@pytest.mark.parametrize("door", [door.name for door in DOORS])
+@pytest.mark.parametrize("way", [way.name for way in WAYS])
 @pytest.mark.parametrize("turned", [1, -1], ids=["packed", "packed, lowest byte first"])
-def test_four_bytes_of_each_address_are_more_than_chance_writes(traces: Traces, door: str, turned: int) -> None:
+def test_four_bytes_of_each_address_are_more_than_chance_writes(traces: Traces, way: str, turned: int) -> None:
     planted = b"".join(
-        junk(7, seed=n) + address.packed[::turned] for n, address in enumerate(GROUPS[door]) if address.version == 4
+        junk(7, seed=n) + address.packed[::turned] for n, address in enumerate(GROUPS[way]) if address.version == 4
     )
     found = traces.found([("file", junk(1_000_000) + planted + junk(1_000_000, 1))])
     name = "packed" if turned == 1 else "packed, lowest byte first"
-    assert list(found) == [f"{door}: {name} in file"]
+    assert list(found) == [f"{way}: {name} in file"]
 
 
 def test_an_address_kept_as_a_number_and_one_in_a_file_s_name_are_found(tmp_path: Path, traces: Traces) -> None:
@@ -150,5 +150,5 @@ def test_an_address_kept_as_a_number_and_one_in_a_file_s_name_are_found(tmp_path
 def test_the_control_is_made_of_the_same_networks_and_of_nobody_who_visits() -> None:
     used = {address for addresses in GROUPS.values() for address in addresses}
     assert not used & set(CONTROL)
-    assert len(used) == 2 * sum(door.addresses for door in DOORS)
+    assert len(used) == 2 * sum(way.addresses for way in WAYS)
     assert len({address.packed[:8] for address in used if address.version == 6}) == len(used) // 2

@@ -49,7 +49,7 @@ tables.migrations = lambda layout: and_then(_clickhouse(layout), CLICKHOUSE.form
 
 def tried(given: Loaded) -> Loaded:
     """The same with a value in the new column."""
-    return Loaded([(*row[:-1], "yes") for row in given.rows], given.tallies, given.progress)
+    return Loaded([(*row[:-1], "yes") for row in given.rows], given.refusals, given.progress)
 
 
 def main(engine: str, folder: str) -> None:

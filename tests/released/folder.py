@@ -14,8 +14,8 @@ from pathlib import Path
 
 from haru.collect.visitor import DAY_MS, Salts
 from haru.events.event import Event, Origin
-from haru.events.ledger import Tally
-from haru.spool.keys import Claim, Claims
+from haru.events.ledger import RefusalCount
+from haru.spool.keys import IdempotencyKeys, KeyUse
 from haru.spool.spool import Body, Imported, Spool
 from tests.events.made import MINUTE, NOON, event
 from tests.released.stores import loaded
@@ -32,8 +32,8 @@ EVENTS: list[Event] = [
     event(NOON + MINUTE, visitor=-5, origin=SHOP, name="purchase", revenue_currency="EUR", revenue_amount="19.99"),
     event(NOON + 2 * MINUTE, visitor=-5, name="engagement", engaged_ms=15_000, scroll_depth=80, interactive=False),
 ]
-BODY = Body(EVENTS, [(1, "order-1")], [Tally(1, NOON, "bot", "GPTBot", 3)])
-CLAIM: Claim = (1, "order-1", NOON, "somewhere/1/1")
+BODY = Body(EVENTS, [(1, "order-1")], [RefusalCount(1, NOON, "bot", "GPTBot", 3)])
+KEY_USE: KeyUse = (1, "order-1", NOON, "somewhere/1/1")
 DIGEST = bytes(range(16))
 
 
@@ -105,11 +105,11 @@ def main(folder: Path, data_dir: Path) -> None:
     with closing(Spool(data_dir / "spool.sqlite3")) as spool, spool.transaction() as transaction:
         transaction.append_body(BODY)
         transaction.append_body(Body([], imported=Imported("a file", 1, 121, 0, loaded(folder.name).rows)))
-        transaction.mark(1, DIGEST, 500)
+        transaction.add_import_checkpoint(1, DIGEST, 500)
         assert transaction.first_use(1, "order-1", NOON)
-    claims = Claims(data_dir)
-    claims.duplicates([CLAIM])
-    claims.close()
+    keys = IdempotencyKeys(data_dir)
+    keys.duplicates([KEY_USE])
+    keys.close()
     Salts(data_dir).rotate(NOON - DAY_MS)
     Salts(data_dir).rotate(NOON)
     for name in DATABASES:

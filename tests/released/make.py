@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from haru.events.columns import NAMES
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.store.protocol import Folding, Progress
 from tests.released.stores import ENGINES, RELEASED, Loaded, place
 from tests.stats.made import DAY, HOUR, MINUTE, journey, ms, stored
@@ -44,11 +44,11 @@ EVENTS = [
     *journey(111, JUNE + DAY, (0, "/docs"), visitor_id=502, **MAIL),
     *journey(121, JUNE + DAY + MINUTE, (0, "/other"), visitor_id=503, **TOLD),
 ]
-TALLIES = [
-    Tally(1, MAY, "bot", "GPTBot", 3),
-    Tally(1, JUNE, "excluded_page", "", 1),
-    Tally(2, MAY, "bot", "it's; ü", 2),
-    Tally(0, MAY, "unknown_site", "", 7),
+REFUSALS = [
+    RefusalCount(1, MAY, "bot", "GPTBot", 3),
+    RefusalCount(1, JUNE, "excluded_page", "", 1),
+    RefusalCount(2, MAY, "bot", "it's; ü", 2),
+    RefusalCount(0, MAY, "unknown_site", "", 7),
 ]
 FOLDED = 100  # events of each engine that folds: the others wait
 
@@ -57,9 +57,9 @@ def main(version: str) -> None:
     folder = RELEASED / version
     folder.mkdir(parents=True)
     rows = [{name: event[name] for name in NAMES} for event in EVENTS]
-    given = Loaded([tuple(row.values()) for row in rows], TALLIES, Progress(121, {"0A1B2C3D4E5F6071": 9, "it's": 4}))
-    tallies = [{name: getattr(tally, name) for name in Tally.__struct_fields__} for tally in TALLIES]
-    kept: dict[str, Any] = {"rows": rows, "tallies": tallies, "progress": msgspec.to_builtins(given.progress)}
+    given = Loaded([tuple(row.values()) for row in rows], REFUSALS, Progress(121, {"0A1B2C3D4E5F6071": 9, "it's": 4}))
+    refusals = [{name: getattr(refusal, name) for name in RefusalCount.__struct_fields__} for refusal in REFUSALS]
+    kept: dict[str, Any] = {"rows": rows, "tallies": refusals, "progress": msgspec.to_builtins(given.progress)}
     (folder / "loaded.json").write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n", "utf-8")
     for engine in ENGINES[:3]:
         with tempfile.TemporaryDirectory() as work, place(engine, Path(work)) as at:

@@ -20,7 +20,7 @@ import msgspec
 import psycopg
 
 from haru.events.columns import BLANK, NAMES, Row
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.stats.answers import Reports
 from haru.stats.plan import StatsSite
 from haru.stats.query import parse
@@ -88,12 +88,12 @@ class Loaded:
     """What a store was given."""
 
     rows: list[Row]
-    tallies: list[Tally]
+    refusals: list[RefusalCount]
     progress: Progress
 
     def into(self, store: Store) -> None:
         """Load it."""
-        store.load(self.rows, self.progress, self.tallies)
+        store.load(self.rows, self.progress, self.refusals)
 
 
 def loaded(version: str) -> Loaded:
@@ -102,7 +102,7 @@ def loaded(version: str) -> Loaded:
     blank = dict(zip(NAMES, BLANK, strict=True))
     return Loaded(
         [tuple((blank | row)[name] for name in NAMES) for row in kept["rows"]],
-        [Tally(**tally) for tally in kept["tallies"]],
+        [RefusalCount(**refusal) for refusal in kept["tallies"]],
         msgspec.convert(kept["progress"], Progress),
     )
 
@@ -114,7 +114,7 @@ def further(given: Loaded) -> Loaded:
     for row in rows:
         row |= {"id": row["id"] + step, "visit_id": row["visit_id"] + step, "occurred_at": row["occurred_at"] + DAY}
     positions = {name: position + 1 for name, position in given.progress.positions.items()}
-    return Loaded([tuple(row.values()) for row in rows], given.tallies, Progress(2 * step, positions))
+    return Loaded([tuple(row.values()) for row in rows], given.refusals, Progress(2 * step, positions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ def content(store: Store) -> dict[str, Any]:
     return {
         "rows": [row for some in store.scan(None, 0, NOW) for row in some],
         "progress": store.progress(),
-        "tallies": {site: store.tallies(site, 0, NOW) for site in (0, *sites)},
+        "refusal_counts": {site: store.refusal_counts(site, 0, NOW) for site in (0, *sites)},
         "visits": sorted(store.recent_visits(0), key=lambda visit: visit.id),
         "answers": answers,
     }

@@ -14,7 +14,7 @@ from django.core.management import call_command
 
 from haru.collect.sites import Sites
 from haru.collect.visitor import DAY_MS, Salts
-from haru.spool.keys import Claims
+from haru.spool.keys import IdempotencyKeys
 from haru.spool.spool import Spool
 from tests.released import folder as released
 from tests.released.folder import names, rows, tables
@@ -52,22 +52,22 @@ def test_upgraded_accounts_have_the_tables_of_fresh_ones_and_every_row(restored:
     assert server.haru("migrate").stdout.splitlines() == ["accounts: up to date.", "event store: up to date."]
 
 
-def test_an_upgraded_spool_has_every_event_key_and_mark(restored: Path, tmp_path: Path, version: str) -> None:
+def test_an_upgraded_spool_has_every_event_key_and_checkpoint(restored: Path, tmp_path: Path, version: str) -> None:
     with closing(Spool(restored / "spool.sqlite3")) as spool, closing(Spool(tmp_path / "spool.sqlite3")):
         first, second = spool.read(0, 100)
         assert first.body == released.BODY
         assert second.body.imported is not None
         assert [tuple(row) for row in second.body.imported.rows] == loaded(version).rows
-        assert spool.marks(1) == {500: {released.DIGEST}}
+        assert spool.import_checkpoints(1) == {500: {released.DIGEST}}
         assert spool.write([released.EVENTS[0]], ["order-1"]) == [False]
     assert tables(restored / "spool.sqlite3") == tables(tmp_path / "spool.sqlite3")
 
 
-def test_an_upgraded_file_of_claims_knows_whose_a_key_is(restored: Path) -> None:
-    claims = Claims(restored)
-    site, key, at, owner = released.CLAIM
-    assert claims.duplicates([(site, key, at, owner), (site, key, at, "another/2/1")]) == {"another/2/1"}
-    claims.close()
+def test_an_upgraded_file_of_idempotency_keys_knows_whose_a_key_is(restored: Path) -> None:
+    keys = IdempotencyKeys(restored)
+    site, key, at, owner = released.KEY_USE
+    assert keys.duplicates([(site, key, at, owner), (site, key, at, "another/2/1")]) == {"another/2/1"}
+    keys.close()
 
 
 def test_upgraded_salts_give_the_same_visitors(restored: Path) -> None:

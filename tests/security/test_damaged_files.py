@@ -82,7 +82,7 @@ def test_whatever_is_damaged_of_the_store_is_said_and_is_no_other_error(
         store.unfolded,
         lambda: store.recent_visits(0),
         lambda: store.visits(1, [10], 0, 2 * NOON),
-        lambda: store.tallies(1, 0, 2 * NOON),
+        lambda: store.refusal_counts(1, 0, 2 * NOON),
         lambda: Reports(store).answer(StatsSite(1, "UTC"), query, NOON),
         lambda: list(store.scan(1, 0, 2 * NOON)),
         lambda: store.load([row], Progress(50_000, {"spool": 2})),

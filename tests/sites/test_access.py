@@ -121,7 +121,7 @@ def empty_plane():
             live=Live(),
             sites_changed=lambda: None,
             delete_events=lambda site_id: None,
-            tallies=lambda *_: [],
+            refusal_counts=lambda *_: [],
         )
     )
     yield

@@ -70,7 +70,9 @@ def test_the_list_shows_how_many_are_there_now(site, owner, sign_in):
             return 27
 
     services.use(
-        services.Services(reports=None, live=Live(), sites_changed=list, delete_events=list, tallies=lambda *_: [])
+        services.Services(
+            reports=None, live=Live(), sites_changed=list, delete_events=list, refusal_counts=lambda *_: []
+        )
     )
     try:
         assert "27 current visitors" in text_of(sign_in(owner).get("/sites"))
@@ -172,7 +174,7 @@ def test_a_deleted_site_is_gone_with_its_events(site, owner, sign_in, data_dir, 
             live=Live(),
             sites_changed=lambda: told.append("sites changed"),
             delete_events=gone.append,
-            tallies=lambda *_: [],
+            refusal_counts=lambda *_: [],
         )
     )
     site_id = site.pk

@@ -44,16 +44,16 @@ def test_a_new_spool_beside_an_old_store_gives_ids_above_the_stores(spool: Spool
 def test_marks_and_events_are_written_together_or_not_at_all(spool: Spool) -> None:
     with pytest.raises(ZeroDivisionError), spool.transaction() as transaction:
         transaction.append([event()])
-        transaction.mark(1, b"digest", 1000)
+        transaction.add_import_checkpoint(1, b"digest", 1000)
         raise ZeroDivisionError
     assert spool.depth() == 0
-    assert spool.marks(1) == {}
+    assert spool.import_checkpoints(1) == {}
     with spool.transaction() as transaction:
         transaction.append([event()])
-        transaction.mark(1, b"digest", 1000)
+        transaction.add_import_checkpoint(1, b"digest", 1000)
     assert spool.depth() == 1
-    assert spool.marks(1) == {1000: {b"digest"}}
-    assert spool.marks(2) == {}
+    assert spool.import_checkpoints(1) == {1000: {b"digest"}}
+    assert spool.import_checkpoints(2) == {}
 
 
 def test_the_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from haru.clock import HOUR_MS
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.spool import writer as writer_module
 from haru.spool.spool import Spool, SpoolFull, SpoolUnavailable
 from haru.spool.writer import Writer
@@ -135,8 +135,8 @@ async def test_a_refusing_disk_is_tried_again_although_nobody_asks(tmp_path: Pat
             break
     assert not writer.refusing
     await asyncio.to_thread(writer.close)
-    tallies = [tally for batch in Spool(tmp_path / "spool.sqlite3").read(0, 9) for tally in batch.body.tallies]
-    assert [(tally.reason, tally.count) for tally in tallies] == [("bot", 1)]
+    refusals = [refusal for batch in Spool(tmp_path / "spool.sqlite3").read(0, 9) for refusal in batch.body.refusals]
+    assert [(refusal.reason, refusal.count) for refusal in refusals] == [("bot", 1)]
 
 
 async def test_what_waits_for_a_commit_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,11 +179,11 @@ async def test_refusals_are_counted_by_hour_and_go_with_a_commit(tmp_path: Path,
         writer.refused(1, at, "bot", "curl")
     writer.refused(2, NOON, "bot", "curl")
     await asyncio.to_thread(writer.close)
-    tallies = [tally for batch in spool.read(0, 9) for tally in batch.body.tallies]
-    assert tallies == [
-        Tally(1, NOON, "bot", "curl", 2),
-        Tally(1, NOON + HOUR_MS, "bot", "curl", 1),
-        Tally(2, NOON, "bot", "curl", 1),
+    refusals = [refusal for batch in spool.read(0, 9) for refusal in batch.body.refusals]
+    assert refusals == [
+        RefusalCount(1, NOON, "bot", "curl", 2),
+        RefusalCount(1, NOON + HOUR_MS, "bot", "curl", 1),
+        RefusalCount(2, NOON, "bot", "curl", 1),
     ]
     assert writer.events == 0
 

@@ -137,7 +137,7 @@ def _clickhouse() -> ClickHouseStore:
 
 def _emptied_clickhouse() -> Store:
     store = _clickhouse()
-    store._door.command("TRUNCATE TABLE event")
+    store._client.command("TRUNCATE TABLE event")
     return store
 
 

@@ -12,10 +12,10 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from sqlalchemy import bindparam, column, func, literal_column, select, table, text
 
 from haru.events.event import Origin
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.events.visits import Visit
 from haru.store.clickhouse import tables as ddl
-from haru.store.clickhouse.client import Address, Door
+from haru.store.clickhouse.client import Address, ClickHouseClient
 from haru.store.clickhouse.store import ClickHouseStore
 from haru.store.protocol import Progress, StoreOutOfMemory, StoreTooNew, StoreUnavailable
 from haru.store.stop import Stop, Stopped
@@ -95,28 +95,30 @@ def test_the_visits_of_some_visitors_come_whole(store: ClickHouseStore) -> None:
 
 
 def test_refusals_are_added_up_by_hour(store: ClickHouseStore) -> None:
-    bot, prefetch = Tally(1, NOON, "bot", "GPTBot", 2), Tally(1, NOON, "prefetch", "", 1)
-    store.load([], Progress(0, {"a": 1}), [bot, bot, prefetch, Tally(2, NOON, "bot", "", 9)])
+    bot, prefetch = RefusalCount(1, NOON, "bot", "GPTBot", 2), RefusalCount(1, NOON, "prefetch", "", 1)
+    store.load([], Progress(0, {"a": 1}), [bot, bot, prefetch, RefusalCount(2, NOON, "bot", "", 9)])
     store.load([], Progress(0, {"a": 2}), [bot])
-    assert store.tallies(1, NOON, NOON + 1) == [Tally(1, NOON, "bot", "GPTBot", 6), prefetch]
-    assert store.tallies(1, NOON + 1, NOON * 2) == []
+    assert store.refusal_counts(1, NOON, NOON + 1) == [RefusalCount(1, NOON, "bot", "GPTBot", 6), prefetch]
+    assert store.refusal_counts(1, NOON + 1, NOON * 2) == []
 
 
 def test_a_site_goes_with_its_events_and_its_ledger(store: ClickHouseStore) -> None:
     store.load(
-        rows(event(), event(site_id=2)), Progress(2), [Tally(1, NOON, "bot", "", 1), Tally(2, NOON, "bot", "", 1)]
+        rows(event(), event(site_id=2)),
+        Progress(2),
+        [RefusalCount(1, NOON, "bot", "", 1), RefusalCount(2, NOON, "bot", "", 1)],
     )
     store.delete_site(1)
     assert ids(store) == [2]
-    assert store.tallies(1, 0, NOON * 2) == []
-    assert store.tallies(2, 0, NOON * 2) == [Tally(2, NOON, "bot", "", 1)]
+    assert store.refusal_counts(1, 0, NOON * 2) == []
+    assert store.refusal_counts(2, 0, NOON * 2) == [RefusalCount(2, NOON, "bot", "", 1)]
     assert store.progress() == Progress(2)
 
 
 def test_a_store_that_was_destroyed_begins_empty(store: ClickHouseStore) -> None:
-    store.load(rows(event()), Progress(1, {"a": 1}), [Tally(1, NOON, "bot", "", 2)])
+    store.load(rows(event()), Progress(1, {"a": 1}), [RefusalCount(1, NOON, "bot", "", 2)])
     store.destroy()
-    assert (ids(store), store.progress(), store.tallies(1, 0, NOON + 1)) == ([], Progress(), [])
+    assert (ids(store), store.progress(), store.refusal_counts(1, 0, NOON + 1)) == ([], Progress(), [])
     store.load(rows(event()), Progress(1, {"a": 1}))
     assert ids(store) == [1]
 
@@ -246,14 +248,14 @@ def test_an_address_that_cannot_be_used_is_refused_with_a_sentence(url: str, say
 
 def test_a_store_of_a_newer_program_is_refused_with_a_sentence(store: ClickHouseStore) -> None:
     store.open()
-    store._door.command("INSERT INTO version (number, title) VALUES (99, 'from the future')")
+    store._client.command("INSERT INTO version (number, title) VALUES (99, 'from the future')")
     store.close()
     with pytest.raises(StoreTooNew, match="at version 99, made by a newer Haru"):
         store.open()
 
 
 def schema(store: ClickHouseStore) -> list[tuple[object, ...]]:
-    return store._door.query(
+    return store._client.query(
         "SELECT name, replaceAll(create_table_query, currentDatabase(), 'db') FROM system.tables "
         "WHERE database = currentDatabase() ORDER BY name"
     )
@@ -266,7 +268,7 @@ def test_a_store_whose_migration_was_cut_short_is_like_a_fresh_one(store: ClickH
     cut = embedded.store()
     (first, *_) = ddl.migrations(cut._layout)
     for statement in first.statements[:2]:
-        cut._door.command(statement)
+        cut._client.command(statement)
     cut.open()
     assert schema(cut) == fresh
     cut.close()
@@ -288,8 +290,8 @@ def every_statement(layout: ddl.Layout) -> list[str]:
 def test_the_engine_understands_what_is_said_to_a_cluster(store: ClickHouseStore, number: int) -> None:
     statement = every_statement(CLUSTER)[number]
     assert " ON CLUSTER `analytics`" in statement
-    store._door.query(f"EXPLAIN AST {statement}")
-    ((written,),) = store._door.query(f"SELECT formatQuery('{statement.replace(chr(39), chr(92) + chr(39))}')")
+    store._client.query(f"EXPLAIN AST {statement}")
+    ((written,),) = store._client.query(f"SELECT formatQuery('{statement.replace(chr(39), chr(92) + chr(39))}')")
     assert "ON CLUSTER analytics" in written
 
 
@@ -300,13 +302,13 @@ def test_on_a_cluster_events_are_replicated_and_sharded_by_visitor() -> None:
     for statement in (version, *control):
         assert "'/clickhouse/tables/all/haru/" in statement
         assert "'{shard}-{replica}'" in statement
-    settings = Door(Address(host="h", cluster="analytics"))._settings
+    settings = ClickHouseClient(Address(host="h", cluster="analytics"))._settings
     assert settings["insert_quorum"] == "auto"
     assert settings["select_sequential_consistency"] == 1
     assert settings["distributed_foreground_insert"] == 1
 
 
 def test_the_settings_of_a_cluster_are_known_to_the_engine(store: ClickHouseStore) -> None:
-    names = [*Door(Address(host="h", cluster="c"), 1, 1)._settings]
+    names = [*ClickHouseClient(Address(host="h", cluster="c"), 1, 1)._settings]
     quoted = ", ".join(f"'{name}'" for name in names)
-    assert store._door.query(f"SELECT count() FROM system.settings WHERE name IN ({quoted})") == [(len(names),)]
+    assert store._client.query(f"SELECT count() FROM system.settings WHERE name IN ({quoted})") == [(len(names),)]

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import column, func, literal_column, select, table, text
 
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.stats.answers import Reports
 from haru.stats.plan import StatsSite
 from haru.stats.query import parse
-from haru.store.clickhouse.client import Address, Door
+from haru.store.clickhouse.client import Address, ClickHouseClient
 from haru.store.clickhouse.store import ClickHouseStore
 from haru.store.protocol import Progress, StoreHeld, StoreOutOfMemory, StoreUnavailable
 from haru.store.stop import Stop, Stopped
@@ -39,9 +39,9 @@ def test_what_was_loaded_over_http_is_there_and_counted(server: Bridge) -> None:
     store = ClickHouseStore(address(server), threads=1, holder="1", name="one")
     odd = "a'b\"c\\ü😀\n%s{x:String}&=+"
     loaded = rows(event(path=odd, visitor=-1), event(path="/b", visitor=2**63 - 1))
-    store.load(loaded, Progress(2, {odd: 7}), [Tally(1, NOON, "bot", odd, 3)])
+    store.load(loaded, Progress(2, {odd: 7}), [RefusalCount(1, NOON, "bot", odd, 3)])
     assert store.progress() == Progress(2, {odd: 7})
-    assert store.tallies(1, 0, NOON * 2) == [Tally(1, NOON, "bot", odd, 3)]
+    assert store.refusal_counts(1, 0, NOON * 2) == [RefusalCount(1, NOON, "bot", odd, 3)]
     assert [row for part in store.scan(1, 0, NOON * 2) for row in part] == loaded
     assert store.fetch(select(func.count()).select_from(table("event")).where(column("path") == odd)) == [(1,)]
     asked = parse({"metrics": ["visitors", "pageviews"], "date_range": "day"})
@@ -78,7 +78,7 @@ def test_a_query_over_http_is_killed_by_its_id(server: Bridge) -> None:
 
 def test_a_query_that_needs_more_memory_than_the_server_gives_it_says_so(server: Bridge) -> None:
     store = ClickHouseStore(where := address(server))
-    store._door = Door(where, memory=50_000_000)  # as the profile of a server limits it
+    store._client = ClickHouseClient(where, memory=50_000_000)  # as the profile of a server limits it
     greedy = select(func.count(func.distinct(literal_column("sipHash128(number)")))).select_from(
         text("numbers(20000000)")
     )

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from sqlalchemy import column, select, table
 
 from haru.events.event import ENGAGEMENT
-from haru.events.ledger import Tally
-from haru.spool.keys import Claims
+from haru.events.ledger import RefusalCount
+from haru.spool.keys import IdempotencyKeys
 from haru.spool.spool import Body, Spool, Spools
 from haru.store import loader as loader_module
 from haru.store.clickhouse.lease import LEASE_SECONDS
@@ -43,7 +43,7 @@ class Faults:
         self.left = step
         self.late: list[Callable[[], None]] = []
         for name in ("insert", "query", "command"):
-            setattr(store._door, name, self._faulty(getattr(store._door, name), way, raised, name == "insert"))
+            setattr(store._client, name, self._faulty(getattr(store._client, name), way, raised, name == "insert"))
 
     def _faulty(self, work: Callable[..., Any], way: str, raised: Callable[[], BaseException], writes: bool) -> Any:
         def step(*arguments: Any, **named: Any) -> Any:
@@ -74,13 +74,13 @@ def spooled(folder: Path, name: str, parts: int) -> tuple[list[str], int]:
         paths += [each.path for each in events]
         lost = event(NOON, visitor=99, name=ENGAGEMENT, path=f"/{name}/{part}/lost")
         with spool.transaction() as transaction:
-            transaction.append_body(Body([*events, lost], [], [Tally(1, NOON, "bot", "", 2)]))
+            transaction.append_body(Body([*events, lost], [], [RefusalCount(1, NOON, "bot", "", 2)]))
     spool.close()
     return paths, parts
 
 
 def loader_of(folder: Path, store: ClickHouseStore) -> Loader:
-    return Loader(Spools(folder), store, Claims(folder))
+    return Loader(Spools(folder), store, IdempotencyKeys(folder))
 
 
 def assert_each_once(store: ClickHouseStore, paths: list[str], parts: int) -> None:
@@ -90,8 +90,11 @@ def assert_each_once(store: ClickHouseStore, paths: list[str], parts: int) -> No
     assert len(ids) == len(found)
     assert {visit for _, visit, _ in found} <= ids
     assert max(ids) <= store.progress().last_id
-    counted = store.tallies(1, 0, NOON * 2)
-    assert counted == [Tally(1, NOON, "bot", "", 2 * parts), Tally(1, NOON, "no_visit_for_engagement", "", parts)]
+    counted = store.refusal_counts(1, 0, NOON * 2)
+    assert counted == [
+        RefusalCount(1, NOON, "bot", "", 2 * parts),
+        RefusalCount(1, NOON, "no_visit_for_engagement", "", parts),
+    ]
 
 
 @pytest.fixture
@@ -192,7 +195,7 @@ def test_wherever_a_second_loader_takes_over_the_first_begins_anew(step: int, wa
             return call
 
         for method in ("insert", "query", "command"):
-            setattr(first._door, method, interrupted(getattr(first._door, method)))
+            setattr(first._client, method, interrupted(getattr(first._client, method)))
         for turn in range(12):
             for each in (loader, rival) if back or turn > 5 else (loader,):
                 try:
@@ -212,14 +215,14 @@ def test_the_same_batch_again_is_loaded_once() -> None:
     store.acquire()
     faults.left = 2  # the events are in, the answer is lost
     with pytest.raises(StoreUnavailable):
-        store.load(rows(event()), Progress(1), [Tally(1, NOON, "bot", "", 1)])
+        store.load(rows(event()), Progress(1), [RefusalCount(1, NOON, "bot", "", 1)])
     for step in (4, 5):  # the refusals are in, then the commit
         faults.left = step
         with pytest.raises(StoreUnavailable):
-            store.load(rows(event()), Progress(1), [Tally(1, NOON, "bot", "", 1)])
-    store.load(rows(event()), Progress(1), [Tally(1, NOON, "bot", "", 1)])
+            store.load(rows(event()), Progress(1), [RefusalCount(1, NOON, "bot", "", 1)])
+    store.load(rows(event()), Progress(1), [RefusalCount(1, NOON, "bot", "", 1)])
     assert store.fetch(select(column("id")).select_from(table("event"))) == [(1,)]
-    assert store.tallies(1, 0, NOON * 2) == [Tally(1, NOON, "bot", "", 1)]
+    assert store.refusal_counts(1, 0, NOON * 2) == [RefusalCount(1, NOON, "bot", "", 1)]
     store.close()
 
 
@@ -250,10 +253,10 @@ def two(seconds_ago: int = 0) -> tuple[ClickHouseStore, ClickHouseStore]:
 def age(store: ClickHouseStore, seconds: int) -> None:
     """As if the lease had been renewed so many seconds ago."""
     held = "epoch, nonce, holder, name, released"
-    ((*row,),) = store._door.query(f"SELECT {held} FROM lease")
-    store._door.command("TRUNCATE TABLE lease")
+    ((*row,),) = store._client.query(f"SELECT {held} FROM lease")
+    store._client.command("TRUNCATE TABLE lease")
     values = ", ".join(literal(value) for value in row)
-    store._door.command(f"INSERT INTO lease ({held}, at) SELECT {values}, now64(3) - toIntervalSecond({seconds})")
+    store._client.command(f"INSERT INTO lease ({held}, at) SELECT {values}, now64(3) - toIntervalSecond({seconds})")
 
 
 def closed(*stores: ClickHouseStore) -> None:

@@ -8,9 +8,9 @@ from sqlalchemy import BigInteger, column, func, select, table
 
 from haru.events.columns import row_of
 from haru.events.event import ENGAGEMENT, Arrival, Origin
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.events.visits import Visit
-from haru.spool.keys import Claims
+from haru.spool.keys import IdempotencyKeys
 from haru.spool.spool import Body, Imported, Spool, Spools
 from haru.store import loader as loader_module
 from haru.store.duckdb.store import DuckStore
@@ -36,7 +36,7 @@ def stored(store: DuckStore) -> list[tuple[int, int]]:
 
 
 def loader_of(spool: Spool, store: DuckStore) -> Loader:
-    return Loader(Spools(spool.path.parent), store, Claims(spool.path.parent))
+    return Loader(Spools(spool.path.parent), store, IdempotencyKeys(spool.path.parent))
 
 
 def drain(loader: Loader, now: int = NOON) -> list[Load]:
@@ -56,7 +56,7 @@ def test_every_event_is_loaded_once_with_its_visit(spool: Spool, store: DuckStor
 def test_an_engagement_without_a_visit_is_counted_by_site_and_not_stored(spool: Spool, store: DuckStore) -> None:
     spool.append([event(name=ENGAGEMENT, site_id=4), event(site_id=5)])
     (load,) = drain(loader_of(spool, store))
-    assert store.tallies(4, 0, NOON * 2) == [Tally(4, NOON, "no_visit_for_engagement", "", 1)]
+    assert store.refusal_counts(4, 0, NOON * 2) == [RefusalCount(4, NOON, "no_visit_for_engagement", "", 1)]
     assert stored(store) == [(2, 2)]
     assert (load.events, load.taken) == (1, 2)
 
@@ -90,10 +90,10 @@ class Failing(DuckStore):
 
     fail: Callable[[str], None] | None = None
 
-    def load(self, rows, progress, tallies=()):  # type: ignore[no-untyped-def]
+    def load(self, rows, progress, refusals=()):  # type: ignore[no-untyped-def]
         if self.fail:
             self.fail("before")
-        super().load(rows, progress, tallies)
+        super().load(rows, progress, refusals)
         if self.fail:
             self.fail("after")
 
@@ -162,7 +162,7 @@ def test_a_loader_killed_between_commit_and_acknowledgement_loads_nothing_twice(
     spool.append([event(NOON), event(NOON)])
     never_acknowledged = Spools(spool.path.parent)
     never_acknowledged.acknowledge = lambda _: None  # type: ignore[method-assign]
-    drain(Loader(never_acknowledged, store, Claims(spool.path.parent)))
+    drain(Loader(never_acknowledged, store, IdempotencyKeys(spool.path.parent)))
     assert spool.depth() == 2
     spool.append([event(NOON + MINUTE)])
     drain(loader_of(spool, store))
@@ -192,7 +192,9 @@ def test_what_comes_late_of_a_deleted_site_is_let_go(spool: Spool, store: DuckSt
     spool.append([event(), event(site_id=2)])
     drain(loader)
     loader.delete_site(1, NOON)
-    spool.write([event(), event(site_id=2)], ["", ""], [Tally(1, 0, "bot", "", 3), Tally(2, 0, "bot", "", 3)])
+    spool.write(
+        [event(), event(site_id=2)], ["", ""], [RefusalCount(1, 0, "bot", "", 3), RefusalCount(2, 0, "bot", "", 3)]
+    )
     drain(loader)
     assert store.sites() == {2}
     assert [len(rows) for rows in store.scan(2, 0, NOON * 2)] == [2]
@@ -205,7 +207,7 @@ def test_a_key_counts_once_over_all_spools_and_the_other_is_in_the_ledger(tmp_pa
         assert spool.write([event(), event()], ["order-1", ""]) == [True, True]
     load = drain(loader_of(one, store))[0]
     assert (load.events, load.taken) == (3, 4)
-    assert store.tallies(1, 0, NOON * 2) == [Tally(1, NOON, "duplicate", "", 1)]
+    assert store.refusal_counts(1, 0, NOON * 2) == [RefusalCount(1, NOON, "duplicate", "", 1)]
     # Again later, by way of the other spool, whose own memory of the key is gone.
     two.forget_site(1)
     two.write([event(NOON + MINUTE)], ["order-1"])
@@ -229,14 +231,17 @@ def test_a_batch_with_keys_that_is_read_again_after_a_crash_still_owns_them(tmp_
 
 def test_the_ledger_adds_up_and_is_counted_once(spool: Spool, store: DuckStore) -> None:
     for count in (2, 3):
-        spool.write([], [], [Tally(1, NOON, "bot", "", count), Tally(1, NOON, "bot", "GPTBot", 1)])
+        spool.write([], [], [RefusalCount(1, NOON, "bot", "", count), RefusalCount(1, NOON, "bot", "GPTBot", 1)])
     drain(loader_of(spool, store))
-    spool.write([], [], [Tally(1, NOON, "bot", "", 4)])
+    spool.write([], [], [RefusalCount(1, NOON, "bot", "", 4)])
     drain(loader_of(spool, store))
-    assert store.tallies(1, NOON, NOON + 1) == [Tally(1, NOON, "bot", "", 9), Tally(1, NOON, "bot", "GPTBot", 2)]
-    assert store.tallies(1, NOON + 1, NOON * 2) == []
+    assert store.refusal_counts(1, NOON, NOON + 1) == [
+        RefusalCount(1, NOON, "bot", "", 9),
+        RefusalCount(1, NOON, "bot", "GPTBot", 2),
+    ]
+    assert store.refusal_counts(1, NOON + 1, NOON * 2) == []
     store.delete_site(1)
-    assert store.tallies(1, 0, NOON * 2) == []
+    assert store.refusal_counts(1, 0, NOON * 2) == []
 
 
 def test_a_row_of_an_import_that_an_older_release_wrote_gets_the_columns_it_lacks(

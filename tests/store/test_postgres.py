@@ -13,7 +13,7 @@ from sqlalchemy import DateTime, Interval, bindparam, column, func, literal, lit
 
 from haru.events.columns import Row
 from haru.events.event import Origin
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.events.visits import Visit
 from haru.store.migrations import Migration
 from haru.store.postgres import pool
@@ -60,10 +60,10 @@ def test_a_load_that_fails_leaves_neither_rows_nor_position_nor_partition(store:
     bad = [(*later[0][:7], None, *later[0][8:])]  # a null where none may be
     store.load(good, Progress(1))
     with pytest.raises(psycopg.errors.NotNullViolation):
-        store.load(bad, Progress(2), [Tally(1, NOON, "bot", "", 1)])
+        store.load(bad, Progress(2), [RefusalCount(1, NOON, "bot", "", 1)])
     assert store.progress() == Progress(1)
     assert ids(store) == [(1,)]
-    assert store.tallies(1, 0, NOON * 2) == []
+    assert store.refusal_counts(1, 0, NOON * 2) == []
     store.load([(2, *later[0][1:])], Progress(2))  # the month is made anew
     assert ids(store) == [(1,), (2,)]
 
@@ -76,14 +76,14 @@ def test_an_event_that_is_there_is_not_stored_again(store: PostgresStore) -> Non
 
 
 def test_the_ledger_adds_up(store: PostgresStore) -> None:
-    one = Tally(4, NOON, "bot", "GPTBot", 2)
-    store.load([], Progress(0, {"a": 1}), [one, one, Tally(0, NOON, "invalid", "", 1)])
-    store.load([], Progress(0, {"a": 2}), [one, Tally(4, NOON - 60 * MINUTE, "bot", "", 1)])
-    assert store.tallies(4, 0, NOON + 1) == [
-        Tally(4, NOON - 60 * MINUTE, "bot", "", 1),
-        Tally(4, NOON, "bot", "GPTBot", 6),
+    one = RefusalCount(4, NOON, "bot", "GPTBot", 2)
+    store.load([], Progress(0, {"a": 1}), [one, one, RefusalCount(0, NOON, "invalid", "", 1)])
+    store.load([], Progress(0, {"a": 2}), [one, RefusalCount(4, NOON - 60 * MINUTE, "bot", "", 1)])
+    assert store.refusal_counts(4, 0, NOON + 1) == [
+        RefusalCount(4, NOON - 60 * MINUTE, "bot", "", 1),
+        RefusalCount(4, NOON, "bot", "GPTBot", 6),
     ]
-    assert store.tallies(4, 0, NOON) == [Tally(4, NOON - 60 * MINUTE, "bot", "", 1)]
+    assert store.refusal_counts(4, 0, NOON) == [RefusalCount(4, NOON - 60 * MINUTE, "bot", "", 1)]
 
 
 def test_values_are_bound_and_never_become_sql(store: PostgresStore) -> None:
@@ -198,10 +198,10 @@ def test_one_database_may_hold_other_tables_of_the_same_names(store: PostgresSto
 
 
 def test_a_site_is_deleted_with_its_ledger(store: PostgresStore) -> None:
-    store.load(rows(event(site_id=1), event(site_id=2)), Progress(2), [Tally(1, NOON, "bot", "", 1)])
+    store.load(rows(event(site_id=1), event(site_id=2)), Progress(2), [RefusalCount(1, NOON, "bot", "", 1)])
     store.delete_site(1)
     assert ids(store) == [(2,)]
-    assert store.tallies(1, 0, NOON * 2) == []
+    assert store.refusal_counts(1, 0, NOON * 2) == []
 
 
 def test_the_statement_can_be_shown_as_text(store: PostgresStore) -> None:
@@ -366,7 +366,7 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(
             self._conn.close()
             raise psycopg.OperationalError("the connection was lost")
 
-    batch = [], Progress(0, {"a": 1}), [Tally(1, NOON, "bot", "", 1)]
+    batch = [], Progress(0, {"a": 1}), [RefusalCount(1, NOON, "bot", "", 1)]
     store.acquire()
     with monkeypatch.context() as patched:
         patched.setattr(psycopg.connection, "Transaction", Cut)
@@ -374,9 +374,9 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(
             store.load(*batch)
     assert store.progress() == batch[1]
     store.load(*batch)
-    assert store.tallies(1, 0, NOON * 2) == [Tally(1, NOON, "bot", "", 1)]
+    assert store.refusal_counts(1, 0, NOON * 2) == [RefusalCount(1, NOON, "bot", "", 1)]
     store.load([], Progress(0, {"a": 2}), batch[2])
-    assert store.tallies(1, 0, NOON * 2) == [Tally(1, NOON, "bot", "", 2)]
+    assert store.refusal_counts(1, 0, NOON * 2) == [RefusalCount(1, NOON, "bot", "", 2)]
 
 
 LONG = select(func.pg_sleep(60))

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from haru.events.columns import COLUMNS, Row
-from haru.spool.keys import Claims
+from haru.spool.keys import IdempotencyKeys
 from haru.spool.spool import Spool, Spools
 from haru.stats.answers import Reports
 from haru.stats.plan import StatsSite
@@ -46,7 +46,7 @@ class Installation:
         self.folder = folder
         self.store: Store = store or DuckStore(folder / "events.duckdb", threads=1)
         self.spool = Spool(folder / "spool.sqlite3")
-        self.loader = Loader(Spools(folder), self.store, Claims(folder))
+        self.loader = Loader(Spools(folder), self.store, IdempotencyKeys(folder))
 
     def take_in(self, path: Path, site_id: int = 2, load: bool = True) -> import_file.Summary:
         with export.work_folder(self.folder) as work:

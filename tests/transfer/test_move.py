@@ -11,7 +11,7 @@ import pytest
 
 from haru.clock import HOUR_MS
 from haru.events.columns import COLUMNS, Row
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.store.duckdb.store import DuckStore
 from haru.store.protocol import Progress, Store
 from haru.transfer.move import MoveRefused, move
@@ -19,10 +19,10 @@ from tests.events.made import MINUTE, NOON
 from tests.stats.made import DAY, journey, stored
 
 SPOOL = {"A1": 7, "B2": 9}
-TALLIES = [
-    Tally(1, NOON, "bot", "Googlebot", 3),
-    Tally(0, NOON - 90 * DAY, "invalid_token", "", 1),
-    Tally(5, NOON + HOUR_MS, "rate_limited", "", 2),
+REFUSALS = [
+    RefusalCount(1, NOON, "bot", "Googlebot", 3),
+    RefusalCount(0, NOON - 90 * DAY, "invalid_token", "", 1),
+    RefusalCount(5, NOON + HOUR_MS, "rate_limited", "", 2),
 ]
 
 
@@ -39,7 +39,7 @@ def rows() -> list[Row]:
 @pytest.fixture
 def source(tmp_path: Path) -> Iterator[DuckStore]:
     with closing(DuckStore(tmp_path / "source.duckdb", threads=1)) as store:
-        store.load(rows(), Progress(50, SPOOL), TALLIES)
+        store.load(rows(), Progress(50, SPOOL), REFUSALS)
         yield store
 
 
@@ -65,8 +65,8 @@ def test_everything_moves_and_the_report_says_so(source: DuckStore, target: Duck
     progress = target.progress()
     assert progress.last_id == 50
     assert {name: progress.positions[name] for name in SPOOL} == SPOOL
-    assert target.tallies(1, 0, 2**45) == [TALLIES[0]]
-    assert target.tallies(5, 0, 2**45) == [TALLIES[2]]
+    assert target.refusal_counts(1, 0, 2**45) == [REFUSALS[0]]
+    assert target.refusal_counts(5, 0, 2**45) == [REFUSALS[2]]
 
 
 def test_a_house_moves_from_engine_to_engine_and_home_again(source: DuckStore, target: DuckStore, fresh_store) -> None:
@@ -78,7 +78,7 @@ def test_a_house_moves_from_engine_to_engine_and_home_again(source: DuckStore, t
         here = there
     assert sorted(row for some in target.scan(None, 0, 2**45) for row in some) == sorted(rows())
     assert {name: target.progress().positions[name] for name in SPOOL} == SPOOL
-    assert target.tallies(5, 0, 2**45) == [TALLIES[2]]
+    assert target.refusal_counts(5, 0, 2**45) == [REFUSALS[2]]
 
 
 class Killed(Exception):
@@ -92,11 +92,11 @@ class Dying(DuckStore):
         super().__init__(path, threads=1)
         self._left, self._after = at, after
 
-    def load(self, rows: Any, progress: Progress, tallies: Any = ()) -> None:
+    def load(self, rows: Any, progress: Progress, refusals: Any = ()) -> None:
         self._left -= 1
         if self._left == 0 and not self._after:
             raise Killed
-        super().load(rows, progress, tallies)
+        super().load(rows, progress, refusals)
         if self._left == 0:
             raise Killed
 
@@ -106,7 +106,7 @@ class Dying(DuckStore):
 def test_a_move_that_was_cut_short_goes_on_where_it_was(
     source: DuckStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, after: bool
 ) -> None:
-    monkeypatch.setattr("haru.transfer.move.BATCH", 3)  # three loads of rows, one of tallies, one that ends it
+    monkeypatch.setattr("haru.transfer.move.BATCH", 3)  # three loads of rows, one of refusals, one that ends it
     dying = Dying(tmp_path / "target.duckdb", at, after=after)
     if at < 6:
         with pytest.raises(Killed):
@@ -122,7 +122,7 @@ def test_a_move_that_was_cut_short_goes_on_where_it_was(
     else:
         assert move(source, target, [1, 2, 5], lambda _: None).equal
     assert sorted(row for some in target.scan(None, 0, 2**45) for row in some) == sorted(rows())
-    assert target.tallies(1, 0, 2**45) == [TALLIES[0]]
+    assert target.refusal_counts(1, 0, 2**45) == [REFUSALS[0]]
     target.close()
 
 
@@ -147,7 +147,7 @@ def test_a_target_with_events_is_refused(source: DuckStore, target: DuckStore) -
 class Careless(DuckStore):
     """Loses a row, changes another and forgets a refusal."""
 
-    def load(self, rows: Any, progress: Progress, tallies: Any = ()) -> None:
+    def load(self, rows: Any, progress: Progress, refusals: Any = ()) -> None:
         kept = [row for row in rows if row[0] != 11]
         super().load([(*row[:7], "/changed", *row[8:]) if row[0] == 21 else row for row in kept], progress)
 

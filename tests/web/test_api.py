@@ -38,7 +38,7 @@ def events(site):
             live=Live(),
             sites_changed=nothing,
             delete_events=nothing,
-            tallies=lambda *_: [],
+            refusal_counts=lambda *_: [],
         )
     )
     yield

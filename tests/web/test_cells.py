@@ -54,7 +54,7 @@ def asked(client, site, owner):
                 live=live,
                 sites_changed=list,
                 delete_events=lambda _: None,
-                tallies=lambda *_: [],
+                refusal_counts=lambda *_: [],
             )
         )
         headers = {"Authorization": f"Bearer {ApiKey.create(owner, 'test', ['stats:read'])[1]}"}

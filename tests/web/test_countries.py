@@ -39,7 +39,7 @@ def a_visit_from_everywhere(site, monkeypatch) -> Iterator[None]:
             live=Live(),
             sites_changed=list,
             delete_events=lambda _: None,
-            tallies=lambda *_: [],
+            refusal_counts=lambda *_: [],
             events=lambda *_: iter(()),
         )
     )

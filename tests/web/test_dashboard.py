@@ -58,7 +58,7 @@ def events(site, monkeypatch):
             live=events.live,
             sites_changed=list,
             delete_events=lambda _: None,
-            tallies=lambda *_: [],
+            refusal_counts=lambda *_: [],
         )
     )
     yield events

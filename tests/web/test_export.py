@@ -53,7 +53,7 @@ def served(store, monkeypatch, tmp_path) -> Iterator[None]:
             live=Live(),
             sites_changed=list,
             delete_events=lambda _: None,
-            tallies=lambda *_: [],
+            refusal_counts=lambda *_: [],
             events=lambda site_id, span, format: files.events(store, "here", site_id, span, format, tmp_path),
         )
     )

@@ -36,7 +36,7 @@ def limit(site, tmp_path):
             live=Live(),
             sites_changed=nothing,
             delete_events=nothing,
-            tallies=lambda *_: [],
+            refusal_counts=lambda *_: [],
         )
     )
     yield lambda memory: store._opened().execute(f"SET memory_limit = '{memory}'")

@@ -58,7 +58,7 @@ def served(site):
             live=Live(),
             sites_changed=list,
             delete_events=lambda _: None,
-            tallies=lambda *_: [],
+            refusal_counts=lambda *_: [],
             events=lambda *_: iter([b"{}\n"]),
         )
     )

@@ -12,7 +12,7 @@ import pytest
 from haru.accounts.models import ApiKey
 from haru.clock import HOUR_MS
 from haru.events.columns import COLUMNS
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.events.refusals import Refusal
 from haru.live import Live
 from haru.sites import registry
@@ -46,10 +46,10 @@ class Filled:
         self.asked: list[tuple[int, int, int]] = []
         self.count = 0
 
-    def load(self, events: list[dict[str, object]], tallies: list[Tally]) -> None:
+    def load(self, events: list[dict[str, object]], refusals: list[RefusalCount]) -> None:
         self.count += 1
         rows = [tuple(event[name] for name, _ in COLUMNS) for event in events]
-        self.store.load(rows, Progress(self.count), tallies=tallies)
+        self.store.load(rows, Progress(self.count), refusals=refusals)
         self.reports.asking.invalidate([self.site_id])
 
     def accept(self, when: datetime = NOW, count: int = 1, **columns: object) -> None:
@@ -59,11 +59,11 @@ class Filled:
         self, reason: str, count: int = 1, when: datetime = NOW, detail: str = "", site_id: int | None = None
     ) -> None:
         hour = ms(when) // HOUR_MS * HOUR_MS
-        self.load([], [Tally(self.site_id if site_id is None else site_id, hour, reason, detail, count)])
+        self.load([], [RefusalCount(self.site_id if site_id is None else site_id, hour, reason, detail, count)])
 
-    def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
+    def refusal_counts(self, site_id: int, since: int, until: int) -> list[RefusalCount]:
         self.asked.append((site_id, since, until))
-        return self.store.tallies(site_id, since, until)
+        return self.store.refusal_counts(site_id, since, until)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def filled(site, monkeypatch):
             live=Live(),
             sites_changed=list,
             delete_events=lambda _: None,
-            tallies=filled.tallies,
+            refusal_counts=filled.refusal_counts,
         )
     )
     yield filled
@@ -409,13 +409,13 @@ def test_only_get_is_answered(client, filled):
     assert answer.json() == {"error": "Ask with GET."}
 
 
-@pytest.mark.parametrize("part", ["tallies", "reports"])
+@pytest.mark.parametrize("part", ["refusal_counts", "reports"])
 def test_a_store_that_does_not_answer_is_503(ask, filled, monkeypatch, part):
     def unavailable(*_, **__):
         raise StoreUnavailable("disk")
 
-    if part == "tallies":
-        monkeypatch.setattr(filled.store, "tallies", unavailable)
+    if part == "refusal_counts":
+        monkeypatch.setattr(filled.store, "refusal_counts", unavailable)
     else:
         monkeypatch.setattr(filled.reports, "answer", unavailable)
     answer = ask()

@@ -37,7 +37,7 @@ def events(site):
             live=live,
             sites_changed=list,
             delete_events=lambda _: None,
-            tallies=lambda *_: [],
+            refusal_counts=lambda *_: [],
         )
     )
     yield live
@@ -90,7 +90,7 @@ def test_every_part_of_the_page_asks_under_the_link(sign_in, events, link):
 def test_a_site_without_events_shows_no_snippet(sign_in, link):
     services.use(
         services.Services(
-            reports=Reports(filled([])), live=Live(), sites_changed=list, delete_events=list, tallies=list
+            reports=Reports(filled([])), live=Live(), sites_changed=list, delete_events=list, refusal_counts=list
         )
     )
     try:

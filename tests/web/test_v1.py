@@ -43,7 +43,7 @@ def events(site, live, monkeypatch):
             live=live,
             sites_changed=list,
             delete_events=lambda _: None,
-            tallies=lambda *_: [],
+            refusal_counts=lambda *_: [],
         )
     )
     yield

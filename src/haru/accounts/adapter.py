@@ -1,4 +1,4 @@
-"""The one door to allauth: what Haru does differently from its defaults."""
+"""What Haru does differently from allauth's defaults."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Loading:
     def __init__(self, settings: Settings) -> None:
         """Find out who loads. Holds the store when no server does; raises `StoreUnavailable` when it cannot."""
         from haru.server.control import Client, NotRunning
-        from haru.spool.keys import Claims
+        from haru.spool.keys import IdempotencyKeys
         from haru.spool.spool import Spools
         from haru.store.loader import Loader
         from haru.store.opening import event_store
@@ -78,8 +78,8 @@ class Loading:
             self._store = event_store(settings)
             self._store.acquire()
             self._spools = Spools(settings.data_dir)
-            self._claims = Claims(settings.data_dir)
-            self._loader = Loader(self._spools, self._store, self._claims)
+            self._keys = IdempotencyKeys(settings.data_dir)
+            self._loader = Loader(self._spools, self._store, self._keys)
 
     @property
     def store(self) -> Store:
@@ -107,7 +107,7 @@ class Loading:
         if self._loader is not None:
             self._store.close()
             self._spools.close()
-            self._claims.close()
+            self._keys.close()
 
 
 @contextlib.contextmanager

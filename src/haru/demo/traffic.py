@@ -26,7 +26,7 @@ from haru.spool.spool import Spool
 DOMAIN = "demo.haru.local"
 TIMEZONE = "Europe/Berlin"
 VISITS_PER_DAY = 250
-MARK = b"demo traffic"  # kept in the spool beside the marks of imported logs: a site is filled once
+CHECKPOINT = b"demo traffic"  # kept in the spool beside the checkpoints of imports: a site is filled once
 
 T = TypeVar("T")
 
@@ -232,12 +232,12 @@ def fill(
 
     Raises `AlreadyFilled` for a site that has some, and `SpoolUnavailable` when the disk refuses.
     """
-    if MARK in spool.marks(site.id).get(0, ()):
+    if CHECKPOINT in spool.import_checkpoints(site.id).get(0, ()):
         raise AlreadyFilled(f"{site.domain} holds demo traffic already.")
     events = traffic(settings, site, now_ms, days=days, visits_per_day=visits_per_day, seed=seed)
     with spool.transaction() as transaction:
         transaction.append(events)
-        transaction.mark(site.id, MARK, 0)
+        transaction.add_import_checkpoint(site.id, CHECKPOINT, 0)
     return len(events)
 
 

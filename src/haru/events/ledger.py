@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 
-class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class RefusalCount(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """So many requests of a site were refused in an hour for a reason."""
 
     site_id: int  # 0 for requests that named no site
@@ -17,10 +17,10 @@ class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
     count: int
 
 
-def merged(tallies: Iterable[Tally]) -> list[Tally]:
-    """The same counts with one tally for each site, hour, reason and detail."""
+def merge(refusals: Iterable[RefusalCount]) -> list[RefusalCount]:
+    """The same counts with one count for each site, hour, reason and detail."""
     counts: dict[tuple[int, int, str, str], int] = {}
-    for tally in tallies:
-        key = (tally.site_id, tally.hour, tally.reason, tally.detail)
-        counts[key] = counts.get(key, 0) + tally.count
-    return [Tally(*key, count) for key, count in counts.items()]
+    for refusal in refusals:
+        key = (refusal.site_id, refusal.hour, refusal.reason, refusal.detail)
+        counts[key] = counts.get(key, 0) + refusal.count
+    return [RefusalCount(*key, count) for key, count in counts.items()]

@@ -31,4 +31,4 @@ class Refused(Exception):
         super().__init__(sentence or reason.value)
         self.reason = reason
         self.sentence = sentence
-        self.detail = detail  # for the ledger: `haru.events.ledger.Tally.detail`
+        self.detail = detail  # for the ledger: `haru.events.ledger.RefusalCount.detail`

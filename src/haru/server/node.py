@@ -21,7 +21,7 @@ from haru.server.supervisor import Supervisor
 from haru.server.workers import Workers
 from haru.settings import Settings
 from haru.sites import signals
-from haru.spool.keys import Claims
+from haru.spool.keys import IdempotencyKeys
 from haru.spool.spool import Spools, SpoolUnavailable
 from haru.stats.answers import Reports
 from haru.store.loader import Load, Loader
@@ -61,8 +61,8 @@ class Node:
         self.store = event_store(settings)
         self.reports = Reports(self.store, settings.query_seconds)
         self.spools = Spools(settings.data_dir)
-        self._claims = Claims(settings.data_dir)
-        self.loader = Loader(self.spools, self.store, self._claims, self._loaded)
+        self._keys = IdempotencyKeys(settings.data_dir)
+        self.loader = Loader(self.spools, self.store, self._keys, self._loaded)
         self.loading = ThreadPoolExecutor(1, "haru-loader")
         self.store_fault = jobs.NOT_OPENED  # why the store takes nothing just now; "" when it does
         self.load_seconds = Histogram(LOAD_BOUNDS)
@@ -96,7 +96,7 @@ class Node:
                 live=self.live,
                 sites_changed=self.sites_changed,
                 delete_events=self.delete_events,
-                tallies=self.store.tallies,
+                refusal_counts=self.store.refusal_counts,
                 events=self._exported,
                 closed=lambda: self.pages_closed,
             )
@@ -125,7 +125,7 @@ class Node:
         services.use(None)
         self.store.close()
         self.spools.close()
-        self._claims.close()
+        self._keys.close()
 
     async def on_loader(self, call: Callable[[], Result]) -> Result:
         """What a call answers that runs on the loader's thread, after those that wait for it."""

@@ -21,7 +21,7 @@ from haru import files
 from haru.clock import DAY_MS, now_ms
 from haru.events.columns import Row
 from haru.events.event import Event
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.settings import Settings
 
 KEY_LIFETIME_MS = DAY_MS  # an idempotency key is remembered this long
@@ -63,7 +63,7 @@ class Body(msgspec.Struct, array_like=True, gc=False):
 
     events: list[Event]
     keys: list[tuple[int, str]] = []  # idempotency keys: (place in `events`, key)
-    tallies: list[Tally] = []  # refusals since the commit before
+    refusals: list[RefusalCount] = []  # since the commit before
     imported: Imported | None = None
 
     def __len__(self) -> int:
@@ -105,8 +105,8 @@ class Transaction:
         """Add one row."""
         self._connection.execute("INSERT INTO batch (written_at, body) VALUES (?, ?)", (now_ms(), _encode(body)))
 
-    def mark(self, site_id: int, digest: bytes, lines: int) -> None:
-        """Remember that a log with this digest of its first lines is imported so far."""
+    def add_import_checkpoint(self, site_id: int, digest: bytes, lines: int) -> None:
+        """Keep an import checkpoint: a log or file with this digest of its first lines is imported so far."""
         self._connection.execute("INSERT OR IGNORE INTO mark VALUES (?, ?, ?)", (site_id, lines, digest))
 
     def first_use(self, site_id: int, key: str, at: int) -> bool:
@@ -175,7 +175,9 @@ class Spool:
         with self.transaction() as transaction:
             transaction.append(events)
 
-    def write(self, events: Sequence[Event], keys: Sequence[str], tallies: Sequence[Tally] = ()) -> list[bool] | None:
+    def write(
+        self, events: Sequence[Event], keys: Sequence[str], refusals: Sequence[RefusalCount] = ()
+    ) -> list[bool] | None:
         """One commit of a server: events with their idempotency keys ("" for none), and refusals.
 
         Answers which events were written, false for one whose key was seen in the last 24 hours; None for all.
@@ -184,7 +186,7 @@ class Spool:
             with self._errors():
                 # One statement is a transaction of its own: the interpreter's lock changes hands once.
                 try:
-                    Transaction(self._connection).append_body(Body(list(events), [], list(tallies)))
+                    Transaction(self._connection).append_body(Body(list(events), [], list(refusals)))
                 except BaseException:
                     if self._connection.in_transaction:
                         self._connection.rollback()
@@ -194,9 +196,9 @@ class Spool:
             pairs = list(zip(events, keys, strict=True))
             fresh = [not key or transaction.first_use(event.site_id, key, event.at) for event, key in pairs]
             kept = [pair for pair, first in zip(pairs, fresh, strict=True) if first]
-            if kept or tallies:
+            if kept or refusals:
                 places = [(place, key) for place, (_, key) in enumerate(kept) if key]
-                transaction.append_body(Body([event for event, _ in kept], places, list(tallies)))
+                transaction.append_body(Body([event for event, _ in kept], places, list(refusals)))
         return fresh
 
     def read(self, after: int, most: int) -> list[Batch]:
@@ -263,15 +265,15 @@ class Spool:
             (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         return int((pages - free) * self._page_bytes)
 
-    def marks(self, site_id: int) -> dict[int, set[bytes]]:
-        """For a site: the numbers of lines up to which logs were imported, each with the digests they had there."""
-        marks: dict[int, set[bytes]] = {}
+    def import_checkpoints(self, site_id: int) -> dict[int, set[bytes]]:
+        """For a site: up to which lines logs and files were imported, each with the digests they had there."""
+        checkpoints: dict[int, set[bytes]] = {}
         with self._errors():
             for lines, digest in self._connection.execute(
                 "SELECT lines, digest FROM mark WHERE site_id = ?", (site_id,)
             ):
-                marks.setdefault(lines, set()).add(digest)
-        return marks
+                checkpoints.setdefault(lines, set()).add(digest)
+        return checkpoints
 
     def forget_site(self, site_id: int) -> None:
         """Remove what is remembered of a site's imports and keys."""

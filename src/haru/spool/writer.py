@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from haru.clock import hour_of
 from haru.events.event import Event
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.histogram import Histogram
 from haru.spool.spool import MAX_IN_BATCH, Spool, SpoolFull, SpoolUnavailable
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 20_000  # events that wait for a commit: more are refused, as memory is not a queue without end
 GATHER_SECONDS = 0.002  # an event waits this long at most for others that arrive meanwhile to share its commit
-TALLY_SECONDS = 1.0  # how long a refusal may wait in memory: what a kill can cost the ledger, never an event
+REFUSAL_SECONDS = 1.0  # how long a refusal may wait in memory: what a kill can cost the ledger, never an event
 SIZE_SECONDS = 1.0  # between looks at how large the file has grown
 RESTART_SECONDS = 0.5  # before a thread that failed goes on
 
@@ -43,7 +43,7 @@ class Writer:
         self._put = 0  # events handed over so far; the event loop's only
         self._taken = 0  # events that went into a commit so far; the thread's only
         self._counts: Counter[tuple[int, int, str, str]] = Counter()  # refusals; the event loop's only
-        self._tallies: deque[Tally] = deque()  # on their way into a commit
+        self._refusals: deque[RefusalCount] = deque()  # on their way into a commit
         self._wake = threading.Event()
         self._kicked = False  # whether `_kick` is about to look whether the thread should wake
         self._kick_seen = 0  # how many waited when it looked last
@@ -94,7 +94,7 @@ class Writer:
     def refused(self, site_id: int, at: int, reason: str, detail: str = "") -> None:
         """Count a refusal at `at` (ms) for the ledger: it is on disk within about a second. On the event loop only."""
         if not self._counts:
-            self._loop.call_later(TALLY_SECONDS, self._hand_over)
+            self._loop.call_later(REFUSAL_SECONDS, self._hand_over)
         self._counts[site_id, hour_of(at), reason, detail] += 1
 
     def alive(self) -> bool:
@@ -127,7 +127,7 @@ class Writer:
         self._wake.set()
 
     def _hand_over(self) -> None:
-        self._tallies.extend(Tally(*key, count) for key, count in self._counts.items())
+        self._refusals.extend(RefusalCount(*key, count) for key, count in self._counts.items())
         self._counts.clear()
         self._wake.set()
 
@@ -153,9 +153,9 @@ class Writer:
         self._wake.clear()
         closing = self._closing
         waiting = self._next()
-        tallies = [self._tallies.popleft() for _ in range(len(self._tallies))]
-        if waiting or tallies or self.refusing:  # a disk that refused is tried again, asked or not
-            self._commit(waiting, tallies)
+        refusals = [self._refusals.popleft() for _ in range(len(self._refusals))]
+        if waiting or refusals or self.refusing:  # a disk that refused is tried again, asked or not
+            self._commit(waiting, refusals)
         if time.monotonic() - self._size_seen > SIZE_SECONDS:
             self._look_at_size()
         if self._waiting:
@@ -173,14 +173,14 @@ class Writer:
         self._taken += events
         return found
 
-    def _commit(self, waiting: list[_Waiting], tallies: list[Tally]) -> None:
+    def _commit(self, waiting: list[_Waiting], refusals: list[RefusalCount]) -> None:
         outcomes: list[bool] | None = None
         failure: SpoolUnavailable | None = None
         begun = time.perf_counter()
         entries = [entry for entries, _ in waiting for entry in entries]
         try:
             events, keys = zip(*entries, strict=True) if entries else ((), ())
-            outcomes = self._spool.write(events, keys, tallies)
+            outcomes = self._spool.write(events, keys, refusals)
             if self.refusing:
                 log.info("spool_recovered", extra={"spool": self._spool.path.name})
             self.refusing = False
@@ -193,7 +193,7 @@ class Writer:
                 )
             self.refusing = True
             failure = error if isinstance(error, SpoolUnavailable) else SpoolUnavailable(str(error))
-            self._tallies.extend(tallies)  # nobody waits for these: they go with the next commit
+            self._refusals.extend(refusals)  # nobody waits for these: they go with the next commit
         else:
             self.commits += 1
             self.events += len(entries)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from haru.clock import hour_of
 from haru.events.columns import BLANK, NAMES, Row, row_of
 from haru.events.event import Arrival, Event
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.events.refusals import Refusal
 from haru.events.visits import KEPT_MS, Visit, Window
-from haru.spool.keys import Claim, Claims
+from haru.spool.keys import IdempotencyKeys, KeyUse
 from haru.spool.spool import Batch, Imported, Spools
 from haru.store.protocol import Progress, Store, StoreMoved, StoreUnavailable
 
@@ -43,7 +43,7 @@ class Load:
 @dataclass(frozen=True, slots=True)
 class _Pending:
     rows: list[Row]
-    tallies: list[Tally]
+    refusals: list[RefusalCount]
     progress: Progress
     load: Load
     imported: tuple[Row, ...] = ()  # of the rows, those that came with their visit
@@ -53,12 +53,12 @@ class Loader:
     """Reads the spools, finds each event's visit, hands rows to the store. One for a store."""
 
     def __init__(
-        self, spools: Spools, store: Store, claims: Claims, loaded: Callable[[Load], None] | None = None
+        self, spools: Spools, store: Store, keys: IdempotencyKeys, loaded: Callable[[Load], None] | None = None
     ) -> None:
         """`loaded` hears of each batch after its commit."""
         self._spools = spools
         self._store = store
-        self._claims = claims
+        self._keys = keys
         self._loaded = loaded
         self._window = Window(store.visits)
         self._pending: _Pending | None = None
@@ -124,7 +124,7 @@ class Loader:
                 pass
             self._store.delete_site(site_id)
             self._window.forget_site(site_id)
-            self._claims.forget_site(site_id)
+            self._keys.forget_site(site_id)
 
     @property
     def deleted(self) -> frozenset[int]:
@@ -142,7 +142,7 @@ class Loader:
         if not (self._doubtful and self._is_there(pending)):
             self._doubtful = True
             try:
-                self._store.load(pending.rows, pending.progress, pending.tallies)
+                self._store.load(pending.rows, pending.progress, pending.refusals)
             except StoreMoved:
                 self._progress = None  # the next step begins again: ids and visits may be others now
                 raise
@@ -158,9 +158,9 @@ class Loader:
         return there
 
     def _prepared(self, found: Sequence[tuple[str, Batch]], progress: Progress) -> _Pending:
-        events, tallies = self._counted(found)
+        events, refusals = self._counted(found)
         events = [event for event in events if event.site_id not in self._deleted]
-        tallies = [tally for tally in tallies if tally.site_id not in self._deleted]
+        refusals = [refusal for refusal in refusals if refusal.site_id not in self._deleted]
         first = progress.last_id + 1
         arrivals = [Arrival(id, event) for id, event in enumerate(events, first)]
         rows: list[Row] = []
@@ -172,8 +172,8 @@ class Loader:
                 continue
             rows.append(row_of(arrival, visit))
             seen.append((visit.site_id, visit.visitor_id, arrival.event.at))
-        tallies += [
-            Tally(site_id, hour, Refusal.NO_VISIT_FOR_ENGAGEMENT.value, "", count)
+        refusals += [
+            RefusalCount(site_id, hour, Refusal.NO_VISIT_FOR_ENGAGEMENT.value, "", count)
             for (site_id, hour), count in unvisited.items()
         ]
         numbered = Progress(progress.last_id + len(events), dict(progress.positions))
@@ -185,7 +185,7 @@ class Loader:
         positions = {**numbered.positions, **{name: batch.id for name, batch in found}}
         taken = sum(len(batch.body) for _, batch in found)
         load = Load(len(rows), taken, sites, tuple(seen))
-        return _Pending(rows, tallies, Progress(numbered.last_id, positions), load, tuple(imported))
+        return _Pending(rows, refusals, Progress(numbered.last_id, positions), load, tuple(imported))
 
     def _renew(self, rows: Sequence[Row]) -> None:
         """Let the window know of the visits that came with their rows, where events may still join them."""
@@ -202,25 +202,25 @@ class Loader:
             log.warning("window_not_renewed", extra={"error": str(error)})
             self._progress = None  # the next step begins where the store stands, with its visits
 
-    def _counted(self, found: Sequence[tuple[str, Batch]]) -> tuple[list[Event], list[Tally]]:
+    def _counted(self, found: Sequence[tuple[str, Batch]]) -> tuple[list[Event], list[RefusalCount]]:
         """The events that count, in order, and the refusals: those whose key another event has are among them."""
-        tallies = [tally for _, batch in found for tally in batch.body.tallies]
-        claims: list[Claim] = []
+        refusals = [refusal for _, batch in found for refusal in batch.body.refusals]
+        uses: list[KeyUse] = []
         for name, batch in found:
             for place, key in batch.body.keys:
                 event = batch.body.events[place]
-                claims.append((event.site_id, key, event.at, f"{name}/{batch.id}/{place}"))
-        duplicates = self._claims.duplicates(claims)
+                uses.append((event.site_id, key, event.at, f"{name}/{batch.id}/{place}"))
+        duplicates = self._keys.duplicates(uses)
         if not duplicates:
-            return [event for _, batch in found for event in batch.body.events], tallies
+            return [event for _, batch in found for event in batch.body.events], refusals
         events = []
         for name, batch in found:
             for place, event in enumerate(batch.body.events):
                 if f"{name}/{batch.id}/{place}" in duplicates:
-                    tallies.append(Tally(event.site_id, hour_of(event.at), Refusal.DUPLICATE.value, "", 1))
+                    refusals.append(RefusalCount(event.site_id, hour_of(event.at), Refusal.DUPLICATE.value, "", 1))
                 else:
                     events.append(event)
-        return events, tallies
+        return events, refusals
 
 
 def _taken_in(parts: Iterable[Imported], progress: Progress) -> tuple[list[Row], Progress]:

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy.sql import ClauseElement
 
 from haru.events.columns import Row
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.events.visits import Visit
 from haru.store.stop import Stop
 
@@ -65,7 +65,7 @@ class Store(Protocol):
     def acquire(self) -> None:
         """Become the store's one loader, until `close`; harmless when it is already. Raises `StoreHeld`."""
 
-    def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:
+    def load(self, rows: Sequence[Row], progress: Progress, refusals: Sequence[RefusalCount] = ()) -> None:
         """Append rows, add refusals to the ledger and remember how far this brings the store: all or nothing.
 
         Raises `StoreUnavailable` when nothing was written and the same call may be made again, and `StoreMoved` when it
@@ -81,7 +81,7 @@ class Store(Protocol):
     def recent_visits(self, since: int) -> list[Visit]:
         """Every visit, of every site, with an event at or after an instant (ms): what fills a window."""
 
-    def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
+    def refusal_counts(self, site_id: int, since: int, until: int) -> list[RefusalCount]:
         """The ledger of a site (0 is the installation) for the hours that begin in [since, until), ms; by hour."""
 
     def sites(self) -> set[int]:

@@ -1,8 +1,9 @@
 """Import of a file of events, as `export` writes them: its rows go to the spool with their visits, each exactly once.
 
 The file is read twice. First every line is checked, so that a file with a fault imports nothing. Then its rows are
-committed to the spool in batches, each with a mark (how many rows so far, and their digest): where a later run meets a
-mark, everything before it is known to be imported. The digest is of what the rows say, whichever format they come in.
+committed to the spool in batches, each with a checkpoint (how many rows so far, and their digest): where a later run
+meets one, everything before it is known to be imported. The digest is of what the rows say, whichever format they come
+in.
 
 A visitor's id is of a site: only a file of the very site that takes it in keeps its ids. Those of any other become
 others, the same ones each time.
@@ -117,8 +118,8 @@ def import_events(
     file = _File(path, site_id, work)
     surveyed = _survey(file)
     summary = Summary(rows=surveyed.rows, first_at=surveyed.first_at, last_at=surveyed.last_at)
-    marks = spool.marks(site_id)
-    if not surveyed.rows or surveyed.digest in marks.get(surveyed.rows, ()):
+    checkpoints = spool.import_checkpoints(site_id)
+    if not surveyed.rows or surveyed.digest in checkpoints.get(surveyed.rows, ()):
         summary.known = surveyed.rows
         return summary
     digest, done, pending = _digest(site_id), 0, list[Row]()
@@ -128,7 +129,7 @@ def import_events(
         part = Imported(surveyed.name, surveyed.first_id, surveyed.span, done - len(pending), list(pending))
         with spool.transaction() as transaction:
             transaction.append_body(Body([], imported=part))
-            transaction.mark(site_id, digest.digest(), done)
+            transaction.add_import_checkpoint(site_id, digest.digest(), done)
         summary.imported += len(pending)
         pending.clear()
         if progress is not None:
@@ -138,7 +139,7 @@ def import_events(
         digest.update(_canonical(row))
         done += 1
         pending.append(row if site == own else _with_visitor_of(own, row, site))
-        if done in marks and digest.digest() in marks[done]:
+        if done in checkpoints and digest.digest() in checkpoints[done]:
             summary.known += len(pending)
             pending.clear()
         elif len(pending) == BATCH_ROWS:

@@ -1,7 +1,7 @@
 """Import of an access log: its requests for pages become events in the spool, each exactly once.
 
-Read in one pass, in batches of `BATCH_LINES` lines counted from the log's beginning. A batch's events and a mark (how
-many lines so far, and their digest) are committed together; where a later run meets a mark, everything before it is
+Read in one pass, in batches of `BATCH_LINES` lines counted from the log's beginning. A batch's events and a checkpoint
+(how many lines so far, and their digest) are committed together; where a later run meets one, everything before it is
 known to be imported. Every line is accounted for: `Summary.lines == Summary.imported + sum(Summary.refused.values())`.
 """
 
@@ -193,11 +193,11 @@ class _Run:
         self._spool = spool
         self._pipeline = Pipeline(DaySalts().ids, geo)
         self._latest = now + DAY_MS  # clocks differ, but not by a day
-        self._marks = spool.marks(site.id)
+        self._checkpoints = spool.import_checkpoints(site.id)
         self._digest = hashlib.blake2b(digest_size=32)
         self._lines = 0
         self._pending: list[Event] = []
-        self._marked = True  # whether a mark is kept for exactly the lines so far
+        self._at_checkpoint = True  # whether a checkpoint is kept for exactly the lines so far
 
     def take(self, line: bytes, ended: bool) -> None:
         """Account for one line."""
@@ -214,23 +214,23 @@ class _Run:
             self._pending.append(outcome)
         else:
             self.summary.refused[outcome] += 1
-        known = self._marks.get(self._lines)
-        self._marked = known is not None and self._digest.digest() in known
-        if self._marked and self._pending:
+        known = self._checkpoints.get(self._lines)
+        self._at_checkpoint = known is not None and self._digest.digest() in known
+        if self._at_checkpoint and self._pending:
             self.summary.refused[Skip.ALREADY_IMPORTED] += len(self._pending)
             self._pending.clear()
         if self._lines % BATCH_LINES == 0:
             self.commit()
 
     def commit(self) -> None:
-        """Make the batch's events and the mark behind them durable together. Raises `SpoolUnavailable`."""
-        if self._marked:
+        """Make the batch's events and the checkpoint behind them durable together. Raises `SpoolUnavailable`."""
+        if self._at_checkpoint:
             return
         with self._spool.transaction() as transaction:
             transaction.append(self._pending)
-            transaction.mark(self._site.id, self._digest.digest(), self._lines)
+            transaction.add_import_checkpoint(self._site.id, self._digest.digest(), self._lines)
         self._count_imported()
-        self._marked = True
+        self._at_checkpoint = True
 
     def _count_imported(self) -> None:
         if self._pending:

@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 
 from haru.clock import DAY_MS, LATEST_MS
 from haru.events.columns import NAMES, Row
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.stats.answers import Reports
 from haru.stats.plan import StatsSite
 from haru.stats.query import Query, QueryError, parse
@@ -27,7 +27,7 @@ from haru.stats.vocabulary.metrics import METRICS
 from haru.stats.vocabulary.periods import Dates
 from haru.store.protocol import Progress, Store
 
-BATCH = 10_000  # rows or tallies of one load
+BATCH = 10_000  # rows or refusals of one load
 # What the target's progress knows of a move that is not finished: how much has come, and of which source.
 MOVED, FROM_ID, FROM_ROWS = "move", "move/last-id", "move/rows"
 
@@ -111,8 +111,8 @@ def move(source: Store, target: Store, ledgers: Iterable[int], said: Callable[[s
     elif _count(target) or before.last_id:
         raise MoveRefused("The target holds events already: name an empty store, so that nothing is mixed.")
     sites = sorted({0, *ledgers, *source.sites()})
-    tallies = [tally for site_id in sites for tally in source.tallies(site_id, 0, LATEST_MS)]
-    marks = {FROM_ID: origin.last_id, FROM_ROWS: rows}
+    refusals = [refusal for site_id in sites for refusal in source.refusal_counts(site_id, 0, LATEST_MS)]
+    checkpoints = {FROM_ID: origin.last_id, FROM_ROWS: rows}
     sums: Sums = {}
     come = 0
     for batch in _batches(_rows(source, sums)):
@@ -120,18 +120,18 @@ def move(source: Store, target: Store, ledgers: Iterable[int], said: Callable[[s
         fresh = batch[max(0, len(batch) - (come - done)) :] if come > done else []
         if fresh:
             # The last id is the source's from the beginning, so that no id is ever given twice.
-            target.load(fresh, Progress(origin.last_id, {**marks, MOVED: come}))
+            target.load(fresh, Progress(origin.last_id, {**checkpoints, MOVED: come}))
             said(f"{come:,} of {rows:,} events")
-    for start in range(0, len(tallies), BATCH):
-        come += len(tallies[start : start + BATCH])
+    for start in range(0, len(refusals), BATCH):
+        come += len(refusals[start : start + BATCH])
         if come > done:
-            target.load([], Progress(origin.last_id, {**marks, MOVED: come}), tallies[start : start + BATCH])
-    target.load([], Progress(origin.last_id, {**origin.positions, **dict.fromkeys((*marks, MOVED), 0)}))
+            target.load([], Progress(origin.last_id, {**checkpoints, MOVED: come}), refusals[start : start + BATCH])
+    target.load([], Progress(origin.last_id, {**origin.positions, **dict.fromkeys((*checkpoints, MOVED), 0)}))
     said("comparing")
-    return _compared(source, target, sums, sites, tallies)
+    return _compared(source, target, sums, sites, refusals)
 
 
-def _compared(source: Store, target: Store, sums: Sums, sites: list[int], tallies: list[Tally]) -> Report:
+def _compared(source: Store, target: Store, sums: Sums, sites: list[int], refusals: list[RefusalCount]) -> Report:
     found: Sums = {}
     for _ in _rows(target, found):
         pass
@@ -143,14 +143,14 @@ def _compared(source: Store, target: Store, sums: Sums, sites: list[int], tallie
         before, after = sums.get((month, site_id), Sum()), found.get((month, site_id), Sum())
         pairs = dict(zip(metrics, zip(*answers, strict=True), strict=True))
         lines.append(Line(month, site_id, before, after, pairs))
-    copied = [tally for site_id in sites for tally in target.tallies(site_id, 0, LATEST_MS)]
+    copied = [refusal for site_id in sites for refusal in target.refusal_counts(site_id, 0, LATEST_MS)]
     differences = []
-    if sorted(map(_encode, tallies)) != sorted(map(_encode, copied)):
+    if sorted(map(_encode, refusals)) != sorted(map(_encode, copied)):
         differences.append("the refusal ledger is not the same")
     then, now = source.progress(), target.progress()
     if then.last_id != now.last_id or any(now.positions.get(name) != at for name, at in then.positions.items()):
         differences.append("the progress of the loader is not the same")
-    return Report(lines, (sum(t.count for t in tallies), sum(t.count for t in copied)), differences)
+    return Report(lines, (sum(t.count for t in refusals), sum(t.count for t in copied)), differences)
 
 
 def _rows(store: Store, sums: Sums) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""The door to clickhouse-connect: where a store is, its clients, and its errors as ours.
+"""What uses clickhouse-connect: where a store is, its clients, and its errors as ours.
 
 The same client speaks to a server over HTTP and drives chDB, ClickHouse inside this process. A client of chDB does one
 thing at a time, so there is one for each call that runs.
@@ -92,7 +92,7 @@ def _checked(name: str) -> str:
     return name
 
 
-class Door:
+class ClickHouseClient:
     """Runs statements on a store, whichever it is. Every method may be called from any thread."""
 
     def __init__(self, address: Address, memory: int = 0, threads: int = 0) -> None:

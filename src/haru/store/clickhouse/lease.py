@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from haru.store.clickhouse.client import Door
+from haru.store.clickhouse.client import ClickHouseClient
 from haru.store.clickhouse.tables import LEASE
 from haru.store.protocol import StoreHeld, StoreUnavailable
 
@@ -51,9 +51,9 @@ class State:
 class Lease:
     """The lease on a store as one loader sees it."""
 
-    def __init__(self, door: Door, holder: str, name: str) -> None:
+    def __init__(self, client: ClickHouseClient, holder: str, name: str) -> None:
         """`holder` tells loaders apart: the same one after a restart need not wait. `name` is for people."""
-        self._door = door
+        self._client = client
         self._holder = holder
         self._name = name
         self._nonce = ""
@@ -81,13 +81,13 @@ class Lease:
 
     def state(self) -> State | None:
         """The newest epoch; None when nobody has ever loaded."""
-        rows = self._door.query(_STATE)
+        rows = self._client.query(_STATE)
         return State(*rows[0]) if rows else None
 
     @property
     def lost(self) -> bool:
         """Whether another has taken a newer epoch."""
-        ((newest,),) = self._door.query("SELECT max(epoch) FROM lease")
+        ((newest,),) = self._client.query("SELECT max(epoch) FROM lease")
         return bool(newest != self.epoch)
 
     def renew(self) -> None:
@@ -126,4 +126,4 @@ class Lease:
             self._insert(epoch, released=True, token="")
 
     def _insert(self, epoch: int, *, released: bool, token: str) -> None:
-        self._door.insert("lease", LEASE, [[epoch], [self._nonce], [self._holder], [self._name], [released]], token)
+        self._client.insert("lease", LEASE, [[epoch], [self._nonce], [self._holder], [self._name], [released]], token)

@@ -48,11 +48,11 @@ from sqlalchemy.sql import ClauseElement
 
 from haru.events.columns import COLUMNS, Row
 from haru.events.event import Origin
-from haru.events.ledger import Tally, merged
+from haru.events.ledger import RefusalCount, merge
 from haru.events.visits import Visit
 from haru.store.clickhouse import sql as sql
 from haru.store.clickhouse import tables as ddl
-from haru.store.clickhouse.client import ANSWER_SECONDS, WRITE_SECONDS, Address, Door
+from haru.store.clickhouse.client import ANSWER_SECONDS, WRITE_SECONDS, Address, ClickHouseClient
 from haru.store.clickhouse.lease import Lease
 from haru.store.migrations import Migration, migrate
 from haru.store.protocol import Progress, StoreMoved, StoreUnavailable
@@ -67,7 +67,7 @@ _ORIGIN = Origin.__struct_fields__
 
 _PROGRESS = "SELECT batch, last_id, positions FROM progress ORDER BY batch DESC LIMIT 1"
 _FENCES = f"SELECT any(after), epoch FROM progress GROUP BY epoch ORDER BY epoch DESC LIMIT {_GAPS}"
-_TALLIES = (
+_REFUSAL_COUNTS = (
     "SELECT site_id, toUnixTimestamp64Milli(hour), reason, detail, sum(count) FROM refusal "
     "WHERE site_id = {site_id} AND hour >= {since} AND hour < {until} "
     "GROUP BY site_id, hour, reason, detail ORDER BY hour, reason, detail"
@@ -95,9 +95,9 @@ class ClickHouseStore:
 
         `holder` tells loaders apart and `name` shows one to people; chDB's folder can have one process only.
         """
-        self._door = Door(address, memory if address.path else 0, threads)
+        self._client = ClickHouseClient(address, memory if address.path else 0, threads)
         self._layout = address.layout
-        self._lease = Lease(self._door, "embedded" if address.path else holder or uuid.uuid4().hex, name)
+        self._lease = Lease(self._client, "embedded" if address.path else holder or uuid.uuid4().hex, name)
         self._writing = threading.RLock()
         self._opening = threading.Lock()
         self._prepared = False
@@ -110,7 +110,7 @@ class ClickHouseStore:
     def open(self) -> None:
         with self._opening:
             if not self._prepared:
-                _prepare(self._door, self._layout)
+                _prepare(self._client, self._layout)
                 self._prepared = True
 
     def acquire(self) -> None:
@@ -118,9 +118,9 @@ class ClickHouseStore:
             if self._attempt or not self._lease.epoch:
                 self._take()
 
-    def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:
+    def load(self, rows: Sequence[Row], progress: Progress, refusals: Sequence[RefusalCount] = ()) -> None:
         """Raises `StoreHeld`, and `StoreMoved` when another loader has worked on the store."""
-        content = hashlib.blake2b(_encode((rows, progress, tallies)), digest_size=16).hexdigest()
+        content = hashlib.blake2b(_encode((rows, progress, refusals)), digest_size=16).hexdigest()
         with self._writing:
             if self._done_already(content, progress):
                 return
@@ -129,7 +129,7 @@ class ClickHouseStore:
             token = f"{self._lease.epoch}-{content}"
             if rows:
                 self._insert("event", ddl.EVENT, [*zip(*rows, strict=True), [batch] * len(rows)], token)
-            if counted := [msgspec.structs.astuple(tally) for tally in merged(tallies)]:
+            if counted := [msgspec.structs.astuple(refusal) for refusal in merge(refusals)]:
                 self._insert("refusal", ddl.REFUSAL, [*zip(*counted, strict=True), [batch] * len(counted)], token)
             self._commit(batch, self._after, progress, token)
             self._see_that_it_is_ours()
@@ -166,7 +166,7 @@ class ClickHouseStore:
         """Begin an epoch: what is committed stands, the rest is removed."""
         self.open()
         self._forget()
-        ((newest,),) = self._door.query("SELECT max(epoch) FROM progress")
+        ((newest,),) = self._client.query("SELECT max(epoch) FROM progress")
         epoch = self._lease.take((newest or 0) + 1)
         try:
             after, progress = self._committed()
@@ -176,7 +176,7 @@ class ClickHouseStore:
             self._forget()
             raise
         self._batch, self._after, self._known = epoch * _EPOCH, after, progress
-        if not self._door.embedded:
+        if not self._client.embedded:
             self._late_until = time.monotonic() + _LATE_SECONDS
             self._lease.keep(self._look_for_late)
 
@@ -187,7 +187,7 @@ class ClickHouseStore:
 
     def _committed(self) -> tuple[int, Progress]:
         """The newest committed batch and how far it brings the store."""
-        rows = self._door.query(_PROGRESS)
+        rows = self._client.query(_PROGRESS)
         if not rows:
             return 0, Progress()
         batch, last_id, positions = rows[0]
@@ -198,16 +198,16 @@ class ClickHouseStore:
         self._insert("progress", ddl.PROGRESS, row, token)
 
     def _insert(self, table: str, columns: Sequence[tuple[str, str]], data: Sequence[Any], token: str) -> None:
-        self._door.insert(table, columns, data, token)
+        self._client.insert(table, columns, data, token)
 
     def _remove_left_over(self) -> None:
         """Remove the rows of batches that were never committed."""
-        gaps = [(after, epoch * _EPOCH) for after, epoch in self._door.query(_FENCES)]
+        gaps = [(after, epoch * _EPOCH) for after, epoch in self._client.query(_FENCES)]
         where = " OR ".join(f"(batch > {after} AND batch < {fence})" for after, fence in gaps)
         for table, name in (("event", self._layout.events), ("refusal", "refusal")):
-            ((count,),) = self._door.query(f"SELECT count() FROM {table} WHERE {where}")
+            ((count,),) = self._client.query(f"SELECT count() FROM {table} WHERE {where}")
             if count:
-                self._door.command(ddl.delete(self._layout, name, where), {"mutations_sync": 2})
+                self._client.command(ddl.delete(self._layout, name, where), {"mutations_sync": 2})
 
     def _look_for_late(self) -> None:
         if time.monotonic() < self._late_until:
@@ -234,29 +234,31 @@ class ClickHouseStore:
 
     def _visits(self, whole: str, some: str) -> list[Visit]:
         self.open()
-        rows = self._door.query(_VISITS.format(whole=whole, some=some))
+        rows = self._client.query(_VISITS.format(whole=whole, some=some))
         return [visit_of(row) for row in rows]
 
-    def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
+    def refusal_counts(self, site_id: int, since: int, until: int) -> list[RefusalCount]:
         self.open()
-        found = self._door.query(_TALLIES.format(site_id=int(site_id), since=_moment(since), until=_moment(until)))
-        return [Tally(*row) for row in found]
+        found = self._client.query(
+            _REFUSAL_COUNTS.format(site_id=int(site_id), since=_moment(since), until=_moment(until))
+        )
+        return [RefusalCount(*row) for row in found]
 
     def sites(self) -> set[int]:
         self.open()
-        return {site_id for (site_id,) in self._door.query(_SITES)}
+        return {site_id for (site_id,) in self._client.query(_SITES)}
 
     def fetch(
         self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None, stop: Stop | None = None
     ) -> list[Row]:
         self.open()
-        return self._door.query(sql.text(statement, parameters), stop=stop)
+        return self._client.query(sql.text(statement, parameters), stop=stop)
 
     def scan(self, site_id: int | None, since: int, until: int) -> Iterator[list[Row]]:
         self.open()
         columns = ", ".join(f"toUnixTimestamp64Milli({n})" if kind == "TIMESTAMP" else n for n, kind in COLUMNS)
         site = "1" if site_id is None else f"site_id = {int(site_id)}"
-        yield from self._door.stream(
+        yield from self._client.stream(
             f"SELECT {columns} FROM event WHERE {site} AND occurred_at >= {_moment(since)} "
             f"AND occurred_at < {_moment(until)} ORDER BY id",
             _SCANNED,
@@ -270,7 +272,7 @@ class ClickHouseStore:
             self.open()
             for table in (self._layout.events, "refusal"):
                 where = f"site_id = {int(site_id)}"
-                self._door.command(ddl.delete(self._layout, table, where), {"mutations_sync": 2})
+                self._client.command(ddl.delete(self._layout, table, where), {"mutations_sync": 2})
 
     def destroy(self) -> None:
         """The tables go, the database stays."""
@@ -278,11 +280,11 @@ class ClickHouseStore:
         self._lease.stop()  # its thread may want the lock
         with self._writing:
             for statement in ddl.drops(self._layout):
-                self._door.command(statement)
+                self._client.command(statement)
             self._forget()
             self._known = None
             self._prepared = False
-            self._door.close()
+            self._client.close()
 
     def close(self) -> None:
         self._lease.stop()  # its thread may want the lock
@@ -291,28 +293,28 @@ class ClickHouseStore:
                 self._lease.release()
             self._forget()
             self._prepared = False
-            self._door.close()
+            self._client.close()
 
 
 def _moment(ms: int) -> str:
     return f"fromUnixTimestamp64Milli({int(ms)}, 'UTC')"
 
 
-def _prepare(door: Door, layout: ddl.Layout) -> None:
+def _prepare(client: ClickHouseClient, layout: ddl.Layout) -> None:
     """Bring the tables up to date. Raises `StoreTooNew`."""
 
     def apply(migration: Migration) -> None:
         for statement in migration.statements:
-            door.command(statement)
+            client.command(statement)
         columns = (("number", "UInt32"), ("title", "String"))
-        door.insert("version", columns, [[migration.number], [migration.title]], f"version-{migration.number}")
+        client.insert("version", columns, [[migration.number], [migration.title]], f"version-{migration.number}")
 
-    migrate(ddl.migrations(layout), _version(door), apply)
+    migrate(ddl.migrations(layout), _version(client), apply)
 
 
-def _version(door: Door) -> int:
+def _version(client: ClickHouseClient) -> int:
     """The number of the last migration; 0 when there are no tables."""
-    if not door.query("SELECT 1 FROM system.tables WHERE database = currentDatabase() AND name = 'version'"):
+    if not client.query("SELECT 1 FROM system.tables WHERE database = currentDatabase() AND name = 'version'"):
         return 0
-    ((version,),) = door.query("SELECT max(number) FROM version")
+    ((version,),) = client.query("SELECT max(number) FROM version")
     return int(version or 0)

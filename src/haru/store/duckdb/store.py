@@ -19,7 +19,7 @@ from sqlalchemy.sql import ClauseElement
 
 from haru.events.columns import COLUMNS, Row
 from haru.events.event import Origin
-from haru.events.ledger import Tally, merged
+from haru.events.ledger import RefusalCount, merge
 from haru.events.visits import Visit
 from haru.files import sync_folder
 from haru.store.compiled import Compiling
@@ -62,11 +62,11 @@ _ORIGIN = Origin.__struct_fields__
 # How a column of a batch becomes a column of the table.
 _SELECT = ", ".join(f"make_timestamp_ms({n}) AS {n}" if kind == "TIMESTAMP" else n for n, kind in COLUMNS)
 
-_TALLY = (
+_ADD_REFUSALS = (
     "INSERT INTO refusal VALUES ($1, make_timestamp_ms($2), $3, $4, $5) "
     "ON CONFLICT DO UPDATE SET count = refusal.count + excluded.count"
 )
-_TALLIES = (
+_REFUSAL_COUNTS = (
     "SELECT site_id, epoch_ms(hour), reason, detail, count FROM refusal "
     "WHERE site_id = $1 AND hour >= make_timestamp_ms($2) AND hour < make_timestamp_ms($3) ORDER BY ALL"
 )
@@ -153,7 +153,7 @@ class DuckStore:
         """The file's own lock lets one process have it."""
         self.open()
 
-    def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:
+    def load(self, rows: Sequence[Row], progress: Progress, refusals: Sequence[RefusalCount] = ()) -> None:
         with self._no_folding(rows), self._writing, self._cursor() as cursor:
             unfolds = False
             cursor.execute("BEGIN")
@@ -165,8 +165,10 @@ class DuckStore:
                     unfolds = min(row[0] for row in rows) <= _folded(cursor)
                     for statement in UNFOLD if unfolds else ():
                         cursor.execute(statement)
-                for tally in merged(tallies):
-                    cursor.execute(_TALLY, [tally.site_id, tally.hour, tally.reason, tally.detail, tally.count])
+                for refusal in merge(refusals):
+                    cursor.execute(
+                        _ADD_REFUSALS, [refusal.site_id, refusal.hour, refusal.reason, refusal.detail, refusal.count]
+                    )
                 for spool, position in {_LAST_ID: progress.last_id, **progress.positions}.items():
                     cursor.execute(_PROGRESS, [spool, position])
                 with self._changing() if unfolds else contextlib.nullcontext():
@@ -258,9 +260,9 @@ class DuckStore:
             rows = cursor.execute(query, parameters).fetchall()
         return [visit_of(row) for row in rows]
 
-    def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
+    def refusal_counts(self, site_id: int, since: int, until: int) -> list[RefusalCount]:
         with self._cursor() as cursor:
-            return [Tally(*row) for row in cursor.execute(_TALLIES, [site_id, since, until]).fetchall()]
+            return [RefusalCount(*row) for row in cursor.execute(_REFUSAL_COUNTS, [site_id, since, until]).fetchall()]
 
     def sites(self) -> set[int]:
         with self._cursor() as cursor:
@@ -357,7 +359,7 @@ class DuckStore:
 
     @contextlib.contextmanager
     def _errors(self, database: duckdb.DuckDBPyConnection | None = None) -> Iterator[None]:
-        """The door to the library: its errors become ours, and a `database` that it has given up on is let go.
+        """While DuckDB is used: its errors become ours, and a `database` that it has given up on is let go.
 
         The file, the disk or the engine may be at fault for any of them, and a damaged file's is the bare base of all;
         a statement is at fault for few. Where another thread has let go of the database meanwhile, none says anything

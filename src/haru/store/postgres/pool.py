@@ -1,6 +1,6 @@
 """Connections to a PostgreSQL server: shared ones, how they end in time, and what their errors mean.
 
-The one door to psycopg beside the statements of `haru.store.postgres.store`.
+psycopg is used here and for the statements of `haru.store.postgres.store`, nowhere else.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Connections:
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """The door to the library: its errors become `StoreUnavailable` with the remedy."""
+        """While psycopg is used: its errors become `StoreUnavailable` with the remedy."""
         try:
             yield
         except _UNAVAILABLE as error:

@@ -19,7 +19,7 @@ from sqlalchemy.sql import ClauseElement
 from haru.clock import hour_of
 from haru.events.columns import COLUMNS, NAMES, Row
 from haru.events.event import Origin
-from haru.events.ledger import Tally, merged
+from haru.events.ledger import RefusalCount, merge
 from haru.events.visits import Visit
 from haru.store.compiled import Compiling
 from haru.store.migrations import Migration, migrate, pending, read
@@ -57,7 +57,7 @@ _ADVANCE = (
     "INSERT INTO progress SELECT * FROM unnest(%s::text[], %s::bigint[]) "
     "ON CONFLICT (spool) DO UPDATE SET position = excluded.position"
 )
-_TALLY = (
+_ADD_REFUSALS = (
     "INSERT INTO refusal SELECT * FROM unnest(%s::bigint[], %s::timestamp[], %s::text[], %s::text[], %s::bigint[]) "
     "ON CONFLICT (site_id, hour, reason, detail) DO UPDATE SET count = refusal.count + excluded.count"
 )
@@ -68,7 +68,7 @@ def _ms(expression: str) -> str:
     return f"(extract(epoch FROM {expression}) * 1000)::bigint"
 
 
-_TALLIES = (
+_REFUSAL_COUNTS = (
     f"SELECT site_id, {_ms('hour')}, reason, detail, count FROM refusal "
     "WHERE site_id = %s AND hour >= %s AND hour < %s ORDER BY site_id, hour, reason, detail, count"
 )
@@ -127,7 +127,7 @@ class PostgresStore:
         with self._writing, self._connections.errors():
             self._held()
 
-    def load(self, rows: Sequence[Row], progress: Progress, tallies: Sequence[Tally] = ()) -> None:
+    def load(self, rows: Sequence[Row], progress: Progress, refusals: Sequence[RefusalCount] = ()) -> None:
         """Takes the lock when it isn't held: raises `StoreHeld` when another loader has it."""
         with self._writing, self._connections.errors():
             connection = self._held()
@@ -142,9 +142,9 @@ class PostgresStore:
                         with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
                             for row in rows:
                                 copy.write_row((*row[:_AT], _moment(row[_AT]), *row[_AT + 1 :]))
-                    if tallies:
-                        columns = zip(*(_tally(tally) for tally in merged(tallies)), strict=True)
-                        connection.execute(_TALLY, [list(column) for column in columns])
+                    if refusals:
+                        columns = zip(*(_refusal_row(refusal) for refusal in merge(refusals)), strict=True)
+                        connection.execute(_ADD_REFUSALS, [list(column) for column in columns])
                     positions = {_LAST_ID: progress.last_id, **progress.positions}
                     connection.execute(_ADVANCE, [list(positions), list(positions.values())])
             except BaseException:
@@ -174,10 +174,10 @@ class PostgresStore:
             rows = connection.execute(_VISITS.format(whole=whole, some=some), values).fetchall()
         return [visit_of(row) for row in rows]
 
-    def tallies(self, site_id: int, since: int, until: int) -> list[Tally]:
+    def refusal_counts(self, site_id: int, since: int, until: int) -> list[RefusalCount]:
         with self._asking(_ANSWER_SECONDS) as connection:
-            found = connection.execute(_TALLIES, [site_id, _moment(since), _moment(until)]).fetchall()
-        return [Tally(*row) for row in found]
+            found = connection.execute(_REFUSAL_COUNTS, [site_id, _moment(since), _moment(until)]).fetchall()
+        return [RefusalCount(*row) for row in found]
 
     def sites(self) -> set[int]:
         with self._asking(_ANSWER_SECONDS) as connection:
@@ -379,5 +379,5 @@ def _moment(at_ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=max(at_ms, _FIRST_MS))
 
 
-def _tally(tally: Tally) -> tuple[Any, ...]:
-    return tally.site_id, _moment(tally.hour), tally.reason, tally.detail, tally.count
+def _refusal_row(refusal: RefusalCount) -> tuple[Any, ...]:
+    return refusal.site_id, _moment(refusal.hour), refusal.reason, refusal.detail, refusal.count

@@ -1,4 +1,4 @@
-"""HARU_DATABASE_URL → Django's DATABASES entry. The one door to dj-database-url."""
+"""HARU_DATABASE_URL → Django's DATABASES entry. Nothing else imports dj-database-url."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from haru.sites import signals
 
 if TYPE_CHECKING:
-    from haru.events.ledger import Tally
+    from haru.events.ledger import RefusalCount
     from haru.live import Live
     from haru.stats.answers import Reports
 
@@ -30,7 +30,8 @@ class Services:
     live: Live
     sites_changed: Callable[[], None]  # the file of sites was rewritten: read it now
     delete_events: Callable[[int], None]  # a site is gone: its events are to go too
-    tallies: Callable[[int, int, int], list[Tally]]  # (site id, since, until in ms) → the refusal ledger; blocks
+    # (site id, since, until in ms) → the refusal ledger; blocks
+    refusal_counts: Callable[[int, int, int], list[RefusalCount]]
     # (site id, (since, until) in ms, format) → a file of events, piece by piece; see `haru.transfer.export`
     events: Callable[[int, tuple[int, int], str], Iterator[bytes]] = _no_events
     closed: Callable[[], str] = str  # why no page is answered; "" when they are

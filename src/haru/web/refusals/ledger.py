@@ -11,7 +11,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from haru.clock import HOUR_MS, hour_of
-from haru.events.ledger import Tally
+from haru.events.ledger import RefusalCount
 from haru.stats.plan import StatsSite
 from haru.stats.query import Include, Query
 from haru.stats.vocabulary import periods
@@ -67,7 +67,7 @@ class Found:
     """The ledger of a site for a period."""
 
     period: Period
-    tallies: list[Tally]
+    refusals: list[RefusalCount]
 
 
 def find(site: StatsSite, range_: DateRange, now_ms: int) -> Found:
@@ -76,17 +76,17 @@ def find(site: StatsSite, range_: DateRange, now_ms: int) -> Found:
     A period that is not made of whole days is widened to whole UTC hours, because the ledger knows no shorter time.
     All time begins with the first event or the first refusal. Any hour belongs to where it begins.
     """
-    zone, tallies = ZoneInfo(site.timezone), services.get().tallies
+    zone, refusal_counts = ZoneInfo(site.timezone), services.get().refusal_counts
     if range_ == "all":
-        found = tallies(site.id, 0, now_ms + 1)
+        found = refusal_counts(site.id, 0, now_ms + 1)
         first = services.get().reports.first_event(site.id, now_ms)
-        begun = min((tally.hour for tally in found), default=now_ms)
+        begun = min((refusal.hour for refusal in found), default=now_ms)
         period = periods.resolve("all", zone, now_ms, lambda: begun if first is None else min(first, begun))
-        return Found(period, [tally for tally in found if tally.hour in period])
+        return Found(period, [refusal for refusal in found if refusal.hour in period])
     period = periods.resolve(range_, zone, now_ms, lambda: None)
     if period.days is None:
         period = Period(hour_of(period.start_ms), hour_of(period.end_ms - 1) + HOUR_MS)
-    return Found(period, tallies(site.id, period.start_ms, period.end_ms))
+    return Found(period, refusal_counts(site.id, period.start_ms, period.end_ms))
 
 
 def read(site: StatsSite, found: Found, interval: str, now_ms: int) -> Ledger:
@@ -108,9 +108,9 @@ def read(site: StatsSite, found: Found, interval: str, now_ms: int) -> Ledger:
 
 
 def _summed(zone: ZoneInfo, found: Found, unit: str) -> dict[tuple[str, str, str], int]:
-    """(label of the bucket, reason, detail) → requests. A year may have hundreds of thousands of tallies: one pass."""
+    """(label of the bucket, reason, detail) → requests. A year may have hundreds of thousands of refusals: one pass."""
     first = periods.wall(zone, found.period.start_ms)
-    hours = {tally.hour for tally in found.tallies}
+    hours = {refusal.hour for refusal in found.refusals}
     called = {
         hour: _label(periods.moment(hour + stretch.offset_ms), unit, first)
         for stretch in periods.stretches(zone, found.period)
@@ -118,9 +118,9 @@ def _summed(zone: ZoneInfo, found: Found, unit: str) -> dict[tuple[str, str, str
         if stretch.start_ms <= hour < stretch.end_ms
     }
     counts: dict[tuple[str, str, str], int] = {}
-    for tally in found.tallies:
-        key = (called[tally.hour], tally.reason, tally.detail)
-        counts[key] = counts.get(key, 0) + tally.count
+    for refusal in found.refusals:
+        key = (called[refusal.hour], refusal.reason, refusal.detail)
+        counts[key] = counts.get(key, 0) + refusal.count
     return counts
 
 

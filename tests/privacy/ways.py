@@ -1,4 +1,4 @@
-"""Every way by which an address reaches Haru. A new one joins by a function and a line in `DOORS`."""
+"""Every way by which an address reaches Haru. A new one joins by a function and a line in `WAYS`."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def request(
     agent: str = FIREFOX,
     more: str = "",
 ) -> bytes:
-    """The bytes of a POST to the collect door from an address."""
+    """The bytes of a POST to the collect endpoint from an address."""
     lines = [f"POST /api/collect{query} HTTP/1.1", "Host: 127.0.0.1", f"User-Agent: {agent}", f"Content-Type: {kind}"]
     lines += [f"{name}: {value}" for name, value in forwarded(number, address).items()]
     lines += [f"Authorization: Bearer {token}"] if token else []
@@ -100,8 +100,8 @@ def request(
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
-def pageview(door: str) -> bytes:
-    return json.dumps({"p": f"/through/{door}", "r": "https://www.google.com/", "sw": 1920, "sh": 1080}).encode()
+def pageview(way: str) -> bytes:
+    return json.dumps({"p": f"/through/{way}", "r": "https://www.google.com/", "sw": 1920, "sh": 1080}).encode()
 
 
 Addresses = Sequence[Address]
@@ -318,36 +318,36 @@ def small_pages_and_wrong_ones(house: House, addresses: Addresses) -> None:
 
 
 @dataclass(frozen=True)
-class Door:
+class Way:
     """A way in, and how many addresses of each family take it."""
 
-    enter: Callable[[House, Addresses], None]
+    take: Callable[[House, Addresses], None]
     addresses: int
     counted: bool = False  # whether each address becomes an event
 
     @property
     def name(self) -> str:
-        return self.enter.__name__
+        return self.take.__name__
 
 
 # Those that are counted take 5,000 addresses of each family together.
-DOORS = (
-    Door(refused_robot, 25),
-    Door(refused_prefetch, 25),
-    Door(refused_body, 25),
-    Door(refused_token, 25),
-    Door(refused_as_too_large, 15),
-    Door(refused_by_the_rate_limit, 25),
-    Door(collect_by_a_process_that_only_collects, 200),
-    Door(engagement_without_a_visit, 25),
-    Door(small_pages_and_wrong_ones, 10),
-    Door(sign_in, 7),
-    Door(register_and_reset_a_password, 7),
-    Door(api_and_a_shared_link, 7),
-    Door(import_of_a_combined_log, 1_300, counted=True),
-    Door(import_of_a_common_log, 100, counted=True),
-    Door(import_of_a_caddy_log, 100, counted=True),
-    Door(collect_by_bearer_token, 2_000, counted=True),
-    Door(dashboard_and_its_stream, 8),
-    Door(collect_by_token_in_the_url, 1_500, counted=True),
+WAYS = (
+    Way(refused_robot, 25),
+    Way(refused_prefetch, 25),
+    Way(refused_body, 25),
+    Way(refused_token, 25),
+    Way(refused_as_too_large, 15),
+    Way(refused_by_the_rate_limit, 25),
+    Way(collect_by_a_process_that_only_collects, 200),
+    Way(engagement_without_a_visit, 25),
+    Way(small_pages_and_wrong_ones, 10),
+    Way(sign_in, 7),
+    Way(register_and_reset_a_password, 7),
+    Way(api_and_a_shared_link, 7),
+    Way(import_of_a_combined_log, 1_300, counted=True),
+    Way(import_of_a_common_log, 100, counted=True),
+    Way(import_of_a_caddy_log, 100, counted=True),
+    Way(collect_by_bearer_token, 2_000, counted=True),
+    Way(dashboard_and_its_stream, 8),
+    Way(collect_by_token_in_the_url, 1_500, counted=True),
 )
