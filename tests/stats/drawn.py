@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from haru.stats.vocabulary.dimensions import DIMENSIONS
 from haru.stats.vocabulary.goals import Goal
-from haru.stats.vocabulary.metrics import METRICS, Asked
+from haru.stats.vocabulary.metrics import METRICS, MetricUse
 from tests import reference
 from tests.stats.made import DAY, HOUR, MINUTE, ms, stored
 
@@ -210,8 +210,8 @@ def queries(draw: st.DrawFn, now: int, goals: list[Goal]) -> dict[str, Any]:
             draw(leaves(theme) if "event:page" in theme else goal_leaves(goals)),
         ]
     # Metrics that have no answer here are not asked for.
-    asked = Asked(tuple(dimensions), frozenset(looked_at(query.get("filters", []))))
-    sensible = [name for name, metric in METRICS.items() if not any(rule.broken(asked) for rule in metric.rules)]
+    use = MetricUse(tuple(dimensions), frozenset(looked_at(query.get("filters", []))))
+    sensible = [name for name, metric in METRICS.items() if not any(rule.broken(use) for rule in metric.rules)]
     metrics = draw(st.lists(st.sampled_from(sensible), min_size=1, max_size=4, unique=True))
     first = [name for name in wanted if name in sensible]
     if theme and first:

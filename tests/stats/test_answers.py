@@ -290,15 +290,15 @@ def test_what_was_folded_since_the_question_was_made_is_asked_of_the_events(monk
     assert isinstance(store, Folding)
     store.fold(150)
     reports = Reports(store)
-    told = Lookups.told
+    resolve = Lookups.resolve
 
     def slow(*given: Any) -> Any:
-        plan = told(*given)
+        plan = resolve(*given)
         assert plan.folds is not None
         store.fold()
         return plan
 
-    monkeypatch.setattr(Lookups, "told", slow)
+    monkeypatch.setattr(Lookups, "resolve", slow)
     asked: list[Any] = []
     fetch = store.fetch
     monkeypatch.setattr(

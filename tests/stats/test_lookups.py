@@ -55,7 +55,7 @@ def test_the_first_event_of_a_site_is_its_own(lookups: Lookups) -> None:
 def test_where_facts_of_visits_are_asked_for_the_plan_reaches_to_the_first_event_of_one_that_crosses_an_end(
     lookups: Lookups,
 ) -> None:
-    found = lookups.told(plan(metrics=["bounce_rate"]), NOW)
+    found = lookups.resolve(plan(metrics=["bounce_rate"]), NOW)
     assert found.period.start_ms == ms("2026-03-02 00:00")
     assert found.reach.start_ms == ms("2026-03-01 23:50")
     assert found.reach.end_ms == found.period.end_ms
@@ -63,20 +63,20 @@ def test_where_facts_of_visits_are_asked_for_the_plan_reaches_to_the_first_event
 
 def test_a_filter_by_value_is_told_the_values_that_it_accepts(lookups: Lookups) -> None:
     leaf = ["contains", "event:page", ["B"], {"case_sensitive": False}]
-    found = lookups.told(plan(filters=[leaf]), NOW)
+    found = lookups.resolve(plan(filters=[leaf]), NOW)
     (accepted,) = found.values.values()
     assert accepted == {"/docs/b/c", "/b", "/B"}
 
 
 def test_the_paths_of_a_goal_of_a_pattern_are_told_where_goals_are_asked_for(lookups: Lookups) -> None:
     goals = (GOAL, Goal("Exact", page="/b"))
-    assert lookups.told(plan(goals, dimensions=["event:goal"]), NOW).paths == {GOAL: {"/docs/b/c"}}
-    assert lookups.told(plan(goals), NOW).paths == {}
+    assert lookups.resolve(plan(goals, dimensions=["event:goal"]), NOW).paths == {GOAL: {"/docs/b/c"}}
+    assert lookups.resolve(plan(goals), NOW).paths == {}
 
 
 def test_more_values_than_can_be_looked_at_are_refused(lookups: Lookups, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "MAX_VALUES", 1)
     with pytest.raises(QueryError, match="more than"):
-        lookups.told(plan(filters=[["matches", "event:page", ["B$"]]]), NOW)
+        lookups.resolve(plan(filters=[["matches", "event:page", ["B$"]]]), NOW)
     with pytest.raises(QueryError, match="event:page"):
-        lookups.told(plan((GOAL,), dimensions=["event:goal"]), NOW)
+        lookups.resolve(plan((GOAL,), dimensions=["event:goal"]), NOW)

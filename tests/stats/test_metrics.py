@@ -6,7 +6,7 @@ import pytest
 
 from haru.stats import explain
 from haru.stats.shares import DIVISORS
-from haru.stats.sql.counters import COUNTED, COUNTED_VISITS
+from haru.stats.sql.counters import COUNTERS, VISIT_COUNTERS
 from haru.stats.vocabulary import filters, metrics
 from haru.stats.vocabulary.dimensions import DIMENSIONS, PROPERTIES
 from haru.stats.vocabulary.metrics import METRICS, change, rounded
@@ -46,7 +46,7 @@ def test_a_change_is_in_per_cent_and_of_a_rate_in_points() -> None:
 
 
 def test_every_counter_of_a_metric_is_counted() -> None:
-    known = {*COUNTED, *COUNTED_VISITS, *DIVISORS}
+    known = {*COUNTERS, *VISIT_COUNTERS, *DIVISORS}
     assert {counter for metric in METRICS.values() for counter in metric.counters} <= known
 
 

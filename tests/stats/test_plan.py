@@ -74,14 +74,14 @@ def planned(query: dict[str, Any], around: Circumstances) -> Plan:
     values = {leaf: around.accepted for leaf in asked.leaves if leaf.by_value}
     paths = {goal: around.paths for goal in around.goals if goal.by_path}
     if not around.folds or not folded.holds(asked):
-        return asked.told(reach, values, paths)
+        return asked.resolve(reach, values, paths)
     start, end = (
         Period(at - crossed * HOUR, at + crossed * HOUR)
         for at, crossed in zip((period.start_ms, period.end_ms), around.edges, strict=True)
     )
     low = period.start_ms - DAY if around.low else None
     folds = Folds(7, (start, end), reach, around.settled, low, around.long, around.over)
-    return asked.told(reach, values, paths, folds)
+    return asked.resolve(reach, values, paths, folds)
 
 
 def made(asked: Plan) -> list[tuple[str, Any, Any]]:
@@ -116,7 +116,7 @@ def test_questions_of_one_key_have_one_statement(data: st.DataObject) -> None:
     others += [(mixed, around) for mixed in mixtures(query, another)]
     plans = [planned(*each) for each in [(query, around), *others]]
     whole = ((plan, plan.about(replace(plan.query, limit=ALL_ROWS))) for plan in plans)
-    plans += [other.told(plan.reach, plan.values, plan.paths, plan.folds) for plan, other in whole]
+    plans += [other.resolve(plan.reach, plan.values, plan.paths, plan.folds) for plan, other in whole]
     known: dict[Any, Any] = {}
     for plan in [*plans, *(plan.paid() for plan in plans)]:
         if plan.shape is not None:
@@ -166,8 +166,8 @@ def test_a_goal_that_the_site_does_not_have_is_a_fault() -> None:
 def test_what_the_store_told_is_among_the_parameters_and_in_the_shape() -> None:
     plan = planned_now()
     reach = Period(plan.period.start_ms - HOUR, plan.period.end_ms)
-    within, reaching = plan.told(plan.period, {}, {}), plan.told(reach, {}, {})
+    within, reaching = plan.resolve(plan.period, {}, {}), plan.resolve(reach, {}, {})
     assert within.shape != reaching.shape
     assert reaching.parameters["site"] == 4
     assert reaching.parameters["reach_start"] == periods.moment(reach.start_ms)
-    assert planned_now(filters=[["is", "event:goal", ["Sign up"]]]).told(reach, {}, {}).shape is None
+    assert planned_now(filters=[["is", "event:goal", ["Sign up"]]]).resolve(reach, {}, {}).shape is None

@@ -6,7 +6,7 @@ import pytest
 
 from haru.stats.plan import ALL_ROWS
 from haru.stats.query import Query, parse
-from haru.stats.shares import DIVISORS, asked, key
+from haru.stats.shares import DIVISORS, divisor_query, key
 from haru.stats.vocabulary import filters
 
 
@@ -43,7 +43,7 @@ def query(*dimensions: str) -> Query:
 def test_a_divisor_is_asked_for_every_row_without_what_it_leaves_out(
     name: str, metric: str, dimensions: tuple[str, ...], filtered: list[str]
 ) -> None:
-    found = asked(DIVISORS[name], query("visit:exit_page", "event:goal", "visit:device"))
+    found = divisor_query(DIVISORS[name], query("visit:exit_page", "event:goal", "visit:device"))
     assert (found.metrics, found.dimensions) == ((metric,), dimensions)
     assert [leaf.dimension for leaf in filters.leaves(found.filters)] == filtered
     assert (found.limit, found.offset) == (ALL_ROWS, 0)
@@ -64,5 +64,5 @@ def test_one_filter_beside_what_is_left_out_goes_with_it() -> None:
             "filters": [["or", [["is", "visit:country", ["DE"]], ["is", "event:props:plan", ["pro"]]]]],
         }
     )
-    assert asked(DIVISORS["all_candidates"], either).filters == ()
-    assert asked(DIVISORS["all_visitors"], either).filters == either.filters
+    assert divisor_query(DIVISORS["all_candidates"], either).filters == ()
+    assert divisor_query(DIVISORS["all_visitors"], either).filters == either.filters

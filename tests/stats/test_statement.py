@@ -254,7 +254,7 @@ def test_percentage_is_of_all_visitors_with_the_same_filters() -> None:
 @pytest.mark.parametrize(("keys", "passes"), [({"metrics": ["visitors"]}, 1), ({"metrics": ["bounce_rate"]}, 1)])
 def test_totals_are_one_pass_over_the_events(keys, passes) -> None:
     plan = make(StatsSite(1, "UTC"), parse({"date_range": "day", **keys}), NOON, lambda: None)
-    text = DuckStore(None).sql(statement.build(plan.told(plan.period, {}, {})))
+    text = DuckStore(None).sql(statement.build(plan.resolve(plan.period, {}, {})))
     assert text.count("FROM event") == passes
     assert ("visit_id" in text) == (keys["metrics"] == ["bounce_rate"])
 

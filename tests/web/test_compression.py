@@ -11,7 +11,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
 
 from haru.server.serving import Tracker
-from haru.web.project.middleware import Compressed
+from haru.web.project.middleware import Compression
 from haru.web.templatetags.icons import BUILD
 
 TAKES = {"accept-encoding": "gzip, deflate, br, zstd"}
@@ -50,7 +50,7 @@ def test_neither_streams_nor_what_is_compressed_already_are_compressed():
     ]
     for answer in kinds:
         request = RequestFactory().get("/", headers=TAKES)
-        assert "Content-Encoding" not in Compressed(lambda _, answer=answer: answer)(request).headers
+        assert "Content-Encoding" not in Compression(lambda _, answer=answer: answer)(request).headers
 
 
 def test_the_built_files_lie_there_compressed(opened):

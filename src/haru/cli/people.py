@@ -36,7 +36,7 @@ def add(email: str, password_stdin: bool) -> None:
       haru user add mara@example.com --password-stdin < password.txt
     """
     context.settings()
-    password = _from_input() if password_stdin else _asked()
+    password = _from_input() if password_stdin else _from_terminal()
     context.database()
     from haru.accounts import registry
 
@@ -85,7 +85,7 @@ def password(email: str, password_stdin: bool) -> None:
     from haru.accounts import registry
 
     user = registry.find_user(email)
-    registry.set_password(user.email, _from_input() if password_stdin else _asked())
+    registry.set_password(user.email, _from_input() if password_stdin else _from_terminal())
     context.rights_changed(settings, _sites_of(user))
     echo(f"{user.email} has a new password, and is signed out everywhere.")
 
@@ -162,7 +162,7 @@ def _from_input() -> str:
     return line
 
 
-def _asked() -> str:
+def _from_terminal() -> str:
     if not sys.stdin.isatty():
         raise click.BadParameter(
             "there is no terminal to ask for the password on: write it to standard input and say --password-stdin.",

@@ -87,7 +87,7 @@ def query(
         data.setdefault("metrics", ["visitors"])
         data.setdefault("date_range", "30d")
     wanted = "explained" if explained else "sql" if as_sql else "answer"
-    found = _asked(context.settings(), data, wanted)
+    found = _answer(context.settings(), data, wanted)
     if "faults" in found:
         for fault in found["faults"]:
             echo(f"haru: {fault}", err=True)
@@ -101,7 +101,7 @@ def query(
         _as_csv(heads, rows) if format == "csv" else _as_table(heads, rows)
 
 
-def _asked(settings: Settings, data: object, wanted: str) -> dict[str, Any]:
+def _answer(settings: Settings, data: object, wanted: str) -> dict[str, Any]:
     """From the server when one runs, else from the store itself, with what waits in the spool."""
     from haru.server.control import Client, NotRunning
 

@@ -140,7 +140,7 @@ class CollectProtocol(HttpToolsProtocol):
         self._stray = 0  # bytes since the last whole head or part of a body
         self._room = 0  # bytes that the body may still have
         self._left = -1  # bytes of an answer that were not taken when the last sweep looked
-        self._asked: RequestResponseCycle | None = None  # what the application answers; `cycle` is what came last
+        self._current: RequestResponseCycle | None = None  # what the application answers; `cycle` is what came last
         self._idle_since: float | None = None  # an exchange ended then, and nothing came since
         self._idle_timer: asyncio.TimerHandle | None = None
 
@@ -269,10 +269,10 @@ class CollectProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See uvicorn."""
-        if self._asked is not None:
-            self._asked.disconnected = True
-            self._asked.message_event.set()
-            self._asked = None
+        if self._current is not None:
+            self._current.disconnected = True
+            self._current.message_event.set()
+            self._current = None
         super().connection_lost(exc)
         self._limits.leave(self._place)
         # Nothing may refer back to the protocol: as a cycle, each ended connection would stay in memory for minutes.
@@ -284,7 +284,7 @@ class CollectProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """See uvicorn, which tells only the last of pipelined requests that the sender left."""
-        self._asked = cycle
+        self._current = cycle
         super()._start_asgi_task(cycle, app)
 
     def _unset_keepalive_if_required(self) -> None:

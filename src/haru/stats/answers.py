@@ -120,14 +120,14 @@ class Reports:
         same of the other period. Raises `StoreUnavailable` and `Stopped`.
         """
         with self.asking.limited():
-            plan = self._lookups.told(self._plan(site, query, now_ms), now_ms)
+            plan = self._lookups.resolve(self._plan(site, query, now_ms), now_ms)
             plans = {"rows": plan}
             if plan.folds is not None:
                 plans["unfolded"] = _unfolded(plan)
             divisors = dict(shares.plans(plan))
             for name in plan.others:
                 divisor = divisors.get(name)
-                plans[name] = _unfolded(self._lookups.told(divisor, now_ms)) if divisor else plan.paid()
+                plans[name] = _unfolded(self._lookups.resolve(divisor, now_ms)) if divisor else plan.paid()
             return {name: self._store.sql(_build(plan)) for name, plan in plans.items()}
 
     def _plan(self, site: StatsSite, query: Query, now_ms: int) -> Plan:
@@ -148,7 +148,7 @@ class Reports:
 
     def _compute(self, plan: Plan, now_ms: int) -> Answer:
         labels = _labels(plan) if plan.query.include.time_labels else None
-        plan = self._lookups.told(plan, now_ms)
+        plan = self._lookups.resolve(plan, now_ms)
         first = periods.wall(plan.zone, plan.period.start_ms)
         beside = Beside(self._divisors(plan, now_ms), self._revenue(plan, first))
         found = self._rows(plan)
@@ -217,7 +217,7 @@ class Reports:
     def _count(self, plan: Plan) -> int:
         """How many rows there are when the page lies behind the last."""
         first = plan.about(replace(plan.query, limit=1, offset=0))
-        found = self._rows(first.told(plan.reach, plan.values, plan.paths, plan.folds))
+        found = self._rows(first.resolve(plan.reach, plan.values, plan.paths, plan.folds))
         return int(found[0][-1]) if found else 0
 
 
@@ -226,7 +226,7 @@ def _build(plan: Plan) -> ClauseElement:
 
 
 def _unfolded(plan: Plan) -> Plan:
-    return plan.told(plan.reach, plan.values, plan.paths)
+    return plan.resolve(plan.reach, plan.values, plan.paths)
 
 
 def _labels(plan: Plan) -> list[str]:
@@ -323,13 +323,13 @@ def without_events(query: Query, goals: Collection[Goal], answer: Answer) -> Ans
     leaves = [part for part in filters.conjuncts(query.filters) if isinstance(part, Leaf) and part.dimension == GOAL]
     asked = [{name for name in names if accepts(name)} for accepts in map(filters.holding, leaves)]
 
-    def told(row: Row) -> Row:
+    def blanked(row: Row) -> Row:
         of_row = [{str(value)} for name, value in zip(query.dimensions, row.dimensions, strict=True) if name == GOAL]
         if not any(found and found <= eventless for found in [*asked, *of_row]):
             return row
         values = (None if n == "events" else v for n, v in zip(query.metrics, row.metrics, strict=True))
-        return replace(row, metrics=tuple(values), comparison=row.comparison and told(row.comparison))
+        return replace(row, metrics=tuple(values), comparison=row.comparison and blanked(row.comparison))
 
-    rows = [told(row) for row in answer.rows]
+    rows = [blanked(row) for row in answer.rows]
     other = answer.comparison and without_events(query, goals, answer.comparison)
     return replace(answer, rows=rows, comparison=other)

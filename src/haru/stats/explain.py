@@ -9,7 +9,7 @@ from haru.stats.answers import Reports
 from haru.stats.plan import StatsSite, order
 from haru.stats.query import Query
 from haru.stats.shares import DIVISORS
-from haru.stats.sql.counters import COUNTED, COUNTED_VISITS
+from haru.stats.sql.counters import COUNTERS, VISIT_COUNTERS
 from haru.stats.vocabulary import filters, periods
 from haru.stats.vocabulary.dimensions import GOAL, of
 from haru.stats.vocabulary.filters import And, Done, Filter, Leaf, Not
@@ -86,7 +86,7 @@ def _meaning(name: str) -> str:
         return "the same rows from events alone: the first statement reads visits that are folded already"
     if name in DIVISORS:
         return DIVISORS[name].meaning
-    return COUNTED[name].meaning if name in COUNTED else COUNTED_VISITS[name].meaning
+    return COUNTERS[name].meaning if name in COUNTERS else VISIT_COUNTERS[name].meaning
 
 
 def _asks_goals(query: Query) -> bool:

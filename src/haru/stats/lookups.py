@@ -39,12 +39,12 @@ class Lookups:
         first: int | None = self._asking.cache.get(("first event", site_id), site_id, now_ms, compute, fresh=True).value
         return first
 
-    def told(self, plan: Plan, now_ms: int) -> Plan:
+    def resolve(self, plan: Plan, now_ms: int) -> Plan:
         """The plan with what the store tells. Raises `QueryError` for more values than can be looked at."""
         reach = self._reach(plan, now_ms) if plan.needs_facts else plan.period
         by_value = dict.fromkeys(leaf for leaf in plan.leaves if leaf.by_value)
         values = {leaf: self._accepted(plan.site.id, leaf, reach) for leaf in by_value}
-        return plan.told(reach, values, self._paths(plan, reach), self._suitable(plan, now_ms))
+        return plan.resolve(reach, values, self._paths(plan, reach), self._suitable(plan, now_ms))
 
     def _suitable(self, plan: Plan, now_ms: int) -> Folds | None:
         """What is known of the folded rows, when the answer comes sooner from them."""

@@ -16,7 +16,7 @@ from sqlalchemy import FromClause
 
 from haru.clock import DAY_MS
 from haru.stats.query import Include, Query, check_goals
-from haru.stats.sql.counters import COUNTED, COUNTED_VISITS
+from haru.stats.sql.counters import COUNTERS, VISIT_COUNTERS
 from haru.stats.sql.folds import Folds
 from haru.stats.sql.goals import Paths, reached
 from haru.stats.vocabulary import filters, periods
@@ -28,7 +28,7 @@ from haru.stats.vocabulary.periods import Period, Stretch
 
 ALL_ROWS = 2**53  # the limit of a query for every row, however many
 # What a statement can count for its rows. Revenue is counted by currency: a statement of its own.
-_OF_ROWS = {*COUNTED, *COUNTED_VISITS} - {"revenue"}
+_OF_ROWS = {*COUNTERS, *VISIT_COUNTERS} - {"revenue"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +95,9 @@ class Plan:
         known = Leaf("is_not", CURRENCY.name, (CURRENCY.empty,))
         query = Query(("visitors",), self.query.date_range, dimensions, (*self.query.filters, known), limit=ALL_ROWS)
         paid = replace(self.about(query), counters=("revenue", "payments"))
-        return paid.told(self.reach, self.values, self.paths)
+        return paid.resolve(self.reach, self.values, self.paths)
 
-    def told(self, reach: Period, values: Values, paths: Paths, folds: Folds | None = None) -> Plan:
+    def resolve(self, reach: Period, values: Values, paths: Paths, folds: Folds | None = None) -> Plan:
         """The plan with what only the store can tell."""
         known = replace(self, reach=reach, values=values, paths=paths, folds=folds)
         moments = {name: periods.moment(at_ms) for name, at_ms in _moments(known).items()}
@@ -182,7 +182,7 @@ def _terms(query: Query) -> dict[str, Any]:
         "conjuncts": tuple((filter, filters.levels(filter)) for filter in filters.conjuncts(query.filters)),
         "order": keys,
         "paged": query.limit < ALL_ROWS,
-        "sorted_by_store": all(name in COUNTED if name in METRICS else of(name).named is None for name, _ in keys),
+        "sorted_by_store": all(name in COUNTERS if name in METRICS else of(name).named is None for name, _ in keys),
         "needs_facts": any(METRICS[name].whole_visits for name in query.metrics)
         or any(dimension.level is Level.FACT for dimension in looked_at),
         "by_time": any(dimension.level is Level.TIME for dimension in dimensions),

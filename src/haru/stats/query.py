@@ -14,7 +14,7 @@ from haru.stats.vocabulary import dimensions, filters, periods
 from haru.stats.vocabulary.dimensions import GOAL, PROPERTY, Level, of
 from haru.stats.vocabulary.filters import Filter, Leaf
 from haru.stats.vocabulary.goals import Goal
-from haru.stats.vocabulary.metrics import METRICS, Asked
+from haru.stats.vocabulary.metrics import METRICS, MetricUse
 from haru.stats.vocabulary.periods import Comparison, DateRange, Dates, Instants
 
 MAX_ROWS = 10_000
@@ -129,7 +129,7 @@ class _Parser:
         dimensions_read = "metrics" in data and not any(fault.startswith("#/dimensions") for fault in self.faults)
         filter_trees = self.filters(data.get("filters", []))
         whole = dimensions_read and not any(fault.startswith("#/filters") for fault in self.faults)
-        self.sensible(metric_names, Asked(dimension_names, _filtered(filter_trees)), whole)
+        self.sensible(metric_names, MetricUse(dimension_names, _filtered(filter_trees)), whole)
         order_by = self.order_by(data.get("order_by", []), {*metric_names, *dimension_names})
         include = self.include(data.get("include", {}), dimension_names)
         limit, offset = self.pagination(data.get("pagination", {}))
@@ -186,11 +186,11 @@ class _Parser:
             self.fault(path, f"Invalid {kind} {_quoted(given)}")
         return None
 
-    def sensible(self, metric_names: tuple[str, ...], asked: Asked, whole: bool) -> None:
+    def sensible(self, metric_names: tuple[str, ...], use: MetricUse, whole: bool) -> None:
         """Whether each metric has an answer. Unless the query was understood as a `whole`, nothing is lacking in it."""
         for name in metric_names:
             for rule in METRICS[name].rules:
-                if (whole or not rule.lacking) and rule.broken(asked):
+                if (whole or not rule.lacking) and rule.broken(use):
                     self.fault(f"#/metrics/{self.given.index(name)}", f"{name} {rule.sentence}")
 
     def date_range(self, data: object, path: str = "#/date_range", named: bool = True) -> DateRange:

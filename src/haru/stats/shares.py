@@ -47,10 +47,10 @@ DIVISORS = {
 
 def plans(plan: Plan) -> Iterator[tuple[str, Plan]]:
     """The plans for all that the shares of a plan's rows divide by, by name."""
-    return ((name, plan.about(asked(DIVISORS[name], plan.query))) for name in plan.others if name in DIVISORS)
+    return ((name, plan.about(divisor_query(DIVISORS[name], plan.query))) for name in plan.others if name in DIVISORS)
 
 
-def asked(divisor: Divisor, query: Query) -> Query:
+def divisor_query(divisor: Divisor, query: Query) -> Query:
     """The query that answers with the divisor of another."""
     kept = tuple(
         part

@@ -57,7 +57,7 @@ def _any_of(number: Expression) -> Expression:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class Counter:
     """A number of things that happened inside the period."""
 
     meaning: str
@@ -68,7 +68,7 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class CountedVisits:
+class VisitCounter:
     """A number summed over visits, whole ones."""
 
     meaning: str
@@ -86,59 +86,59 @@ class Fact:
     text: Expression | None = None  # where a text among all its values comes from
 
 
-COUNTED = {
-    "visitors": Counted(
+COUNTERS = {
+    "visitors": Counter(
         "distinct visitors",
         lambda: func.count(distinct(E.visitor_id)),
         lambda rows: func.count(distinct(rows.visitor_id)),
     ),
-    "visits": Counted("distinct visits", lambda: func.count(distinct(E.visit_id)), lambda rows: func.count()),
-    "pageviews": Counted(
+    "visits": Counter("distinct visits", lambda: func.count(distinct(E.visit_id)), lambda rows: func.count()),
+    "pageviews": Counter(
         "events named pageview",
         lambda: func.count().filter(_PAGEVIEW),
         lambda rows: func.sum(rows.pageviews),
         (_PAGEVIEW,),
     ),
-    "events": Counted(
+    "events": Counter(
         "events other than engagement",
         lambda: func.count().filter(_LASTING),
         lambda rows: func.sum(rows.events),
         (_LASTING,),
     ),
-    "engaged_ms": Counted(
+    "engaged_ms": Counter(
         "engaged milliseconds",
         lambda: _engaged(_READING),
         lambda rows: func.sum(rows.engaged_ms),
         (_READING,),
         _engaged,
     ),
-    "engaged_visits": Counted(
+    "engaged_visits": Counter(
         "visits with an engagement event",
         lambda: func.count(distinct(E.visit_id)).filter(_READING),
         lambda rows: _any_of(rows.engaged_visits),
         (_READING,),
     ),
-    "deepest": Counted(
+    "deepest": Counter(
         "deepest scroll of each visit, per cent, summed",
         None,
         lambda rows: func.sum(case((rows.scrolled_visits > 0, rows.deepest), else_=0)),
         (_SCROLLED,),
         _deepest,
     ),
-    "scrolled_visits": Counted(
+    "scrolled_visits": Counter(
         "visits with a scroll that is known",
         lambda: func.count(distinct(E.visit_id)).filter(_SCROLLED),
         lambda rows: _any_of(rows.scrolled_visits),
         (_SCROLLED,),
     ),
-    "revenue": Counted(
+    "revenue": Counter(
         "amounts of revenue, summed: by currency",
         lambda: _revenue(_PAID),
         lambda rows: func.sum(rows.revenue),
         (_PAID,),
         _revenue,
     ),
-    "payments": Counted(
+    "payments": Counter(
         "events with revenue: by currency",
         lambda: _count(_PAID),
         lambda rows: func.sum(rows.payments),
@@ -146,13 +146,13 @@ COUNTED = {
     ),
 }
 
-COUNTED_VISITS = {
-    "whole_visits": CountedVisits("visits whose facts count"),
-    "viewed": CountedVisits("their pageviews", "viewed"),
-    "lasted_ms": CountedVisits("their duration", "lasted_ms"),
-    "judged": CountedVisits("visits that may have bounced", judged=True),
-    "bounced": CountedVisits("visits that bounced", "bounced", judged=True),
-    "exited": CountedVisits("visits that ended on the page", page="exit_page"),
+VISIT_COUNTERS = {
+    "whole_visits": VisitCounter("visits whose facts count"),
+    "viewed": VisitCounter("their pageviews", "viewed"),
+    "lasted_ms": VisitCounter("their duration", "lasted_ms"),
+    "judged": VisitCounter("visits that may have bounced", judged=True),
+    "bounced": VisitCounter("visits that bounced", "bounced", judged=True),
+    "exited": VisitCounter("visits that ended on the page", page="exit_page"),
 }
 
 

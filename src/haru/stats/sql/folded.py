@@ -34,7 +34,7 @@ from sqlalchemy.sql.visitors import replacement_traverse
 from haru.clock import DAY_MS
 from haru.stats.plan import Plan
 from haru.stats.sql import statement
-from haru.stats.sql.counters import COUNTED, EVENT, E
+from haru.stats.sql.counters import COUNTERS, EVENT, E
 from haru.stats.sql.folds import PAGE, UNFOLDED, VISIT, Folds, V
 from haru.stats.vocabulary.dimensions import Dimension, Level, of
 from haru.stats.vocabulary.filters import And, Filter, Leaf, Not, Or
@@ -146,7 +146,7 @@ def _made(plan: Plan, kind: _Kind | None, special: CTE) -> list[FromClause]:
 def _names(plan: Plan, kind: _Kind | None) -> list[str]:
     """The columns of the rows of visits: those that `statement` gives rows made from events."""
     names = ["visitor_id"] if "visitors" in plan.counters else []
-    names += [name for name in plan.counters if name in COUNTED and COUNTED[name].part]
+    names += [name for name in plan.counters if name in COUNTERS and COUNTERS[name].part]
     names += statement.facts_of(plan, plan.counters)
     names += [f"d{i}" for i, dimension in enumerate(plan.dimensions) if dimension.level is not Level.FACT]
     return ["inside", *names, *statement.stamps_beside_facts(plan)] if kind is _Kind.VISITS else names
@@ -163,7 +163,7 @@ def _by_row(plan: Plan, kind: _Kind | None) -> bool:
         return False
     if kind is _Kind.BUCKETS:
         return plan.whole_days and not folds.long
-    counted = {"visitors", "visits"}.issuperset(name for name in plan.counters if name in COUNTED)
+    counted = {"visitors", "visits"}.issuperset(name for name in plan.counters if name in COUNTERS)
     return kind is _Kind.VISITS and counted and not plan.by_time
 
 
@@ -193,7 +193,7 @@ def _kind(plan: Plan) -> _Kind | None:
     if not held or not {*levels, *looked_at} <= {Level.STAMP, Level.FACT, Level.TIME}:
         return None
     # A visit counts in each bucket it has an event in, a fact in one only.
-    return None if plan.by_time and counters & COUNTED.keys() else _Kind.VISITS
+    return None if plan.by_time and counters & COUNTERS.keys() else _Kind.VISITS
 
 
 def _folds(plan: Plan) -> Folds:

@@ -35,7 +35,7 @@ from haru.events.event import ENGAGEMENT, PAGEVIEW
 from haru.events.visits import VISIT_GAP_MS
 from haru.stats import bounds
 from haru.stats.plan import Plan
-from haru.stats.sql.counters import COUNTED, COUNTED_VISITS, EVENT, FACTS, E
+from haru.stats.sql.counters import COUNTERS, EVENT, FACTS, VISIT_COUNTERS, E
 from haru.stats.sql.functions import AnyOf, Bucket, ByCodePoint, Local
 from haru.stats.sql.goals import reaches, reaching
 from haru.stats.sql.payload import Property
@@ -116,8 +116,8 @@ def _key(plan: Plan, groups: FromClause, name: str, direction: str) -> Expressio
 
 def _groups(plan: Plan) -> FromClause:
     """One row for each group: its dimensions and counters."""
-    counted = [name for name in plan.counters if name in COUNTED]
-    of_visits = [name for name in plan.counters if name in COUNTED_VISITS]
+    counted = [name for name in plan.counters if name in COUNTERS]
+    of_visits = [name for name in plan.counters if name in VISIT_COUNTERS]
     if plan.by_time and counted and of_visits:
         return _both(plan, counted, of_visits)
     if of_visits:
@@ -126,7 +126,7 @@ def _groups(plan: Plan) -> FromClause:
 
 
 def _counts(plan: Plan, counted: list[str]) -> Select[Any]:
-    if plan.needs_facts or any(COUNTED[name].of_events is None for name in counted):
+    if plan.needs_facts or any(COUNTERS[name].of_events is None for name in counted):
         return grouped_by_visit(plan, counted, by_first=False)
     return _by_event(plan, counted)
 
@@ -151,7 +151,7 @@ def _both(plan: Plan, counted: list[str], of_visits: list[str]) -> FromClause:
 
 def _by_event(plan: Plan, counted: list[str]) -> Select[Any]:
     keys = [_of_event(plan, dimension).label(f"d{i}") for i, dimension in enumerate(plan.dimensions)]
-    counts = [(name, COUNTED[name].of_events) for name in counted]
+    counts = [(name, COUNTERS[name].of_events) for name in counted]
     statement = select(*keys, *(of_events().label(name) for name, of_events in counts if of_events is not None)).where(
         within(plan),
         *(condition_of(plan, filter, text_of) for filter, _ in plan.conjuncts),
@@ -181,8 +181,8 @@ def grouped_by_visit(
     ]
     sums = []
     for name in counters:
-        if name in COUNTED:
-            sums.append(COUNTED[name].of_visits(rows.c).label(name))
+        if name in COUNTERS:
+            sums.append(COUNTERS[name].of_visits(rows.c).label(name))
         else:
             sums.append(_counted_visits(plan, name, rows).label(name))
     statement = select(*keys, *sums)
@@ -196,7 +196,7 @@ def grouped_by_visit(
 
 
 def _counted_visits(plan: Plan, name: str, rows: FromClause) -> Expression:
-    counter = COUNTED_VISITS[name]
+    counter = VISIT_COUNTERS[name]
     number = rows.c[counter.fact] if counter.fact else literal_column("1")
     conditions = [
         key_text(dimension, rows.c[counter.page]) == rows.c[f"d{i}"]
@@ -215,11 +215,11 @@ def _page_leaves(plan: Plan) -> list[Leaf]:
 
 def facts_of(plan: Plan, counters: Iterable[str]) -> list[str]:
     """The facts that rows of visits must hold."""
-    names = [COUNTED_VISITS[name].fact for name in counters if name in COUNTED_VISITS]
+    names = [VISIT_COUNTERS[name].fact for name in counters if name in VISIT_COUNTERS]
     names += [dimension.column for dimension in plan.dimensions if dimension.level is Level.FACT]
     names += [of(leaf.dimension).column for leaf in plan.leaves if of(leaf.dimension).level is Level.FACT]
     if "event:page" in plan.query.dimensions:
-        names += [COUNTED_VISITS[name].page for name in counters if name in COUNTED_VISITS]
+        names += [VISIT_COUNTERS[name].page for name in counters if name in VISIT_COUNTERS]
     if "judged" in counters and _page_leaves(plan):
         names.append("entry_page")
     return [name for name in dict.fromkeys(names) if name]
@@ -247,9 +247,9 @@ def rows_in_one_pass(plan: Plan, counters: Sequence[str], only: Iterable[Express
     if "visitors" in counters:
         columns.append(AnyOf(E.visitor_id).label("visitor_id"))
     columns += [
-        COUNTED[name].of_visit(*inside, *selected, *COUNTED[name].part).label(name)
+        COUNTERS[name].of_visit(*inside, *selected, *COUNTERS[name].part).label(name)
         for name in counters
-        if name in COUNTED and COUNTED[name].part
+        if name in COUNTERS and COUNTERS[name].part
     ]
     facts = facts_of(plan, counters)
     columns += [FACTS[name].of_events().label(name) for name in facts]
@@ -313,7 +313,7 @@ def rows_joined(plan: Plan, counters: Sequence[str], *, by_first: bool, only: It
             key = bucket_of(plan, dimension, visit.c.first_inside if by_first else E.occurred_at)
         keys.append(key.label(f"d{i}"))
     columns: list[Expression] = [AnyOf(E.visitor_id).label("visitor_id")]
-    counted = [(name, COUNTED[name]) for name in counters if name in COUNTED and COUNTED[name].part]
+    counted = [(name, COUNTERS[name]) for name in counters if name in COUNTERS and COUNTERS[name].part]
     columns += [counter.of_visit(*counter.part).label(name) for name, counter in counted]
     columns += [AnyOf(visit.c[name]).label(name) for name in facts]
     # Nothing of the whole visit may be asked for: then there is nothing to join.

@@ -25,8 +25,8 @@ class Payments:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a query asks a metric for."""
+class MetricUse:
+    """Where a query uses a metric: by which dimensions, among which events."""
 
     dimensions: tuple[str, ...]
     filtered: frozenset[str]  # dimensions of filters, but for those of what a visit has done
@@ -41,7 +41,7 @@ class Asked:
 class Rule:
     """A question that a metric has no answer to."""
 
-    broken: Callable[[Asked], bool]
+    broken: Callable[[MetricUse], bool]
     sentence: str  # what comes after the metric's name
     lacking: bool = False  # something is missing from the question, rather than wrong in it
 
@@ -53,7 +53,7 @@ class Metric:
     name: str
     meaning: str
     rounding: str  # how it is shown
-    counters: tuple[str, ...]  # of counters.COUNTED, counters.COUNTED_VISITS and shares.DIVISORS
+    counters: tuple[str, ...]  # of counters.COUNTERS, counters.VISIT_COUNTERS and shares.DIVISORS
     value: Callable[[Counts], Value]
     whole_visits: bool = False  # it speaks of facts of whole visits
     points: bool = False  # two of them differ by points, not by per cent
@@ -78,16 +78,16 @@ def _money(amounts: Iterable[tuple[str, Fraction]]) -> list[dict[str, Value]] | 
 
 
 _NO_PAGE = Rule(
-    lambda asked: "event:page" not in asked.names,
+    lambda use: "event:page" not in use.names,
     "needs the dimension event:page or a filter on it, because it speaks of a page",
     lacking=True,
 )
 _ENGAGING = Rule(
-    lambda asked: "event:goal" in asked.names,
+    lambda use: "event:goal" in use.names,
     "cannot be asked of a goal, because it speaks of all reading of a page, not of what reaches a goal",
 )
 _NO_GOAL = Rule(
-    lambda asked: "event:goal" not in asked.names,
+    lambda use: "event:goal" not in use.names,
     "needs the dimension event:goal or a filter on it, because only a goal says who has converted",
     lacking=True,
 )
@@ -106,7 +106,7 @@ _TABLE = (
         whole_visits=True,
         rules=(
             Rule(
-                lambda asked: "event:page" in asked.dimensions,
+                lambda use: "event:page" in use.dimensions,
                 "cannot be broken down by event:page, because it counts pages of whole visits, and a page is part of "
                 "one: ask for pageviews, or by visit:entry_page",
             ),
@@ -159,14 +159,14 @@ _TABLE = (
         blank=None,
         rules=(
             Rule(
-                lambda asked: len(_EXITS.intersection(asked.dimensions)) != 1,
+                lambda use: len(_EXITS.intersection(use.dimensions)) != 1,
                 "needs one of the dimensions visit:exit_page and event:page, because it speaks of a page",
                 lacking=True,
             ),
             Rule(
-                lambda asked: (
-                    any(name.startswith("event:") for name in {*asked.names} - {"event:page"})
-                    or "event:page" in asked.filtered
+                lambda use: (
+                    any(name.startswith("event:") for name in {*use.names} - {"event:page"})
+                    or "event:page" in use.filtered
                 ),
                 "cannot be asked of some events only, because it compares the ends of visits with all pageviews: "
                 "take away what begins with event:, but for the dimension event:page",

@@ -44,13 +44,13 @@ def answered(reports: Reports, data: object, wanted: str, now_ms: int) -> dict[s
         query = parse(data)
         if site is None:
             return {"faults": faults}
-        asked = stats_site(site)
-        check_goals(query, asked.goals)
+        measured = stats_site(site)
+        check_goals(query, measured.goals)
         if wanted == "sql":
-            return {"sql": "\n\n".join(f"{text};" for text in reports.sql(asked, query, now_ms).values())}
+            return {"sql": "\n\n".join(f"{text};" for text in reports.sql(measured, query, now_ms).values())}
         if wanted == "explained":
-            return {"explained": explain(reports, asked, query, now_ms)}
-        answer = reports.answer(asked, query, now_ms, fresh=True)
+            return {"explained": explain(reports, measured, query, now_ms)}
+        answer = reports.answer(measured, query, now_ms, fresh=True)
         return {"answer": written(site.domain, ZoneInfo(site.timezone), query, answer)}
     except QueryError as error:
         return {"faults": faults + error.faults}

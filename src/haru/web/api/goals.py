@@ -29,8 +29,8 @@ _OF_TYPES = ("event_name", "page_path", "scroll_threshold")
 def listed(call: Call) -> dict[str, Any]:
     """The goals of a site, the newest first."""
     values, faults = texts(call.parameters, ("site_id",), pages.PARAMETERS)
-    wanted = pages.read(values, faults)
-    page = wanted.of(call.site(values["site_id"]).goals.all())
+    part = pages.read(values, faults)
+    page = part.of(call.site(values["site_id"]).goals.all())
     return {"goals": [_written(goal) for goal in page.rows], "meta": page.meta}
 
 

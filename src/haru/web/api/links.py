@@ -19,8 +19,8 @@ _WRITE = (Scope.SITES_WRITE,)
 def listed(call: Call) -> dict[str, Any]:
     """The shared links of a site, the newest first."""
     values, faults = texts(call.parameters, ("site_id",), pages.PARAMETERS)
-    wanted = pages.read(values, faults)
-    page = wanted.of(call.site(values["site_id"], access.manageable).shared_links.all())
+    part = pages.read(values, faults)
+    page = part.of(call.site(values["site_id"], access.manageable).shared_links.all())
     return {"shared_links": [_written(link) for link in page.rows], "meta": page.meta}
 
 

@@ -41,7 +41,7 @@ class Page(Generic[M]):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PageRequest:
     """Which page is asked for."""
 
     limit: int
@@ -66,7 +66,7 @@ class Wanted:
         return Page(shown, after, _cursor(shown[0]) if shown and self.after is not None else None, self.limit)
 
 
-def read(values: dict[str, str], faults: list[str]) -> Wanted:
+def read(values: dict[str, str], faults: list[str]) -> PageRequest:
     """The page that these parameters name. Raises `Faulty` with their faults and those found before."""
     limit = values.get("limit", str(DEFAULT))
     if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX):
@@ -77,7 +77,7 @@ def read(values: dict[str, str], faults: list[str]) -> Wanted:
         faults.append("#/before: Give after or before, not both")
     if faults:
         raise Faulty(faults)
-    return Wanted(int(limit), cursors.get("after"), cursors.get("before"))
+    return PageRequest(int(limit), cursors.get("after"), cursors.get("before"))
 
 
 def _cursor(row: Any) -> str:

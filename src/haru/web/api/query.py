@@ -20,104 +20,104 @@ from haru.web.project import services
 
 def answer(call: Call) -> dict[str, Any]:
     """Answer a query, with the key in the `Authorization` header and JSON in the body."""
-    site, asked = _asked(call)
+    site, query = _read(call)
     try:
-        found = services.get().reports.answer(stats_site(site), asked, call.now_ms)
+        found = services.get().reports.answer(stats_site(site), query, call.now_ms)
     except QueryError as error:
         raise Faulty(error.faults) from None
-    return written(site.domain, ZoneInfo(site.timezone), asked, found)
+    return written(site.domain, ZoneInfo(site.timezone), query, found)
 
 
 def explanation(call: Call) -> dict[str, Any]:
     """How the answer to a query comes about: what each metric means, and what the store was asked."""
-    site, asked = _asked(call)
+    site, query = _read(call)
     try:
-        return explain.explain(services.get().reports, stats_site(site), asked, call.now_ms)
+        return explain.explain(services.get().reports, stats_site(site), query, call.now_ms)
     except QueryError as error:
         raise Faulty(error.faults) from None
 
 
-def _asked(call: Call) -> tuple[Site, Query]:
+def _read(call: Call) -> tuple[Site, Query]:
     data = call.json(bounds.MAX_BYTES)
-    asked = _parsed(data)
-    return call.site(data["site_id"]), asked
+    query = _parse(data)
+    return call.site(data["site_id"]), query
 
 
-def _parsed(data: Any) -> Query:
+def _parse(data: Any) -> Query:
     """The query; every fault of it, also of the site's, is named at once."""
     faults = []
     if isinstance(data, dict) and not isinstance(data.get("site_id"), str):
         faults.append("#/site_id: Give the site's domain" if "site_id" in data else "#/site_id: This key is required")
     try:
-        asked = parse(data)
+        query = parse(data)
     except QueryError as error:
         raise Faulty(faults + error.faults) from None
     if faults:
         raise Faulty(faults)
-    return asked
+    return query
 
 
 query = route(POST=Method(answer, (Scope.STATS_READ,)))
 explained = route(POST=Method(explanation, (Scope.STATS_READ,)))
 
 
-def written(domain: str, zone: ZoneInfo, asked: Query, answer: Answer) -> dict[str, Any]:
+def written(domain: str, zone: ZoneInfo, query: Query, answer: Answer) -> dict[str, Any]:
     """The answer as JSON. Raises `Refused` for one that is too large, before it is written as a whole."""
     if sum(len(str(value)) for row in answer.rows for value in row.dimensions) > bounds.MAX_ANSWER:
         raise answer_too_large()
     meta: dict[str, Any] = {}
-    if asked.include.imports:
+    if query.include.imports:
         meta["imports_included"] = False
-    if asked.include.time_labels:
+    if query.include.time_labels:
         meta["time_labels"] = answer.labels
-    if asked.include.total_rows:
+    if query.include.total_rows:
         meta["total_rows"] = answer.total_rows
     cells = Cells(answer.rows)
-    results = [_row(asked, row, cells) for row in answer.rows]
-    return {"results": results, "meta": meta, "query": _understood(domain, zone, asked, answer)}
+    results = [_row(query, row, cells) for row in answer.rows]
+    return {"results": results, "meta": meta, "query": _understood(domain, zone, query, answer)}
 
 
-def _row(asked: Query, row: Row, cells: Cells) -> dict[str, Any]:
-    result: dict[str, Any] = {"metrics": _values(asked, row, cells), "dimensions": list(row.dimensions)}
-    if asked.include.comparisons is not None:
+def _row(query: Query, row: Row, cells: Cells) -> dict[str, Any]:
+    result: dict[str, Any] = {"metrics": _values(query, row, cells), "dimensions": list(row.dimensions)}
+    if query.include.comparisons is not None:
         other = row.comparison
         result["comparison"] = other and {
-            "metrics": _values(asked, other, cells),
+            "metrics": _values(query, other, cells),
             "dimensions": list(other.dimensions),
             "change": [
                 cells.change(name, now, before)
-                for name, now, before in zip(asked.metrics, row.metrics, other.metrics, strict=True)
+                for name, now, before in zip(query.metrics, row.metrics, other.metrics, strict=True)
             ],
         }
     return result
 
 
-def _values(asked: Query, row: Row, cells: Cells) -> list[Any]:
-    return [cells.value(name, value) for name, value in zip(asked.metrics, row.metrics, strict=True)]
+def _values(query: Query, row: Row, cells: Cells) -> list[Any]:
+    return [cells.value(name, value) for name, value in zip(query.metrics, row.metrics, strict=True)]
 
 
-def _understood(domain: str, zone: ZoneInfo, asked: Query, answer: Answer) -> dict[str, Any]:
+def _understood(domain: str, zone: ZoneInfo, query: Query, answer: Answer) -> dict[str, Any]:
     include: dict[str, Any] = {
-        name: True for name in ("imports", "time_labels", "total_rows") if getattr(asked.include, name)
+        name: True for name in ("imports", "time_labels", "total_rows") if getattr(query.include, name)
     }
-    if asked.include.comparisons is not None and answer.comparison is not None:
+    if query.include.comparisons is not None and answer.comparison is not None:
         comparisons: dict[str, Any] = {
-            "mode": asked.include.comparisons.mode,
+            "mode": query.include.comparisons.mode,
             "date_range": ends(zone, answer.comparison.period),
         }
         for name in ("match_day_of_week", "to_now"):
-            if getattr(asked.include.comparisons, name):
+            if getattr(query.include.comparisons, name):
                 comparisons[name] = True
         include["comparisons"] = comparisons
     return {
         "site_id": domain,
-        "metrics": list(asked.metrics),
+        "metrics": list(query.metrics),
         "date_range": ends(zone, answer.period),
-        "filters": [filters.written(tree) for tree in asked.filters],
-        "dimensions": list(asked.dimensions),
-        "order_by": [list(key) for key in order(asked)],
+        "filters": [filters.written(tree) for tree in query.filters],
+        "dimensions": list(query.dimensions),
+        "order_by": [list(key) for key in order(query)],
         "include": include,
-        "pagination": {"limit": asked.limit, "offset": asked.offset},
+        "pagination": {"limit": query.limit, "offset": query.offset},
     }
 
 

@@ -21,8 +21,8 @@ def answer(call: Call) -> dict[str, Any]:
     """The ledger of a site in a period; the key is in the `Authorization` header."""
     date_range = _date_range(call.parameters)
     site = call.site(call.parameters["site_id"])
-    asked = stats_site(site)
-    counted = ledger.read(asked, ledger.find(asked, date_range, call.now_ms), "", call.now_ms)
+    measured = stats_site(site)
+    counted = ledger.read(measured, ledger.find(measured, date_range, call.now_ms), "", call.now_ms)
     return _written_ledger(ZoneInfo(site.timezone), counted)
 
 

@@ -55,7 +55,7 @@ def _in_turn(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Guests' pages are made two at a time, never two of one site, in turn by link and network."""
 
     @functools.wraps(view)
-    def asked(request: HttpRequest, slug: str, **arguments: str) -> HttpResponse:
+    def wait_then_show(request: HttpRequest, slug: str, **arguments: str) -> HttpResponse:
         link = access.shared(slug)
         asker = Guest(link.site_id, link.pk, _network(request))
         asking.name_asker(asker)
@@ -69,7 +69,7 @@ def _in_turn(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             # The link may have been revoked meanwhile: the view looks again.
             return view(request, slug, **arguments)
 
-    return asked
+    return wait_then_show
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

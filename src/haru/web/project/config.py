@@ -54,7 +54,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "haru.web.project.middleware.KnownHosts",
     "haru.web.project.middleware.StaticFiles",
-    "haru.web.project.middleware.Compressed",
+    "haru.web.project.middleware.Compression",
     "haru.web.project.middleware.Closed",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

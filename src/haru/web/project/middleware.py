@@ -132,7 +132,7 @@ class PageHeaders:
         return response
 
 
-class Compressed(GZipMiddleware):
+class Compression(GZipMiddleware):
     """Compresses pages and the API's answers for whoever takes gzip.
 
     Random bytes in it hide lengths that could betray a secret beside what a stranger chose (BREACH); keys of forms are

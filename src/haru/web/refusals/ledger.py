@@ -63,14 +63,14 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PeriodCounts:
     """The ledger of a site for a period."""
 
     period: Period
     refusals: list[RefusalCount]
 
 
-def find(site: StatsSite, range_: DateRange, now_ms: int) -> Found:
+def find(site: StatsSite, range_: DateRange, now_ms: int) -> PeriodCounts:
     """Read the ledger. Raises `StoreUnavailable`.
 
     A period that is not made of whole days is widened to whole UTC hours, because the ledger knows no shorter time.
@@ -82,14 +82,14 @@ def find(site: StatsSite, range_: DateRange, now_ms: int) -> Found:
         first = services.get().reports.first_event(site.id, now_ms)
         begun = min((refusal.hour for refusal in found), default=now_ms)
         period = periods.resolve("all", zone, now_ms, lambda: begun if first is None else min(first, begun))
-        return Found(period, [refusal for refusal in found if refusal.hour in period])
+        return PeriodCounts(period, [refusal for refusal in found if refusal.hour in period])
     period = periods.resolve(range_, zone, now_ms, lambda: None)
     if period.days is None:
         period = Period(hour_of(period.start_ms), hour_of(period.end_ms - 1) + HOUR_MS)
-    return Found(period, refusal_counts(site.id, period.start_ms, period.end_ms))
+    return PeriodCounts(period, refusal_counts(site.id, period.start_ms, period.end_ms))
 
 
-def read(site: StatsSite, found: Found, interval: str, now_ms: int) -> Ledger:
+def read(site: StatsSite, found: PeriodCounts, interval: str, now_ms: int) -> Ledger:
     """The ledger by `interval` ("": what suits the period), beside what was counted. Raises `StoreUnavailable`."""
     zone = ZoneInfo(site.timezone)
     range_ = _exact(found.period)
@@ -107,7 +107,7 @@ def read(site: StatsSite, found: Found, interval: str, now_ms: int) -> Ledger:
     return Ledger(found.period, unit, _reasons(counts), tuple(buckets), tuple(labels[len(buckets) :]))
 
 
-def _summed(zone: ZoneInfo, found: Found, unit: str) -> dict[tuple[str, str, str], int]:
+def _summed(zone: ZoneInfo, found: PeriodCounts, unit: str) -> dict[tuple[str, str, str], int]:
     """(label of the bucket, reason, detail) → requests. A year may have hundreds of thousands of refusals: one pass."""
     first = periods.wall(zone, found.period.start_ms)
     hours = {refusal.hour for refusal in found.refusals}

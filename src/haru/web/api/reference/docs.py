@@ -33,7 +33,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Operation:
     """One operation."""
 
     name: str
@@ -58,12 +58,12 @@ def page(request: HttpRequest) -> HttpResponse:
     return render(request, "api/docs.html", {"groups": groups, "words": VOCABULARY, "base": settings.BASE_URL})
 
 
-def _operations(described: dict[str, Any]) -> Iterator[tuple[list[str], Shown]]:
+def _operations(described: dict[str, Any]) -> Iterator[tuple[list[str], Operation]]:
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
             yield (
                 operation["tags"],
-                Shown(
+                Operation(
                     name=operation["operationId"],
                     method=method.upper(),
                     path=path,
@@ -72,7 +72,9 @@ def _operations(described: dict[str, Any]) -> Iterator[tuple[list[str], Shown]]:
                     fields=tuple(_fields(described, operation)),
                     curl=_curl(path, method, operation),
                     answer=_answer(operation),
-                    statuses=tuple((status, told["description"]) for status, told in operation["responses"].items()),
+                    statuses=tuple(
+                        (status, response["description"]) for status, response in operation["responses"].items()
+                    ),
                 ),
             )
 

@@ -71,7 +71,7 @@ def _both(ends: Schema) -> Schema:
     return array(ends, minItems=2, maxItems=2)
 
 
-def _told(name: str) -> str:
+def _meanings(name: str) -> str:
     return "; ".join(f"`{word}`: {meaning}" for word, meaning in VOCABULARY[name].items())
 
 
@@ -82,7 +82,7 @@ _PERIOD: Schema = {
         {"enum": list(periods.NAMES)},
         {"type": "string", "pattern": "^[1-9][0-9]{0,3}(d|mo)$"},
     ],
-    "description": _told("Period"),
+    "description": _meanings("Period"),
 }
 _RANGE: Schema = {
     "anyOf": [_both(DATE), _both(INSTANT)],
@@ -102,11 +102,11 @@ SCHEMAS: dict[str, Schema] = {
     "Metric": {
         "type": "string",
         "enum": list(METRICS),
-        "description": _told("Metric"),
+        "description": _meanings("Metric"),
     },
     "Dimension": {
         "anyOf": [{"enum": list(DIMENSIONS)}, _PROPERTY],
-        "description": _told("Dimension"),
+        "description": _meanings("Dimension"),
     },
     "Property": {
         "anyOf": [{"enum": [name for name in DIMENSIONS if name not in _TIMES]}, _PROPERTY],
@@ -114,7 +114,7 @@ SCHEMAS: dict[str, Schema] = {
     },
     "Period": _PERIOD,
     "Filter": {
-        "description": _told("Filter"),
+        "description": _meanings("Filter"),
         "anyOf": [
             _pair({"enum": list(OPERATORS)}, ref("Property"), _CLAUSES),
             _pair(

@@ -32,9 +32,9 @@ def current_visitors(call: Call) -> int:
 
 def totals(call: Call) -> dict[str, Any]:
     """Each metric of a period, and how it changed when `compare` is given."""
-    asked = parameters.read(call.parameters, ("compare",))
-    site = call.site(asked.site_id)
-    query = asked.dated
+    request = parameters.read(call.parameters, ("compare",))
+    site = call.site(request.site_id)
+    query = request.dated
     (row,) = _answer(call, site, query).rows
     cells = Cells([row])
     results: dict[str, dict[str, Any]] = {}
@@ -50,10 +50,10 @@ def totals(call: Call) -> dict[str, Any]:
 
 def over_time(call: Call) -> dict[str, Any]:
     """Each metric in each bucket of a period, those included in which nothing happened."""
-    asked = parameters.read(call.parameters, ("interval",))
-    site = call.site(asked.site_id)
-    query = asked.dated
-    query = replace(query, dimensions=(parameters.unit(asked),), include=Include(time_labels=True))
+    request = parameters.read(call.parameters, ("interval",))
+    site = call.site(request.site_id)
+    query = request.dated
+    query = replace(query, dimensions=(parameters.unit(request),), include=Include(time_labels=True))
     answer = _answer(call, site, query)
     found = {row.dimensions[0]: row.metrics for row in answer.rows}
     nothing = tuple(metrics.nothing(name) for name in query.metrics)
@@ -68,9 +68,9 @@ def over_time(call: Call) -> dict[str, Any]:
 
 def broken_down(call: Call) -> dict[str, Any]:
     """Each metric for each value of a property, largest first."""
-    asked = parameters.read(call.parameters, ("limit", "page"), ("property",))
-    site = call.site(asked.site_id)
-    query = asked.dated
+    request = parameters.read(call.parameters, ("limit", "page"), ("property",))
+    site = call.site(request.site_id)
+    query = request.dated
     name = parameters.label(query.dimensions[0])
     rows = _answer(call, site, query).rows
     cells = Cells(rows)

@@ -31,7 +31,7 @@ _PATHS = {"#/dimensions/0": "#/property", "#/dimensions": "#/property", "#/date_
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class StatsRequest:
     """What the parameters ask."""
 
     site_id: str
@@ -49,7 +49,7 @@ class Asked:
         return replace(self.query, date_range=periods.days(self.query.date_range, self.date))
 
 
-def read(parameters: Mapping[str, str], known: tuple[str, ...], required: tuple[str, ...] = ()) -> Asked:
+def read(parameters: Mapping[str, str], known: tuple[str, ...], required: tuple[str, ...] = ()) -> StatsRequest:
     """The question; `known` are the parameters of this read beside those of all. Raises `Faulty` with every fault."""
     values, faults = texts(parameters, ("site_id", *required), (*EVERYWHERE, *known))
     data: dict[str, Any] = {"date_range": DEFAULT_PERIOD, "metrics": values.get("metrics", "visitors").split(",")}
@@ -73,16 +73,16 @@ def read(parameters: Mapping[str, str], known: tuple[str, ...], required: tuple[
         raise Faulty(faults + [_moved(fault) for fault in error.faults]) from None
     if faults:
         raise Faulty(faults)
-    return Asked(values["site_id"], period, day, "day" if interval == "date" else interval, query)
+    return StatsRequest(values["site_id"], period, day, "day" if interval == "date" else interval, query)
 
 
-def unit(asked: Asked) -> str:
+def unit(request: StatsRequest) -> str:
     """The dimension of time that the interval means: months for some months and a year, hours for a day, else days."""
-    if asked.interval:
-        return f"time:{asked.interval}"
-    if asked.period in {"day", "yesterday", "realtime", "24h", "all"}:
+    if request.interval:
+        return f"time:{request.interval}"
+    if request.period in {"day", "yesterday", "realtime", "24h", "all"}:
         return "time"
-    by_month = asked.period == "year" or (asked.period.endswith("mo") and asked.period != "1mo")
+    by_month = request.period == "year" or (request.period.endswith("mo") and request.period != "1mo")
     return "time:month" if by_month else "time:day"
 
 
