@@ -24,7 +24,10 @@ import haru.store.duckdb.store
 import haru.store.loader
 import haru.transfer.export
 import haru.transfer.import_log
+from haru.collect import referrer, useragent
 
+useragent.warm()
+referrer.warm()
 assert not settings.configured, "the settings of this process would be those of all"
 gc.freeze()  # else each fork looks through all of it, and ends up with a copy
 atexit.register(os._exit, 0)  # the process that forks is not taken down; a fork takes this back

@@ -65,10 +65,11 @@ _MOBILE = re.compile(r"Mobi|iPhone|iPod|Windows Phone|BlackBerry|BB10|Opera Mini
 @cache
 def _parser() -> ua_parser.Parser:
     # Our own cache holds whole answers: the parser needs none, and no table of device models, which is the largest.
-    from ua_parser.loaders import load_builtins
+    # Its patterns are left as text, as the resolver compiles them itself: Python's own would take a third of a start.
+    from ua_parser.loaders import load_lazy_builtins
     from ua_parser.regex import Resolver
 
-    user_agents, systems, _ = load_builtins()
+    user_agents, systems, _ = load_lazy_builtins()
     return ua_parser.Parser(Resolver((user_agents, systems, [])))
 
 
