@@ -8,12 +8,13 @@ from django.urls import include, path
 from haru.accounts import views as accounts
 from haru.sites import sharing
 from haru.sites import views as sites
-from haru.web.api import events, goals, links, query
+from haru.web.api import events, goals, links, query, suggestions
 from haru.web.api import refusals as api_refusals
 from haru.web.api import sites as api_sites
 from haru.web.api.reference import docs, openapi
 from haru.web.api.v1 import endpoints
 from haru.web.dashboard import export, share
+from haru.web.dashboard import suggestions as dashboard_suggestions
 from haru.web.dashboard import views as dashboard
 from haru.web.dashboard.home import home
 from haru.web.refusals import views as refusals
@@ -32,6 +33,7 @@ urlpatterns = [
     path("sites/new", sites.new, name="new-site"),
     path("sites/<str:domain>", dashboard.dashboard, name="dashboard"),
     path("sites/<str:domain>/panels/<str:panel>", dashboard.panel, name="panel"),
+    path("sites/<str:domain>/suggestions", dashboard_suggestions.suggestions, name="suggestions"),
     path("sites/<str:domain>/export.zip", export.whole, name="export"),
     path("sites/<str:domain>/export/<str:tab>.csv", export.breakdown, name="export-breakdown"),
     path("sites/<str:domain>/refusals", refusals.page, name="refusals"),
@@ -48,6 +50,7 @@ urlpatterns = [
     path("sites/<str:domain>/settings/delete", sites.delete, name="delete-site"),
     path("share/<str:slug>", share.page, name="shared"),
     path("share/<str:slug>/panels/<str:panel>", share.panel, name="shared-panel"),
+    path("share/<str:slug>/suggestions", share.suggestions, name="shared-suggestions"),
     path("api/v1/export/events", events.events, name="events-api"),
     path("api/v1/refusals", api_refusals.refusals, name="refusals-api"),
     path("api/v1/sites", api_sites.sites, name="sites-api"),
@@ -64,6 +67,7 @@ urlpatterns = [
     path("api/openapi.json", openapi.openapi, name="openapi"),
     path("api/v2/query", query.query, name="query"),
     path("api/v2/query/explain", query.explained, name="explain"),
+    path("api/v2/suggestions", suggestions.suggestions, name="suggestions-api"),
 ]
 
 handler400 = "haru.web.project.errors.bad_request"

@@ -39,6 +39,28 @@ def _property_of_clickhouse(element: Property, compiler: Any, **kw: Any) -> str:
     return f"JSONExtractString({_of(compiler, props, kw)}, {_of(compiler, key, kw)})"
 
 
+class Keys(FunctionElement[Any]):
+    """The keys of a JSON object, a row each: what is selected beside them is there once for each key."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(Keys)
+def _keys(element: Keys, compiler: Any, **kw: Any) -> str:
+    return f"unnest(json_keys({compiler.process(element.clauses, **kw)}))"
+
+
+@compiles(Keys, "postgresql")
+def _keys_of_postgresql(element: Keys, compiler: Any, **kw: Any) -> str:
+    return f"json_object_keys(CAST({compiler.process(element.clauses, **kw)} AS json))"
+
+
+@compiles(Keys, "clickhousedb")
+def _keys_of_clickhouse(element: Keys, compiler: Any, **kw: Any) -> str:
+    return f"arrayJoin(JSONExtractKeys({compiler.process(element.clauses, **kw)}))"
+
+
 class Amount(FunctionElement[Any]):
     """An amount written as text, exact to nine decimals; 0 or null for the empty text."""
 

@@ -38,9 +38,9 @@ from haru.stats.plan import Plan
 from haru.stats.sql.counters import COUNTERS, EVENT, FACTS, VISIT_COUNTERS, E
 from haru.stats.sql.functions import AnyOf, Bucket, ByCodePoint, Local
 from haru.stats.sql.goals import reaches, reaching
-from haru.stats.sql.payload import Property
+from haru.stats.sql.payload import Keys, Property
 from haru.stats.vocabulary import filters, periods
-from haru.stats.vocabulary.dimensions import GOAL, Dimension, Level, of
+from haru.stats.vocabulary.dimensions import GOAL, KEYS, Dimension, Level, of
 from haru.stats.vocabulary.filters import Done, Filter, Leaf
 from haru.stats.vocabulary.metrics import METRICS
 from haru.stats.vocabulary.periods import Period
@@ -387,6 +387,8 @@ def _key_of(plan: Plan, dimension: Dimension) -> Expression:
     if dimension.name == GOAL:
         assert plan.reached is not None
         return plan.reached.c.goal
+    if dimension == KEYS:
+        return Keys(E.props)
     return key_text(dimension, text_of(dimension))
 
 

@@ -98,6 +98,8 @@ DIMENSIONS = {dimension.name: dimension for dimension in _TABLE}
 PROPERTIES = Dimension("event:props:<key>", "value of the property <key>", _E, "props", "(none)", optional=True)
 # What queries of our own are broken down by, and nobody else's.
 CURRENCY = Dimension("event:revenue_currency", "currency of the event's revenue", _E, "revenue_currency", "(none)")
+KEYS = Dimension("event:props", "key of a property of the event; of several keys one row each", _E, "props")
+_OWN = {dimension.name: dimension for dimension in (CURRENCY, KEYS)}
 
 
 def known(name: str) -> bool:
@@ -112,7 +114,12 @@ def of(name: str) -> Dimension:
     if name.startswith(PROPERTY):
         key = name.removeprefix(PROPERTY)
         return replace(PROPERTIES, name=name, key=key, meaning=PROPERTIES.meaning.replace("<key>", key))
-    return CURRENCY if name == CURRENCY.name else DIMENSIONS[name]
+    return _OWN[name] if name in _OWN else DIMENSIONS[name]
+
+
+def labelled(dimension: Dimension) -> Dimension:
+    """The dimension that shows the name for a value of this one, when there is another that does."""
+    return DIMENSIONS.get(f"{dimension.name}_name", dimension)
 
 
 def shown(dimension: Dimension, value: str) -> str | int:

@@ -26,6 +26,7 @@ from haru.sites.models import SharedLink
 from haru.stats import asking
 from haru.stats.turns import Guest, Turns
 from haru.store.stop import Stopped
+from haru.web.dashboard import suggestions as dashboard_suggestions
 from haru.web.dashboard import views as dashboard
 from haru.web.dashboard.views import View
 from haru.web.project import errors
@@ -94,6 +95,17 @@ def panel(request: HttpRequest, slug: str, panel: str) -> HttpResponse:
     if not _passed(request, link):
         raise Http404("There is no such link.")
     return _unlisted(dashboard.part(request, View(link.site, request), panel, _context(link)))
+
+
+@require_safe
+@never_cache
+@_in_turn
+def suggestions(request: HttpRequest, slug: str) -> HttpResponse:
+    """Values for the menu of filters. Without the password the link does not exist."""
+    link = access.shared(slug)
+    if not _passed(request, link):
+        raise Http404("There is no such link.")
+    return _unlisted(dashboard_suggestions.answer(request, link.site))
 
 
 def watchable(cookie: str, slug: str) -> int | None:

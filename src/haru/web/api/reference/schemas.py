@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from haru.events.refusals import Refusal
-from haru.stats import bounds
+from haru.stats import bounds, suggestions
 from haru.stats.query import MAX_ROWS
 from haru.stats.vocabulary import periods
-from haru.stats.vocabulary.dimensions import DIMENSIONS, PROPERTIES, Level
+from haru.stats.vocabulary.dimensions import DIMENSIONS, PROPERTIES, PROPERTY, Level
 from haru.stats.vocabulary.filters import DONE, JOINERS, OPERATORS
 from haru.stats.vocabulary.metrics import METRICS
 
@@ -111,6 +111,10 @@ SCHEMAS: dict[str, Schema] = {
     "Property": {
         "anyOf": [{"enum": [name for name in DIMENSIONS if name not in _TIMES]}, _PROPERTY],
         "description": "A dimension that is not of time.",
+    },
+    "Suggested": {
+        "anyOf": [ref("Property"), {"const": PROPERTY}],
+        "description": f"A dimension that can be filtered by; `{PROPERTY}` stands for the keys of properties.",
     },
     "Period": _PERIOD,
     "Filter": {
@@ -242,6 +246,20 @@ SCHEMAS: dict[str, Schema] = {
                 },
             ),
             "query": {"type": "object", "description": "The query as it was understood."},
+        }
+    ),
+    "Suggestions": record(
+        {
+            "results": array(
+                record(
+                    {
+                        "value": {**TEXT, "description": "What a filter takes; of a property its dimension."},
+                        "label": {**TEXT, "description": "How it is shown, such as the name of a country."},
+                        "visitors": COUNT,
+                    }
+                ),
+                maxItems=suggestions.MAX,
+            )
         }
     ),
     "Refusals": record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from haru.stats import bounds
 from haru.transfer.export import FORMATS
 from haru.web.api.reference.operation import READ, SITE, SITE_ID, STATS, Operation, Parameter
 from haru.web.api.reference.schemas import COUNT, TEXT, Schema, ref
@@ -129,6 +130,31 @@ OPERATIONS: Sequence[Operation] = (
             "computed_at": "2026-01-31T10:00:00.123+01:00",
             "cost_ms": 4.2,
         },
+    ),
+    Operation(
+        name="suggestions",
+        tag=STATS,
+        method="get",
+        path="/api/v2/suggestions",
+        summary="Values of a dimension for a text that is being typed.",
+        text="For menus of filters: those whose label contains the text, in upper or lower case, or that are the text, "
+        "the values of most visitors first. Of event:goal every goal of the site; of event:props:, without a key, the "
+        "properties themselves.",
+        scopes=READ,
+        parameters=(
+            SITE_ID,
+            Parameter("dimension", "What is filtered by.", ref("Suggested"), "visit:country", required=True),
+            Parameter(
+                "date_range",
+                "As in the query; that of two ends as JSON.",
+                example="7d",
+                required=True,
+            ),
+            Parameter("prefix", "What was typed.", {**TEXT, "maxLength": bounds.MAX_CLAUSE}, example="ger"),
+            Parameter("filters", "As in the query, as JSON.", example='[["is", "visit:source", ["Google"]]]'),
+        ),
+        answers=ref("Suggestions"),
+        answered={"results": [{"value": "DE", "label": "Germany", "visitors": 311}]},
     ),
     Operation(
         name="currentVisitors",
