@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 from haru.accounts.forms import KeyForm
-from haru.sites.forms import SiteForm
+from haru.sites.pages.forms import SiteForm
 
 
 def widget(html: str, name: str) -> str:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from django.urls import include, path
 
 from haru.accounts import views as accounts
-from haru.sites import sharing
-from haru.sites import views as sites
+from haru.sites.pages import sharing
+from haru.sites.pages import views as sites
 from haru.web.api import events, goals, links, query, suggestions
 from haru.web.api import refusals as api_refusals
 from haru.web.api import sites as api_sites

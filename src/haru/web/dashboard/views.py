@@ -16,7 +16,7 @@ from haru.clock import DAY_MS, now_ms
 from haru.sites import access
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
-from haru.sites.views import installation
+from haru.sites.pages.views import installation
 from haru.stats import asking
 from haru.stats.query import QueryError
 from haru.stats.vocabulary import periods

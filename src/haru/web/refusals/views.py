@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from haru.collect.formats.format import MAX_BODY_BYTES
 from haru.events.refusals import Refusal
 from haru.sites import access
-from haru.sites.views import installation
+from haru.sites.pages.views import installation
 from haru.stats.vocabulary import periods
 from haru.stats.vocabulary.periods import Period
 from haru.web.dashboard import chart

@@ -17,8 +17,8 @@ from haru import settings
 from haru.collect.address import asker, parsed
 from haru.collect.exclusions import Exclusions, network_of
 from haru.sites import access, people, registry
-from haru.sites.forms import CountingForm, DeleteForm, PersonForm, SiteForm, TimezoneForm
 from haru.sites.models import Role, Site
+from haru.sites.pages.forms import CountingForm, DeleteForm, PersonForm, SiteForm, TimezoneForm
 from haru.sites.registry import SiteError
 
 _UNPROCESSABLE = 422

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from haru.sites import access, links, registry
 from haru.sites import goals as site_goals
-from haru.sites.forms import GoalForm, LinkForm
-from haru.sites.views import SignedIn
+from haru.sites.pages.forms import GoalForm, LinkForm
+from haru.sites.pages.views import SignedIn
 
 _UNPROCESSABLE = 422
 

@@ -1,0 +1,1 @@
+"""The pages on which people add sites, fetch their snippet and change what they have."""
