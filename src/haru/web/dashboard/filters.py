@@ -16,7 +16,7 @@ from haru.stats.query import QueryError
 from haru.stats.vocabulary.dimensions import GOAL, PROPERTY
 from haru.stats.vocabulary.filters import And, Done, Filter, Leaf, Not, Or, leaves, written
 from haru.stats.vocabulary.goals import Goal
-from haru.stats.vocabulary.places import city_name, region_name
+from haru.stats.vocabulary.places import city_name, language_name, region_name
 
 LABELS: dict[str, str] = {
     "event:page": "Page",
@@ -61,6 +61,7 @@ NAMES: dict[str, Callable[[str], str]] = {
     "visit:country": country_name,
     "visit:region": region_name,
     "visit:city": city_name,
+    "visit:language": language_name,
 }
 MAX_SAID = 3  # values of one comparison that a sentence names
 

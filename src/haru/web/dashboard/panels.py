@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from haru.events.countries import country_name
-from haru.events.event import NOT_SET
-from haru.stats.answers import Answer, Reports
+from haru.events.event import NO_SOURCE, NOT_SET, UNKNOWN
+from haru.stats.answers import Answer, Reports, Row
 from haru.stats.plan import StatsSite
 from haru.stats.query import Include, Query
 from haru.stats.vocabulary import periods
-from haru.stats.vocabulary.filters import Leaf
+from haru.stats.vocabulary.dimensions import of
+from haru.stats.vocabulary.filters import Filter, Leaf
 from haru.stats.vocabulary.metrics import METRICS as STATS
 from haru.stats.vocabulary.metrics import Number, change
-from haru.stats.vocabulary.places import region_name
-from haru.web.dashboard import filters
-from haru.web.dashboard.state import METRICS, TABS, State
+from haru.web.dashboard import filters, tabs
+from haru.web.dashboard.state import METRICS, State
+from haru.web.dashboard.tabs import Menu, Tab
 from haru.web.templatetags.numbers import NO_DATA, days, exact_value_of, value_of
 
 PANEL_ROWS = 9
@@ -31,55 +33,7 @@ MANY_VISITORS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Tab:
-    """One breakdown of a panel."""
-
-    name: str
-    label: str  # of the tab
-    head: str  # of its column
-    dimension: str
-    mark: str = ""  # what stands before the text: "brand", "flag" or nothing
-    set_only: bool = False  # rows of what is not known say nothing here
-
-
-_PANELS: dict[str, tuple[str, tuple[Tab, ...]]] = {
-    "sources": (
-        "Sources",
-        (
-            Tab("sources", "Sources", "Source", "visit:source", "brand"),
-            Tab("channels", "Channels", "Channel", "visit:channel"),
-            Tab("campaigns", "Campaigns", "Campaign", "visit:utm_campaign", set_only=True),
-        ),
-    ),
-    "pages": (
-        "Pages",
-        (
-            Tab("pages", "Pages", "Page", "event:page"),
-            Tab("entry", "Entry", "Entry page", "visit:entry_page", set_only=True),
-            Tab("exit", "Exit", "Exit page", "visit:exit_page", set_only=True),
-        ),
-    ),
-    "locations": (
-        "Locations",
-        (
-            Tab("countries", "Countries", "Country", "visit:country", "flag"),
-            Tab("regions", "Regions", "Region", "visit:region", "region"),
-        ),
-    ),
-    "devices": (
-        "Devices",
-        (
-            Tab("browsers", "Browsers", "Browser", "visit:browser", "brand"),
-            Tab("os", "OS", "Operating system", "visit:os", "brand"),
-            Tab("devices", "Devices", "Device", "visit:device", "device"),
-            Tab("screens", "Screen", "Screen size", "visit:screen"),
-        ),
-    ),
-}
-assert {name: tuple(tab.name for tab in tabs) for name, (_, tabs) in _PANELS.items()} == TABS
-NAMES = tuple(_PANELS)
-ALL_TABS = tuple(tab for _, tabs in _PANELS.values() for tab in tabs)
+NAMES = tuple(tabs.PANELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +54,19 @@ class Line:
     code: str  # what the mark is looked up by
     width: str  # of its bar, such as "63.2%"
     cells: tuple[Cell, ...]
-    beside: str = ""  # the country of a region: another may have the same name
+    beside: str = ""  # the country of a place: another may have the same name
     address: str = ""  # of the view of this row alone; of the view without that filter when it is in force
     chosen: bool = False  # it is the value of a filter
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a tab's link shows, and where it leads; a menu has choices of its own."""
+
+    label: str
+    address: str
+    current: bool
+    choices: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +75,7 @@ class Panel:
 
     name: str
     title: str
-    tabs: tuple[Tab, ...]
+    entries: tuple[Choice, ...]
     tab: Tab
     heads: tuple[str, ...]
     lines: tuple[Line, ...]
@@ -152,20 +116,49 @@ class Totals:
 
 def panel(reports: Reports, site: StatsSite, state: State, name: str, now_ms: int, *, details: bool = False) -> Panel:
     """One panel with its open tab; `details` gives more rows and more numbers in each. Raises `StoreUnavailable`."""
-    title, tabs = _PANELS[name]
-    tab = next(tab for tab in tabs if tab.name == state.tab(name))
+    tab = open_tab(state, name)
     metrics = DETAIL_METRICS if details else ("visitors",)
     answer = reports.answer(site, _breakdown(tab, state, metrics, details), now_ms)
     most = max((row.metrics[0] for row in answer.rows), default=0)
-    lines = tuple(_line(tab, state, str(row.dimensions[0]), row.metrics, metrics, most) for row in answer.rows)
+    lines = tuple(_line(name, tab, state, row, metrics, most) for row in answer.rows)
     heads = tuple(DETAIL_LABELS[metric] for metric in metrics)
-    return Panel(name, title, tabs, tab, heads, lines, answer.cost_ms, answer.computed_at_ms, answer.total_rows or 0)
+    return Panel(
+        name=name,
+        title=tabs.PANELS[name].title,
+        entries=entries(state, name),
+        tab=tab,
+        heads=heads,
+        lines=lines,
+        cost_ms=answer.cost_ms,
+        computed_at_ms=answer.computed_at_ms,
+        total_rows=answer.total_rows or 0,
+    )
 
 
 def without_numbers(state: State, name: str) -> dict[str, object]:
     """What a template shows of a panel whose numbers are unavailable."""
-    title, tabs = _PANELS[name]
-    return {"name": name, "title": title, "tabs": tabs, "tab": next(t for t in tabs if t.name == state.tab(name))}
+    title = tabs.PANELS[name].title
+    return {"name": name, "title": title, "entries": entries(state, name), "tab": open_tab(state, name)}
+
+
+def open_tab(state: State, name: str) -> Tab:
+    """The open tab of a panel."""
+    return next(tab for tab in tabs.PANELS[name].tabs if tab.name == state.tab(name))
+
+
+def entries(state: State, name: str) -> tuple[Choice, ...]:
+    """The links to the tabs of a panel. A menu bears the name of its tab that is open."""
+    chosen = state.tab(name)
+    found = []
+    for entry in tabs.PANELS[name].entries:
+        listed = entry.tabs if isinstance(entry, Menu) else (entry,)
+        choices = tuple(Choice(tab.label, state.address(**{name: tab.name}), tab.name == chosen) for tab in listed)
+        if isinstance(entry, Menu):
+            label = next((choice.label for choice in choices if choice.current), entry.label)
+            found.append(Choice(label, "", label != entry.label or choices[0].current, choices))
+        else:
+            found += choices
+    return tuple(found)
 
 
 def totals(reports: Reports, site: StatsSite, state: State, now_ms: int) -> Totals:
@@ -201,11 +194,6 @@ def cost(answer: Answer) -> float:
     return answer.cost_ms + (answer.comparison.cost_ms if answer.comparison else 0.0)
 
 
-def tab_named(name: str) -> Tab | None:
-    """The tab of this name, of whichever panel."""
-    return next((tab for tab in ALL_TABS if tab.name == name), None)
-
-
 def exported(tab: Tab, state: State, limit: int, offset: int) -> Query:
     """The rows of a tab with all their numbers, some at a time."""
     query = _breakdown(tab, state, DETAIL_METRICS, details=True)
@@ -213,11 +201,11 @@ def exported(tab: Tab, state: State, limit: int, offset: int) -> Query:
 
 
 def _breakdown(tab: Tab, state: State, metrics: tuple[str, ...], details: bool) -> Query:
-    known = (Leaf("is_not", tab.dimension, (NOT_SET,)),) if tab.set_only else ()
+    known = (Leaf("is_not", tab.dimension, (of(tab.dimension).empty,)),) if tab.known_only else ()
     return Query(
         metrics,
         state.date_range,
-        (tab.dimension,),
+        tab.dimensions,
         (*known, *state.filters),
         include=Include(total_rows=details),
         limit=DETAIL_ROWS if details else PANEL_ROWS,
@@ -231,21 +219,54 @@ def difference(metric: str, now: Number | None, then: Number | None) -> Number |
     return change(metric, now, then)
 
 
-def _line(
-    tab: Tab, state: State, value: str, numbers: tuple[Number, ...], metrics: tuple[str, ...], most: Number
-) -> Line:
+def _line(name: str, tab: Tab, state: State, row: Row, metrics: tuple[str, ...], most: Number) -> Line:
+    numbers = row.metrics
     width = f"{max(0.5, numbers[0] / most * 100):.1f}%" if most else "0%"
     cells = tuple(
         Cell(value_of(number, metric), exact_value_of(number, metric))
         for number, metric in zip(numbers, metrics, strict=True)
     )
-    text = {"flag": country_name, "region": region_name}.get(tab.mark, str)(value)
-    mark = "link" if value == "Direct / None" else "flag" if tab.mark == "region" else tab.mark
-    code = value.partition("-")[0] if tab.mark == "region" else value
-    beside = country_name(code) if tab.mark == "region" and text != NOT_SET else ""
-    chosen = Leaf("is", tab.dimension, (value,)) in state.filters
-    address = state.address(filters=filters.narrowed(state.filters, tab.dimension, value), details="")
-    return Line(value, text, mark, code, width, cells, beside, address, chosen)
+    values = tuple(map(str, row.dimensions))
+    chosen = all(Leaf("is", each, (value,)) in state.filters for each, value in _places(tab, values))
+    into = {name: tab.opens} if tab.opens and not chosen and values[-1] not in UNKNOWN else {}
+    address = state.address(filters=_narrowed(tab, state, values, chosen), details="", **into)
+    return Line(values[-1], *_written(tab, values), width, cells, _beside(tab, values), address, chosen)
+
+
+def _places(tab: Tab, values: tuple[str, ...]) -> Iterable[tuple[str, str]]:
+    """By which dimensions and values a row filters: a city is one wherever its country is, a version is not."""
+    pairs = tuple(zip(tab.dimensions, values, strict=True))
+    return pairs[-1:] if tab.mark == "city" else pairs
+
+
+def _narrowed(tab: Tab, state: State, values: tuple[str, ...], chosen: bool) -> tuple[Filter, ...]:
+    trees = state.filters
+    for dimension, value in _places(tab, values):
+        if chosen or Leaf("is", dimension, (value,)) not in trees:
+            trees = filters.narrowed(trees, dimension, value)
+    return trees
+
+
+def _written(tab: Tab, values: tuple[str, ...]) -> tuple[str, str, str]:
+    """The text of a row, its mark and what the mark is looked up by."""
+    value = values[-1]
+    text = text_of(tab, values)
+    if tab.mark in {"region", "city"}:
+        return text, "flag", value.partition("-")[0] if tab.mark == "region" else values[0]
+    return text, "link" if value == NO_SOURCE else tab.mark, values[0]
+
+
+def text_of(tab: Tab, values: tuple[str, ...]) -> str:
+    """What people call the values of a row: a country by its name, a version with its browser."""
+    text = filters.value_name(tab.dimension, values[-1])
+    return f"{values[0]} {text}" if tab.of and tab.mark != "city" else text
+
+
+def _beside(tab: Tab, values: tuple[str, ...]) -> str:
+    """The country of a place."""
+    if values[-1] == NOT_SET or tab.mark not in {"region", "city"}:
+        return ""
+    return country_name(values[-1].partition("-")[0] if tab.mark == "region" else values[0])
 
 
 def _changed(metric: str, now: Number | None, then: Number | None) -> Change:

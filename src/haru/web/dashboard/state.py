@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from haru.stats.vocabulary.filters import Filter
 from haru.stats.vocabulary.periods import Comparison, DateRange, Dates
-from haru.web.dashboard import filters
+from haru.web.dashboard import filters, tabs
 
 PERIODS: dict[str, str] = {
     "realtime": "Realtime",
@@ -46,13 +46,8 @@ METRICS: dict[str, str] = {
     "visit_duration": "Visit duration",
 }
 
-# Panel → its tabs, the first of which is open at first. `panels.py` says what each of them asks.
-TABS: dict[str, tuple[str, ...]] = {
-    "sources": ("sources", "channels", "campaigns"),
-    "pages": ("pages", "entry", "exit"),
-    "locations": ("countries", "regions"),
-    "devices": ("browsers", "os", "devices", "screens"),
-}
+# Panel → the names of its tabs, the first of which is open at first.
+TABS = {panel: tuple(tab.name for tab in group.tabs) for panel, group in tabs.PANELS.items()}
 
 OLDEST = date(1990, 1, 1)
 LATEST = date(2200, 1, 1)

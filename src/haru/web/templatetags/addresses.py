@@ -13,9 +13,3 @@ register = template.Library()
 def address(state: State, **changes: str) -> str:
     """The query string of this view with these changes."""
     return state.address(**changes)
-
-
-@register.simple_tag
-def tab_address(state: State, panel: str, tab: str) -> str:
-    """The query string of this view with this tab of the panel open."""
-    return state.address(**{panel: tab})
