@@ -22,7 +22,7 @@ def folder() -> Path:
     path = Path(tempfile.mkdtemp(prefix="haru-chdb-"))
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     engine = ClickHouseClient(Address(path))
-    engine.query("SELECT 1")  # its client stays, so the engine does not start anew for each test
+    engine.query("SELECT 1")  # its client stays, so the engine does not start again for each test
     atexit.register(engine.close)
     return path
 

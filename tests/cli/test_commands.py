@@ -176,7 +176,7 @@ def test_serve_refuses_to_start_while_the_known_password_works(tmp_path: Path) -
         assert httpx.get(f"{server.url}/account/login/").status_code == 200
         assert server.stop() == 0
         begun = time.monotonic()
-        server.start("--dev")  # a second start makes nothing anew
+        server.start("--dev")  # a second start makes nothing again
         assert time.monotonic() - begun < 10
         assert server.stop() == 0
     done = server.haru("serve", check=False)

@@ -31,7 +31,7 @@ def test_a_page_comes_compressed_and_is_the_same(opened, path):
     assert packed.headers["Content-Encoding"] == "gzip"
     assert "Accept-Encoding" in packed.headers["Vary"]
     assert int(packed.headers["Content-Length"]) == len(packed.content) < len(plain.content) * 0.6
-    # Forms carry a key that is masked anew each time: the length is the same.
+    # Forms carry a key that is masked again each time: the length is the same.
     assert len(gzip.decompress(packed.content)) == len(plain.content)
     assert "Content-Encoding" not in plain.headers
     assert "Content-Encoding" not in opened(path, **{"accept-encoding": "identity"}).headers

@@ -199,7 +199,7 @@ def _check_version(connection: Connection) -> None:
         )
 
 
-class Grip:
+class Canceller:
     """Ends what runs on a connection, from another thread, and never what runs on it later."""
 
     def __init__(self, connection: Connection) -> None:
@@ -212,7 +212,7 @@ class Grip:
         """Ask the server to end the query; a server that doesn't is given up on. Returns at once."""
         threading.Thread(target=self._cancel, name="haru-cancel", daemon=True).start()
 
-    def sever(self) -> None:
+    def abort(self) -> None:
         """Give the connection up: whoever waits for the server gets an error."""
         with self._lock:
             if not self._over:
@@ -225,7 +225,7 @@ class Grip:
 
     def within(self, seconds: float) -> None:
         """Give the connection up unless all is over in so many seconds."""
-        self._timer = threading.Timer(seconds, self.sever)
+        self._timer = threading.Timer(seconds, self.abort)
         self._timer.daemon = True
         self._timer.start()
 
@@ -237,7 +237,7 @@ class Grip:
                 self._connection.cancel_safe(timeout=CANCEL_SECONDS)
             self.within(CANCEL_SECONDS)
 
-    def __enter__(self) -> Grip:
+    def __enter__(self) -> Canceller:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -248,15 +248,15 @@ class Grip:
 
 
 @contextlib.contextmanager
-def patience(connection: Connection, seconds: float) -> Iterator[None]:
+def deadline(connection: Connection, seconds: float) -> Iterator[None]:
     """Give the connection up when what runs in the block takes longer: a server may be frozen rather than dead."""
-    with Grip(connection) as grip:
-        grip.within(seconds)
+    with Canceller(connection) as canceller:
+        canceller.within(seconds)
         yield
 
 
 def _check(connection: Connection) -> None:
-    with patience(connection, CHECK_SECONDS):
+    with deadline(connection, CHECK_SECONDS):
         connection.execute("")
 
 

@@ -23,7 +23,7 @@ from haru.events.ledger import RefusalCount, merge
 from haru.events.visits import Visit
 from haru.store.compiled import Compiling
 from haru.store.migrations import Migration, migrate, pending, read
-from haru.store.postgres.pool import SCHEMA, Connection, Connections, Grip, patience
+from haru.store.postgres.pool import SCHEMA, Canceller, Connection, Connections, deadline
 from haru.store.protocol import Progress, StoreHeld, StoreUnavailable
 from haru.store.rows import visit_of
 from haru.store.stop import Stop, Stopped
@@ -136,7 +136,7 @@ class PostgresStore:
                 return
             self._doubtful = True
             try:
-                with patience(connection, _LOAD_SECONDS), connection.transaction():
+                with deadline(connection, _LOAD_SECONDS), connection.transaction():
                     made = self._make_partitions(connection, rows)
                     if rows:
                         with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
@@ -191,7 +191,11 @@ class PostgresStore:
         stop = stop or Stop()
         with self._connections.errors(), self._connections.taken() as connection:
             try:
-                with stop.watching((grip := Grip(connection)).cancel), grip, _limited(connection, stop.left):
+                with (
+                    stop.watching((canceller := Canceller(connection)).cancel),
+                    canceller,
+                    _limited(connection, stop.left),
+                ):
                     cursor = psycopg.ClientCursor(connection) if len(values) > _MAX_PARAMETERS else connection.cursor()
                     return cursor.execute(compiled.string, values).fetchall()
             except errors.QueryCanceled as error:
@@ -243,7 +247,7 @@ class PostgresStore:
         with (
             self._connections.errors(),
             self._connections.taken() as connection,
-            patience(connection, seconds),
+            deadline(connection, seconds),
         ):
             yield connection
 
@@ -251,7 +255,7 @@ class PostgresStore:
         """The connection that loads. It holds the lock, for a lock ends with its connection."""
         if self._loader is not None:
             try:
-                with patience(self._loader, _PROGRESS_SECONDS):
+                with deadline(self._loader, _PROGRESS_SECONDS):
                     self._loader.execute("")
                 return self._loader
             except psycopg.OperationalError:
@@ -259,7 +263,7 @@ class PostgresStore:
         self._connections.open()
         connection = self._connections.connect(f"haru loader on {socket.gethostname()}")
         try:
-            with patience(connection, _LOCK_SECONDS + _PROGRESS_SECONDS):
+            with deadline(connection, _LOCK_SECONDS + _PROGRESS_SECONDS):
                 _lock(connection)
                 self._introduce(connection)
         except BaseException:

@@ -12,22 +12,14 @@ import duckdb
 import pytest
 from sqlalchemy import bindparam, column, func, literal_column, select, table, text
 
-from haru.events.columns import row_of
-from haru.events.event import Arrival, Origin
+from haru.events.event import Origin
 from haru.events.visits import Visit
 from haru.store.duckdb import store as duckdb_module
 from haru.store.duckdb.store import DuckStore
 from haru.store.migrations import Migration
 from haru.store.protocol import Progress, StoreOutOfMemory, StoreTooNew, StoreUnavailable
 from haru.store.stop import Stop, Stopped
-from tests.events.made import MINUTE, NOON, event
-
-
-def rows(*events, visit: int = 1):  # type: ignore[no-untyped-def]
-    return [
-        row_of(Arrival(n + 1, e), Visit(visit, e.site_id, e.visitor_id, e.at, e.at, e.origin))
-        for n, e in enumerate(events)
-    ]
+from tests.events.made import MINUTE, NOON, event, rows
 
 
 def test_rows_and_position_survive_closing(tmp_path: Path) -> None:

@@ -1,11 +1,16 @@
-"""The ClickHouse store over HTTP: its client, its settings and its errors, with chDB behind a small HTTP server."""
+"""The client of ClickHouse: addresses, settings and errors, on chDB and over HTTP, with chDB behind a small server."""
 
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 from sqlalchemy import column, func, literal_column, select, table, text
 
 from haru.events.ledger import RefusalCount
@@ -18,8 +23,8 @@ from haru.store.protocol import Progress, StoreHeld, StoreOutOfMemory, StoreUnav
 from haru.store.stop import Stop, Stopped
 from tests import embedded
 from tests.clickhouse_http import Bridge, bridge
-from tests.events.made import NOON, event
-from tests.store.test_duckdb import rows
+from tests.events.made import NOON, event, rows
+from tests.store.clickhouse.made import EVENT, ids
 
 AUTHORIZATION = "Basic " + base64.b64encode(b"haru:it's").decode()
 
@@ -116,3 +121,102 @@ def test_a_server_that_comes_back_is_used_again(server: Bridge) -> None:
     store.load(rows(event()), Progress(2))
     assert store.progress() == Progress(2)
     store.close()
+
+
+def test_queries_run_side_by_side(store: ClickHouseStore) -> None:
+    store.open()
+    stop, ended = Stop(), threading.Event()
+
+    def long() -> None:
+        with pytest.raises(Stopped):
+            store.fetch(select(func.sum(literal_column("number"))).select_from(text("system.numbers")), stop=stop)
+        ended.set()
+
+    thread = threading.Thread(target=long)
+    thread.start()
+    assert store.progress() == Progress()
+    assert not ended.is_set()
+    stop.cancel()
+    thread.join()
+
+
+def test_a_query_has_the_memory_and_the_cores_it_may_use() -> None:
+    store = ClickHouseStore(embedded.address(), memory=50_000_000, threads=1)
+    greedy = select(func.count(func.distinct(literal_column("sipHash128(number)")))).select_from(
+        text("numbers(20000000)")
+    )
+    with pytest.raises(StoreOutOfMemory, match="ask for less at a time, or raise HARU_EVENTS_MEMORY"):
+        store.fetch(greedy)
+    limit = select(literal_column("getSetting('max_threads')"))
+    assert store.fetch(limit) == [(1,)]
+    store.close()
+
+
+def test_a_fault_of_a_statement_is_no_fault_of_the_store(store: ClickHouseStore) -> None:
+    with pytest.raises(DatabaseError):
+        store.fetch(select(column("nothing")).select_from(EVENT))
+    assert ids(store) == []
+
+
+def test_a_folder_that_another_process_has_open_is_refused_with_the_remedy(store: ClickHouseStore) -> None:
+    store.open()
+    script = (
+        "from pathlib import Path\nfrom haru.store.clickhouse.store import ClickHouseStore\n"
+        "from haru.store.clickhouse.client import Address\n"
+        f"ClickHouseStore(Address(Path({str(embedded.folder())!r}))).acquire()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "another program has the folder open" in done.stderr.splitlines()[-1]
+
+
+def test_a_second_folder_in_one_process_is_refused_with_a_sentence(store: ClickHouseStore, tmp_path: Path) -> None:
+    store.open()
+    with pytest.raises(StoreUnavailable, match="a process has one chDB folder"):
+        ClickHouseStore(Address(tmp_path / "other")).open()
+
+
+def test_without_the_package_chdb_a_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "clickhouse_connect.driver._chdbclient", None)
+    with pytest.raises(StoreUnavailable, match=r"pip install haru\[chdb\]"):
+        ClickHouseStore(embedded.address()).open()
+
+
+def test_a_server_that_is_not_there_is_unavailable_and_its_password_is_not_told() -> None:
+    address = Address.parse("clickhouse://haru:geheim@127.0.0.1:1/events")
+    with pytest.raises(
+        StoreUnavailable, match=r"\(\[Errno 111\] Connection refused\): see that ClickHouse runs"
+    ) as refused:
+        ClickHouseStore(address).open()
+    assert "geheim" not in str(refused.value)
+
+
+def test_an_address_says_all_there_is_to_know() -> None:
+    assert Address.parse("clickhouse://u%40x:p%2Fw@db.example.com/stats?cluster=c1&secure=true") == Address(
+        host="db.example.com", port=8443, user="u@x", password="p/w", secure=True, database="stats", cluster="c1"
+    )
+    assert Address.parse("clickhouse://db") == Address(host="db")
+    assert Address.parse("clickhouses://db:9440").port == 9440
+    assert Address.parse("chdb:///var/lib/haru%20x/c?database=d") == Address(Path("/var/lib/haru x/c"), database="d")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("clickhouse:///x", "has no host"),
+        ("clickhouse://h/a`b", "not a name"),
+        ("clickhouse://h?cluster=a'b", "not a name"),
+        ("clickhouse://h?colour=red", '"colour" is no option'),
+        ("chdb://relative/path", "three slashes"),
+        ("chdb:///", "three slashes"),
+        ("chdb:///x?cluster=c", "leave off"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_with_a_sentence(url: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Address.parse(url)
+
+
+def test_the_settings_of_a_cluster_are_known_to_the_engine(store: ClickHouseStore) -> None:
+    names = [*ClickHouseClient(Address(host="h", cluster="c"), 1, 1)._settings]
+    quoted = ", ".join(f"'{name}'" for name in names)
+    assert store._client.query(f"SELECT count() FROM system.settings WHERE name IN ({quoted})") == [(len(names),)]

@@ -4,40 +4,23 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
-from sqlalchemy import DateTime, Interval, bindparam, column, func, literal, literal_column, select, table
+from sqlalchemy import DateTime, Interval, bindparam, column, literal, literal_column, select
 
 from haru.events.columns import Row
 from haru.events.event import Origin
 from haru.events.ledger import RefusalCount
 from haru.events.visits import Visit
 from haru.store.migrations import Migration
-from haru.store.postgres import pool
 from haru.store.postgres import store as module
 from haru.store.postgres.store import PostgresStore
-from haru.store.protocol import Progress, StoreHeld, StoreOutOfMemory, StoreTooNew, StoreUnavailable
+from haru.store.protocol import Progress, StoreHeld, StoreTooNew, StoreUnavailable
 from haru.store.stop import Stop, Stopped
-from tests.events.made import MINUTE, NOON, event
-from tests.postgres import Cluster, cluster
-from tests.store.test_duckdb import rows
-
-EVENT = table("event", *(column(name) for name in ("id", "path", "interactive", "occurred_at")))
-DAY = 24 * 60 * MINUTE
-
-
-@pytest.fixture
-def store(database: str) -> Iterator[PostgresStore]:
-    made = PostgresStore(database)
-    yield made
-    made.close()
-
-
-def ids(store: PostgresStore) -> list[Row]:
-    return store.fetch(select(EVENT.c.id).order_by(EVENT.c.id))
+from tests.events.made import MINUTE, NOON, event, rows
+from tests.postgres import Cluster
+from tests.store.postgres.made import DAY, EVENT, LONG, ids
 
 
 def test_rows_and_position_survive_closing(store: PostgresStore, database: str) -> None:
@@ -64,7 +47,7 @@ def test_a_load_that_fails_leaves_neither_rows_nor_position_nor_partition(store:
     assert store.progress() == Progress(1)
     assert ids(store) == [(1,)]
     assert store.refusal_counts(1, 0, NOON * 2) == []
-    store.load([(2, *later[0][1:])], Progress(2))  # the month is made anew
+    store.load([(2, *later[0][1:])], Progress(2))  # the month is made again
     assert ids(store) == [(1,), (2,)]
 
 
@@ -92,14 +75,6 @@ def test_values_are_bound_and_never_become_sql(store: PostgresStore) -> None:
     assert store.fetch(select(EVENT.c.id).where(EVENT.c.path == bindparam("path")), {"path": odd}) == [(1,)]
     assert store.fetch(select(EVENT.c.id).where(EVENT.c.path.in_(["x", odd]))) == [(1,)]
     assert store.fetch(select(EVENT.c.id).where(EVENT.c.path == literal_column("'100%'"))) == []
-
-
-def test_the_sum_of_whole_numbers_is_one(store: PostgresStore) -> None:
-    store.load(rows(event(), event()), Progress(2))
-    ((total,),) = store.fetch(select(func.sum(EVENT.c.id)))
-    assert (type(total), total) == (int, 3)
-    ((half,),) = store.fetch(select(literal_column("-1.50::numeric")))
-    assert str(half) == "-1.50"
 
 
 def test_the_visits_of_some_visitors_come_whole(store: PostgresStore) -> None:
@@ -194,7 +169,7 @@ def test_one_database_may_hold_other_tables_of_the_same_names(store: PostgresSto
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT count(*) FROM event").fetchone() == (0,)
         assert connection.execute("SELECT to_regnamespace('haru_events')").fetchone() == (None,)
-    assert store.progress() == Progress()  # it is made anew by the next call
+    assert store.progress() == Progress()  # it is made again by the next call
 
 
 def test_a_site_is_deleted_with_its_ledger(store: PostgresStore) -> None:
@@ -379,23 +354,6 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(
     assert store.refusal_counts(1, 0, NOON * 2) == [RefusalCount(1, NOON, "bot", "", 2)]
 
 
-LONG = select(func.pg_sleep(60))
-
-
-@pytest.mark.parametrize("code", ["53200", "53400"])  # of memory, and of the files that hold what memory does not
-def test_a_query_that_needs_more_memory_than_the_server_gives_it_says_so(
-    store: PostgresStore, database: str, code: str
-) -> None:
-    with psycopg.connect(database) as connection:
-        connection.execute(
-            "CREATE OR REPLACE FUNCTION public.greedy() RETURNS int LANGUAGE plpgsql AS "
-            f"$$BEGIN RAISE 'there is no more' USING ERRCODE = '{code}'; END$$"
-        )
-    with pytest.raises(StoreOutOfMemory, match="ask for less at a time, or give the database server more memory"):
-        store.fetch(select(literal_column("public.greedy()")))
-    assert store.fetch(select(literal_column("1"))) == [(1,)]
-
-
 def test_a_query_ends_at_its_limit(store: PostgresStore) -> None:
     with pytest.raises(Stopped, match=r"limit of 0\.1 seconds"):
         store.fetch(LONG, stop=Stop(0.1))
@@ -411,7 +369,7 @@ def test_the_server_ends_a_query_should_no_word_from_here_reach_it(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_GRACE_SECONDS", 0.1)
-    monkeypatch.setattr(module.Grip, "cancel", lambda grip: None)
+    monkeypatch.setattr(module.Canceller, "cancel", lambda canceller: None)
     with pytest.raises(Stopped, match=r"limit of 0\.1 seconds"):
         store.fetch(LONG, stop=Stop(0.1))
 
@@ -425,96 +383,6 @@ def test_an_ended_query_is_ended_on_the_server_too(store: PostgresStore, databas
             "AND pid <> pg_backend_pid() AND datname = current_database()"
         ).fetchone()
     assert running == (0,)
-
-
-def test_more_questions_at_once_than_connections_are_all_answered(
-    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pool, "WAIT_SECONDS", 0.2)
-    monkeypatch.setattr(pool, "MAX_CONNECTIONS", 2)
-    answers: list[Row] = []
-    slow = select(func.pg_sleep(0.5))
-    threads = [threading.Thread(target=lambda: answers.extend(store.fetch(slow))) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(answers) == 6
-
-
-@pytest.mark.parametrize(
-    ("url", "remedy"),
-    [
-        ("postgresql://haru@/nowhere?host=/nonexistent", "see that PostgreSQL runs"),
-        ("postgresql://haru@127.0.0.1:1/haru", "see that PostgreSQL runs"),
-        ("postgres://haru@name.invalid/haru", "see that PostgreSQL runs"),
-    ],
-)
-def test_a_server_that_is_not_there_is_told_at_once(url: str, remedy: str) -> None:
-    store = PostgresStore(url)
-    for work in (store.open, store.progress, store.acquire, lambda: store.fetch(LONG)):
-        with pytest.raises(StoreUnavailable, match=remedy):
-            work()
-    store.close()
-
-
-def test_what_the_server_refuses_is_told_with_its_remedy(postgres: Cluster, database: str) -> None:
-    with pytest.raises(StoreUnavailable, match="make the database with createdb"):
-        PostgresStore(postgres.url("nowhere")).open()
-    with pytest.raises(StoreUnavailable, match="see the user and the password"):
-        PostgresStore(make_conninfo(database, user="nobody_here")).open()
-    with psycopg.connect(database) as connection:
-        connection.execute("DROP ROLE IF EXISTS poor")
-        connection.execute("CREATE ROLE poor LOGIN")
-    with pytest.raises(StoreUnavailable, match="GRANT CREATE ON DATABASE"):
-        PostgresStore(make_conninfo(database, user="poor")).open()
-    with pytest.raises(StoreUnavailable, match="name the one that writes"):
-        PostgresStore(make_conninfo(database, options="-c default_transaction_read_only=on")).open()
-    with psycopg.connect(postgres.url(), autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS latin")
-        connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
-    with pytest.raises(StoreUnavailable, match="--encoding UTF8"):
-        PostgresStore(postgres.url("latin")).open()
-
-
-def test_a_server_that_was_stopped_and_killed_is_taken_up_again_by_the_same_store() -> None:
-    with cluster() as server:
-        store = PostgresStore(server.database())
-        store.load(rows(event()), Progress(1))
-        for turn, end in enumerate((server.stop, server.kill), 2):
-            end()
-            row = [(turn, *rows(event())[0][1:])]
-            for work in (
-                store.progress,
-                lambda: ids(store),
-                lambda: store.load(row, Progress(turn)),  # noqa: B023
-                lambda: list(store.scan(None, 0, NOON * 2)),
-            ):
-                with pytest.raises(StoreUnavailable):
-                    work()
-            server.start()
-            assert store.progress() == Progress(turn - 1)
-            store.load(row, Progress(turn))
-            assert ids(store) == [(number + 1,) for number in range(turn)]
-        store.close()
-
-
-def test_a_server_that_froze_is_given_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("WAIT_SECONDS", "CHECK_SECONDS"):
-        monkeypatch.setattr(pool, name, 0.5)
-    monkeypatch.setattr(module, "_PROGRESS_SECONDS", 0.5)
-    with cluster() as server:
-        store = PostgresStore(server.database())
-        store.load(rows(event()), Progress(1))
-        store.progress()
-        assert len(server.sessions()) >= 2
-        with server.frozen():
-            for work in (store.progress, lambda: store.load([(2, *rows(event())[0][1:])], Progress(2))):
-                with pytest.raises(StoreUnavailable):
-                    work()
-        store.load([(2, *rows(event())[0][1:])], Progress(2))
-        assert ids(store) == [(1,), (2,)]
-        store.close()
 
 
 def test_an_answer_that_does_not_come_is_not_waited_for(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
