@@ -83,6 +83,30 @@ class AddLine extends HTMLElement {
   }
 }
 
+// A dialog that was fetched: it opens when it comes and is gone when it closes; focus goes back to where it came from.
+let opener;
+document.addEventListener("click", ({ target }) => {
+  const link = target.closest("[hx-target='#dialog']");
+  // A link of a menu is hidden again when the dialog closes: its menu stands for it.
+  if (link && !link.closest("dialog")) opener = link.closest("details")?.querySelector("summary") ?? link;
+});
+
+class Dialog extends HTMLElement {
+  connectedCallback() {
+    this.dialog = this.querySelector("dialog");
+    this.dialog.addEventListener("close", () => this.remove());
+    this.dialog.addEventListener("click", (event) => {
+      if (event.target === this.dialog || event.target.closest("[data-close]")) this.dialog.close();
+    });
+    this.dialog.showModal();
+  }
+
+  disconnectedCallback() {
+    // After the swap that may have taken the dialog away.
+    setTimeout(() => opener?.isConnected && !document.querySelector("dialog[open]") && opener.focus());
+  }
+}
+
 let refreshed = Date.now();
 document.addEventListener("htmx:after:swap", () => (refreshed = Date.now()));
 
@@ -104,4 +128,5 @@ class Age extends HTMLElement {
 customElements.define("haru-theme", Theme);
 customElements.define("haru-copy", Copy);
 customElements.define("haru-add-line", AddLine);
+customElements.define("haru-dialog", Dialog);
 customElements.define("haru-age", Age);

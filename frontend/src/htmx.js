@@ -4,3 +4,12 @@ import htmx from "htmx.org/dist/htmx.esm.js";
 window.htmx = htmx;
 // A menu that a person opened stays open when news come in: the server knows of none that is open.
 htmx.config.morphIgnore.push("open");
+
+// An answer without the part that is looked for is another page: the question to sign in, or that there was a fault. It
+// is shown as what it is, rather than nothing in the place of what stands here.
+document.addEventListener("htmx:after:request", (event) => {
+  const { select, text, response } = event.detail.ctx;
+  if (!select?.startsWith("#") || text.includes(`id="${select.slice(1)}"`)) return;
+  event.preventDefault();
+  location.assign(response.raw.url);
+});

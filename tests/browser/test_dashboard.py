@@ -57,6 +57,12 @@ def test_axe_finds_nothing_in_either_theme_on_wide_and_narrow_screens(
         expect(view.locator("haru-chart canvas")).to_be_visible()
         view.locator("#pick-period summary").click()
         assert violations(view) == []
+        view.locator("#pick-filter summary").click()
+        assert violations(view) == []
+        view.locator("#pick-filter").get_by_role("link", name="Source", exact=True).click()
+        expect(view.locator("dialog")).to_be_visible()
+        assert violations(view) == []
+        view.keyboard.press("Escape")
         keep(view, f"dashboard-{scheme}-{width}")
         context.close()
 
@@ -130,3 +136,65 @@ def test_a_panel_waits_between_two_questions(page: Page, measured_site: Server) 
     assert asked == []  # five times 400 ms have not passed
     page.wait_for_timeout(1500)
     assert len(asked) == 1
+
+
+def test_a_filter_is_made_changed_and_taken_away_by_keys_alone(page: Page, measured_site: Server) -> None:
+    menu = page.locator("#pick-filter summary")
+    menu.focus()
+    page.keyboard.press("Enter")
+    page.locator("#pick-filter").get_by_role("link", name="Page", exact=True).focus()
+    page.keyboard.press("Enter")
+    search = page.get_by_role("searchbox")
+    expect(search).to_be_focused()
+    page.keyboard.type("PAGE-2")
+    expect(page.locator("#filter-values li")).to_have_count(1)
+    page.get_by_label("/page-2").focus()
+    page.keyboard.press("Space")
+    search.fill("")
+    expect(page.locator("#filter-values li")).to_have_count(4)
+    expect(page.get_by_label("/page-2")).to_be_checked()
+    page.get_by_label("/page-3").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    chip = page.get_by_title("Change the filter Page is /page-2 or /page-3")
+    expect(chip).to_be_visible()
+    expect(page.locator('[data-metric="pageviews"]')).to_have_text("2")
+    expect(menu).to_be_focused()
+    chip.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(chip).to_be_focused()
+    page.reload()
+    expect(page.locator('[data-metric="pageviews"]')).to_have_text("2")
+    page.get_by_label("Remove the filter").click()
+    expect(page.locator('[data-metric="pageviews"]')).to_have_text("4")
+    page.go_back()
+    expect(page.locator('[data-metric="pageviews"]')).to_have_text("2")
+
+
+def test_a_click_on_a_row_filters_and_a_second_takes_it_back(page: Page, measured_site: Server) -> None:
+    page.locator("#panel-pages").get_by_role("link", name="/page-1").click()
+    expect(page.locator('[data-metric="pageviews"]')).to_have_text("1")
+    expect(page.locator("#filters")).to_contain_text("Page is /page-1")
+    page.locator("#panel-pages").get_by_role("link", name="/page-1").click()
+    expect(page.locator('[data-metric="pageviews"]')).to_have_text("4")
+
+
+def test_what_is_typed_into_a_filter_survives_a_tick(page: Page, measured_site: Server) -> None:
+    page.locator("#pick-filter summary").click()
+    page.locator("#pick-filter").get_by_role("link", name="Page", exact=True).click()
+    page.get_by_text("contains", exact=True).click()
+    page.get_by_label("Texts, a line each").fill("/pa")
+    assert measured_site.collect(measured_site.token("example.com"), "/page-9").status_code == 200
+    expect(page.locator('[data-metric="pageviews"]')).to_have_text("5")
+    expect(page.get_by_label("Texts, a line each")).to_have_value("/pa")
+    expect(page.get_by_label("Texts, a line each")).to_be_focused()
+
+
+def test_whoever_was_signed_out_meanwhile_is_asked_to_sign_in(page: Page, measured_site: Server) -> None:
+    page.context.clear_cookies()
+    page.locator("#panel-sources").get_by_role("link", name="Channels").click()
+    page.wait_for_url("**/account/login/**")
+    expect(page.locator("input[name=login]")).to_be_visible()

@@ -7,7 +7,7 @@ import re
 import time
 from datetime import UTC, datetime, timedelta
 from html import unescape
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, unquote
 
 import pytest
 
@@ -417,7 +417,17 @@ def test_nothing_on_the_page_is_inline(look, events):
         assert not re.search(r" on[a-z]+=", html)
 
 
-@pytest.mark.parametrize("address", ["", "?details=pages", "/panels/top", "/panels/sources"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "?details=pages",
+        "/panels/top",
+        "/panels/sources",
+        "/filter?dimension=event:page",
+        "/filter/values?dimension=event:page",
+    ],
+)
 def test_strangers_find_nothing_and_everyone_of_the_team_looks(events, sign_in, owner, team_mate, stranger, address):
     events.add()
     assert sign_in(owner).get(f"/sites/example.com{address}").status_code == 200
@@ -519,3 +529,37 @@ def test_a_filter_from_outside_is_text(look, events):
     assert "<img src=x>" not in html
     assert "&lt;img src=x&gt;" in html
     assert "Nothing under these filters" in html
+
+
+def test_the_form_of_a_filter_suggests_values_among_what_the_others_leave(look, events):
+    for visitor, (country, path) in enumerate((("DE", "/a"), ("AT", "/b"), ("AT", "/<b>")), 1):
+        events.add(visitor=visitor, country=country, path=path)
+    pages = look("/filter?period=day&dimension=event:page" + with_filters(["is", "visit:country", ["AT"]]))
+    assert re.findall('name="value" value="([^"]*)"', pages) == ["/&lt;b&gt;", "/b"]
+    values = look("/filter/values?period=day&dimension=visit:country&typed=germ&operator=is&value=AT")
+    assert re.findall('value="([^"]*)"( checked)?', values) == [("AT", " checked"), ("DE", "")]
+    change = look("/filter?period=day&at=0" + with_filters(["is", "visit:country", ["AT"]]))
+    assert re.findall('name="value" value="([^"]*)"( checked)?', change) == [("AT", " checked"), ("DE", "")]
+
+
+def test_the_form_leads_to_the_view_with_its_filter(look, events, sign_in, owner):
+    events.add(country="AT")
+    sends = "?period=day&dimension=visit:country&operator=is&value=AT"
+    answer = sign_in(owner).get(f"/sites/example.com{sends}")
+    assert answer.status_code == 302
+    assert (
+        unquote(answer.headers["Location"]) == '/sites/example.com?period=day&filters=[["is","visit:country",["AT"]]]'
+    )
+    answer = sign_in(owner).get(f"/sites/example.com{sends}", headers={"HX-Request": "true"})
+    assert unquote(answer.headers["HX-Push-Url"]).endswith('&filters=[["is","visit:country",["AT"]]]')
+    assert "Country is <b>Austria</b>" in answer.content.decode()
+    html = look("?period=day&dimension=event:page&operator=matches&lines=(")
+    assert "The filter was left as it was." in html
+    assert "Invalid regular expression" in html
+
+
+def test_the_keys_of_properties_lead_to_their_values(look, events):
+    events.add(props='{"plan":"pro"}')
+    html = look("/filter?period=day&dimension=event:props:")
+    assert "dimension=event%3Aprops%3Aplan" in html
+    assert 'value="pro"' in look("/filter?period=day&dimension=event:props:plan")

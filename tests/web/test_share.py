@@ -56,6 +56,19 @@ def locked(site, monkeypatch):
     return links.add_link(site, "Locked", SECRET)
 
 
+def test_a_guest_filters_under_the_link_alone(sign_in, events, link, locked):
+    guest = sign_in()
+    form = guest.get(f"/share/{link.slug}/filter?period=day&dimension=event:page")
+    assert form.status_code == 200
+    assert f'action="/share/{link.slug}"' in form.content.decode()
+    assert "/pricing" in guest.get(f"/share/{link.slug}/filter/values?period=day&dimension=event:page").content.decode()
+    answer = guest.get(f"/share/{link.slug}?period=day&dimension=event:page&operator=is&value=/pricing")
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith(f"/share/{link.slug}?period=day&filters=")
+    for address in ("filter", "filter/values"):
+        assert guest.get(f"/share/{locked.slug}/{address}?dimension=event:page").status_code == 404
+
+
 @pytest.mark.parametrize("who", ["owner", "team_mate", "stranger", None])
 def test_whoever_has_the_link_sees_the_same_and_changes_nothing(request, sign_in, events, link, who):
     browser = sign_in(request.getfixturevalue(who) if who else None)
@@ -75,7 +88,7 @@ def test_every_part_of_the_page_asks_under_the_link(sign_in, events, link):
     browser = sign_in()
     html = browser.get(f"/share/{link.slug}?period=day").content.decode()
     assert f'hx-sse:connect="/share/{link.slug}/live"' in html
-    parts = re.findall(r'hx-get="([^"]+)"', html)
+    parts = re.findall(r'hx-get="([^"]+/panels/[^"]+)"', html)
     assert len(parts) == 6
     for address in parts:
         answer = browser.get(address)

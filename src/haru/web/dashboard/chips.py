@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from haru.web.dashboard import filters
+from haru.web.dashboard.filter_form import of_filter
 from haru.web.dashboard.state import State
 
 
@@ -14,6 +15,7 @@ class Chip:
 
     parts: tuple[filters.Part, ...]
     without: str  # the view without it
+    at: int | None  # its place, to change it; None for one that no form can hold
 
     @property
     def text(self) -> str:
@@ -36,8 +38,12 @@ def chips(state: State) -> Chips:
     any_of, trees = filters.parts(state.filters)
     others = [tuple(tree for tree in trees if tree is not gone) for gone in trees]
     shown = tuple(
-        Chip(tuple(filters.sentence(tree)), state.address(filters=filters.joined(any_of, rest)))
-        for tree, rest in zip(trees, others, strict=True)
+        Chip(
+            tuple(filters.sentence(tree)),
+            state.address(filters=filters.joined(any_of, rest)),
+            at if of_filter(tree, at) else None,
+        )
+        for at, (tree, rest) in enumerate(zip(trees, others, strict=True))
     )
     switch = len(trees) > 1 and filters.can_be_any(trees)
     other = state.address(filters=filters.joined(not any_of, trees)) if switch else ""

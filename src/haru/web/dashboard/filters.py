@@ -85,6 +85,11 @@ def read(text: str, goals: Sequence[Goal]) -> tuple[Filter, ...]:
     return queries.parse_filters(trees, goals)
 
 
+def sentence_of(error: QueryError) -> str:
+    """The first fault without its path in JSON, which nobody sees here."""
+    return error.faults[0].partition(": ")[2]
+
+
 def text_of(trees: Iterable[Filter]) -> str:
     """The filters as an address has them; "" for none."""
     lists = [written(tree) for tree in trees]
@@ -161,5 +166,5 @@ def _compared(leaf: Leaf) -> list[Part]:
     if rest > 0:
         said.append(Part(f" or {rest} more"))
     if not leaf.case_sensitive:
-        said.append(Part(", in capitals or not"))
+        said.append(Part(", in capitals or small letters"))
     return said

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -24,7 +26,7 @@ from haru.stats.vocabulary.filters import Filter
 from haru.stats.vocabulary.periods import Period
 from haru.store.protocol import StoreOutOfMemory
 from haru.store.stop import Stopped
-from haru.web.dashboard import filters, panels, state
+from haru.web.dashboard import filter_form, filters, panels, state
 from haru.web.dashboard.chart import chart
 from haru.web.dashboard.chips import chips
 from haru.web.dashboard.state import State
@@ -59,6 +61,26 @@ def page(request: HttpRequest, view: View, context: dict[str, Any]) -> HttpRespo
         # The snippet holds the token, so it is for those who manage the site.
         told = installation(view.site) if context["manages"] else {"site": view.site}
         return render(request, "dashboard/waiting.html", {"current": 0, **told, **context})
+    if "dimension" in request.GET:
+        return _with_filter(request, view, context)
+    return _page(request, view, context)
+
+
+def _with_filter(request: HttpRequest, view: View, context: dict[str, Any]) -> HttpResponse:
+    """The page with the filter that a form sent, at the address of that view."""
+    try:
+        view.state = replace(view.state, filters=filter_form.changed(view, request.GET))
+    except QueryError as error:
+        view.filter_fault = _("The filter was left as it was.") + " " + filters.sentence_of(error)
+    address = f"{context['base']}{view.state.address()}"
+    if not request.headers.get("HX-Request") and not view.filter_fault:
+        return redirect(address)
+    response = _page(request, view, context)
+    response.headers["HX-Push-Url"] = address
+    return response
+
+
+def _page(request: HttpRequest, view: View, context: dict[str, Any]) -> HttpResponse:
     context = view.frame() | context
     if view.state.details:
         return render(request, "dashboard/details.html", context | view.details())
@@ -68,12 +90,16 @@ def page(request: HttpRequest, view: View, context: dict[str, Any]) -> HttpRespo
 
 
 def part(request: HttpRequest, view: View, panel: str, context: dict[str, Any]) -> HttpResponse:
-    """One panel for one who may see it. `context` has `base`, the address of the dashboard."""
+    """One panel for one who may see it, or the form of a filter. `context` has `base`, the address of the dashboard."""
     context = view.frame() | context
     if panel == "top":
         return render(request, "dashboard/_top.html", context | view.top())
     if panel == "chart":
         return render(request, "dashboard/_chart.html", context | view.chart())
+    if panel == "filter":
+        return filter_form.page(request, view, context)
+    if panel == "filter-values":
+        return filter_form.values(request, view, context)
     if panel not in panels.NAMES:
         raise Http404("There is no such panel.")
     return render(request, "dashboard/_panel.html", context | {"panel": view.panel(panel)})
@@ -103,7 +129,8 @@ class View:
         try:
             return filters.read(text, self.stats_site.goals) if text else ()
         except QueryError as error:
-            self.filter_fault = str(error)
+            said = _("A filter of this address could not be read, so everything is shown.")
+            self.filter_fault = f"{said} {filters.sentence_of(error)}"
             return ()
 
     def usual(self) -> str:
@@ -128,6 +155,7 @@ class View:
             "now_ms": self.now_ms,
             "filter_fault": self.filter_fault,
             "filters": chips(self.state),
+            "filter_menu": filter_form.MENU,
             **self.choices(),
         }
 
