@@ -10,9 +10,12 @@ from html import unescape
 from urllib.parse import parse_qs, quote, unquote
 
 import pytest
+from django.db import OperationalError
 
 from haru.events.columns import COLUMNS
 from haru.live import Live
+from haru.sites import registry
+from haru.sites.models import RememberedView
 from haru.stats.answers import Reports
 from haru.stats.vocabulary.dimensions import DIMENSIONS, Level
 from haru.store.duckdb.store import DuckStore
@@ -237,12 +240,68 @@ def test_visits_without_a_campaign_are_no_campaign(look, events):
     assert "Nothing in this period." in look("/panels/sources?period=day&sources=campaigns")
 
 
-def test_a_new_site_opens_on_today_and_an_older_one_on_the_month(look, events):
+def test_a_dashboard_opens_on_the_last_day_by_the_hour(look, events):
     events.add()
-    assert '<span class="sr-only">Period: </span>' in look()
-    assert "Today<" in re.sub(r"\s+", "", look().partition("pick-period")[2].partition("</summary>")[0])
-    events.add(NOW - timedelta(days=3))
-    assert "Last30days<" in re.sub(r"\s+", "", look().partition("pick-period")[2].partition("</summary>")[0])
+    html = look()
+    assert "Last 24 hours" in part(html, "chart") or 'aria-current="true">Last 24 hours' in html
+    assert part(html, "chart").count("<tr data-label") == 24
+    assert "Jan 14, 14:00 – now" in part(html, "chart")
+
+
+def test_a_dashboard_opens_as_each_person_left_it(look, events, sign_in, team_mate):
+    events.add(NOW - timedelta(days=2), country="DE", source="Google")
+    look("?period=7d&metric=visits&sources=channels" + with_filters(["is", "visit:country", ["DE"]]))
+    html = look()
+    assert re.search('aria-current="true">Last 7 days', html)
+    assert '<div class="chosen">' in html
+    assert re.search('aria-current="true">Channels', html)
+    assert "Country is" not in html
+    theirs = sign_in(team_mate).get("/sites/example.com").content.decode()
+    assert re.search('aria-current="true">Last 24 hours', theirs)
+    look("?period=custom&from=2026-01-01&to=2026-01-02&metric=pageviews")
+    html = look()
+    assert re.search('aria-current="true">Last 24 hours', html)
+    look("?period=28d&details=pages")
+    assert re.search('aria-current="true">Last 28 days', look("?metric=visits&period=28d"))
+
+
+def test_what_cannot_be_remembered_is_shown_all_the_same(look, events, monkeypatch):
+    events.add()
+
+    def refused(**_: object) -> None:
+        raise OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(RememberedView.objects, "update_or_create", refused)
+    assert total(look("?period=day"), "visitors") == "1"
+
+
+def test_a_period_without_visits_offers_the_month_that_has_some(look, events):
+    events.add(datetime(2015, 5, 17, 10), path="/old")
+    events.add(datetime(2015, 7, 2, 10), path="/newer")
+    html = look("?period=24h")
+    assert "the newest are of July 2015" in html
+    found = re.search('href="([^"]*)">Show July 2015', html)
+    assert "/newer" in look(unescape(found[1]))
+    html = look("?period=custom&from=2015-01-01&to=2015-02-01")
+    assert "before the first visit, which was in May 2015" in html
+    assert "Show July 2015" not in look("?period=custom&from=2015-05-17&to=2015-05-17")
+    assert "Show July 2015" not in look("?period=24h" + with_filters(["is", "visit:country", ["DE"]]))
+
+
+def test_a_period_that_ends_yesterday_says_so_and_another_year_is_named(look, events):
+    events.add(NOW - timedelta(days=2))
+    assert "Jan 8 – Jan 14, to yesterday" in part(look("?period=7d"), "chart")
+    assert "Dec 16, 2025 – Jan 14, to yesterday" in part(look("?period=30d"), "chart")
+    assert "to yesterday" not in look("?period=custom&from=2026-01-02&to=2026-01-05")
+
+
+def test_switching_the_site_and_the_ledger_keep_the_view(look, events, owner):
+    events.add()
+    registry.create_site("other.example", "UTC", owner)
+    html = look("?period=7d&sources=channels")
+    assert 'href="/sites/other.example?period=7d&amp;sources=channels"' in html
+    assert 'href="/sites/example.com/refusals?period=7d&amp;sources=channels"' in html
+    assert 'href="/sites/example.com?period=7d' in look("/refusals?period=7d&sources=channels")
 
 
 def test_a_rubbish_address_shows_the_usual(look, events):

@@ -329,9 +329,9 @@ def test_what_belongs_to_no_site_or_to_another_is_shown_to_nobody(look, filled, 
 def test_the_dashboard_leads_here_and_asks_nothing_of_the_ledger(filled, sign_in, owner, team_mate):
     for _ in ("before the first event", "after it"):
         for who in (owner, team_mate):
-            assert '"/sites/example.com/refusals"' in sign_in(who).get("/sites/example.com").content.decode()
+            assert '"/sites/example.com/refusals' in sign_in(who).get("/sites/example.com").content.decode()
         filled.accept()
-    assert '"/sites/example.com/refusals"' in sign_in(owner).get("/sites/example.com/settings").content.decode()
+    assert '"/sites/example.com/refusals' in sign_in(owner).get("/sites/example.com/settings").content.decode()
     assert filled.asked == []
 
 

@@ -167,3 +167,17 @@ class SharedLink(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} · {self.site}"
+
+
+class RememberedView(models.Model):
+    """How a person looked at the dashboard of a site last: where it opens the next time."""
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    address = models.CharField(max_length=500)  # the query string of the view
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "user"], name="sites_remembered_view_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.site}: {self.address}"

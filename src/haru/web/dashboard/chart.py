@@ -73,7 +73,7 @@ def chart(reports: Reports, site: StatsSite, state: State, period: Period, now_m
         FORMATS.get(state.metric, "count"),
         unit,
         tuple(dict.fromkeys((*choices, unit))),
-        named(zone, answer.period, today),
+        named(zone, answer.period, today, now_ms),
         named(zone, before.period, today) if before else "",
         _points(zone, answer, state.metric, unit, now_ms),
         cost(answer),
@@ -130,9 +130,11 @@ def spoken(label: str, unit: str, count: int) -> tuple[str, str]:
     return date_text, f"Week of {date_text}, {at.year}" if unit == "week" else f"{at:%a}, {date_text}, {at.year}"
 
 
-def named(zone: ZoneInfo, period: tuple[int, int], today: date) -> str:
-    """A period (ms, the end not included) as the legend has it."""
+def named(zone: ZoneInfo, period: tuple[int, int], today: date, now_ms: int = 0) -> str:
+    """A period (ms, the end not included) as the legend has it; of one that ends about `now_ms` it says so."""
     first, last = (periods.wall(zone, at) for at in (period[0], period[1] - 1))
     if period[1] - period[0] <= DAY_MS + 1 and first.time() != datetime.min.time():
-        return f"{day(first.date(), today=today)}, {first:%H:%M} – {last:%H:%M}"
-    return days(first.date(), last.date(), today=today)
+        end = "now" if period[0] <= now_ms < period[1] else f"{last:%H:%M}"
+        return f"{day(first.date(), today=today)}, {first:%H:%M} – {end}"
+    name = days(first.date(), last.date(), today=today)
+    return f"{name}, to yesterday" if now_ms and last.date() == today - timedelta(days=1) != first.date() else name

@@ -110,6 +110,7 @@ class Totals:
 
     totals: tuple[Total, ...]
     against: str  # the part of the other period that one which still runs is compared with; "" for a whole one
+    any: bool  # somebody was there
     cost_ms: float
     computed_at_ms: int
 
@@ -178,7 +179,9 @@ def totals(reports: Reports, site: StatsSite, state: State, now_ms: int) -> Tota
         )
         for place, (name, now) in enumerate(zip(names, row.metrics, strict=True))
     )
-    return Totals(shown, _against(ZoneInfo(site.timezone), answer, now_ms), cost(answer), answer.computed_at_ms)
+    return Totals(
+        shown, _against(ZoneInfo(site.timezone), answer, now_ms), any(row.metrics), cost(answer), answer.computed_at_ms
+    )
 
 
 def _against(zone: ZoneInfo, answer: Answer, now_ms: int) -> str:

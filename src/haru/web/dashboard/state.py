@@ -92,6 +92,12 @@ class State:
         """The query string of this view with these changes: what is as it is at first is left out."""
         return "?" + urlencode(replace(self, **changes).pairs())  # type: ignore[arg-type]
 
+    @property
+    def habit(self) -> str:
+        """The query string of what a person is likely to want again: no filters, no days of the calendar."""
+        dated = {"period": "", "interval": ""} if self.first else {}
+        return self.address(first=None, last=None, filters=(), details="", **dated).removeprefix("?")
+
     def pairs(self) -> list[tuple[str, str]]:
         """Names and values of the query string; `date` is the day of `day`, `from` and `to` a custom period."""
         written = []

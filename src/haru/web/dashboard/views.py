@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -19,6 +20,7 @@ from haru.sites import access
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
 from haru.sites.pages.views import installation
+from haru.sites.remembered import remember, remembered
 from haru.stats import asking
 from haru.stats.query import QueryError
 from haru.stats.vocabulary import periods
@@ -29,11 +31,12 @@ from haru.store.stop import Stopped
 from haru.web.dashboard import filter_form, filters, panels, state
 from haru.web.dashboard.chart import chart
 from haru.web.dashboard.chips import chips
+from haru.web.dashboard.elsewhere import Elsewhere, elsewhere
 from haru.web.dashboard.state import State
 from haru.web.project import errors, services
 from haru.web.templatetags.numbers import days
 
-NEW_MS = 2 * DAY_MS  # a site younger than this is watched by the day, an older one by the month
+USUAL = "24h"  # the period when none is named or remembered
 
 
 @require_safe
@@ -43,7 +46,10 @@ def dashboard(request: HttpRequest, domain: str) -> HttpResponse:
     """The page: every panel, or one of them in detail. It works without JavaScript."""
     site = access.readable(request.user, domain)
     manages = access.role_of(request.user, site) in access.MANAGERS
-    return page(request, View(site, request), {"base": f"/sites/{site.domain}", "manages": manages})
+    view = View(site, request, QueryDict(remembered(request.user, site)) if not request.GET else None)
+    if request.GET:
+        remember(request.user, site, view.state.habit)
+    return page(request, view, {"base": f"/sites/{site.domain}", "manages": manages})
 
 
 @require_safe
@@ -86,6 +92,7 @@ def _page(request: HttpRequest, view: View, context: dict[str, Any]) -> HttpResp
         return render(request, "dashboard/details.html", context | view.details())
     context |= view.top() | view.chart()
     context["panels"] = [view.panel(name) for name in panels.NAMES]
+    context["elsewhere"] = view.elsewhere(context["top"])
     return render(request, "dashboard/dashboard.html", context)
 
 
@@ -108,8 +115,8 @@ def part(request: HttpRequest, view: View, panel: str, context: dict[str, Any]) 
 class View:
     """One request for numbers of a site."""
 
-    def __init__(self, site: Site, request: HttpRequest, usual: str = "") -> None:
-        """`usual` is the period when the address names none; "" for what suits the age of the site."""
+    def __init__(self, site: Site, request: HttpRequest, chosen: QueryDict | None = None, usual: str = USUAL) -> None:
+        """`chosen` stands for the query string of the request; `usual` is the period when neither names one."""
         waiter = asking.current.get()
         if waiter is not None and waiter.asker is None:  # a guest has a name already
             waiter.asker = "user", request.user.pk
@@ -121,8 +128,8 @@ class View:
         self.zone = ZoneInfo(site.timezone)
         self.first_event = self.reports.first_event(site.pk, self.now_ms)
         self.filter_fault = ""
-        filters_ = self._filters(request.GET.get("filters", ""))
-        self.state: State = state.read(request.GET.dict(), usual or self.usual(), filters_)
+        parameters: dict[str, Any] = (request.GET if chosen is None else chosen).dict()
+        self.state: State = state.read(parameters, usual, self._filters(parameters.get("filters", "")))
 
     def _filters(self, text: str) -> tuple[Filter, ...]:
         """Those of the address. What cannot be used is left aside and said: numbers of everything would mislead."""
@@ -132,11 +139,6 @@ class View:
             said = _("A filter of this address could not be read, so everything is shown.")
             self.filter_fault = f"{said} {filters.sentence_of(error)}"
             return ()
-
-    def usual(self) -> str:
-        """The period of a site when none was chosen; on a new site the first visits are to be seen."""
-        young = self.first_event is None or self.first_event > self.now_ms - NEW_MS
-        return "day" if young else "30d"
 
     def period(self) -> Period:
         return periods.resolve(self.state.date_range, self.zone, self.now_ms, lambda: self.first_event)
@@ -161,6 +163,16 @@ class View:
 
     def top(self) -> dict[str, Any]:
         return {"top": self._in_time(lambda: panels.totals(self.reports, self.stats_site, self.state, self.now_ms))}
+
+    def elsewhere(self, top: Any) -> Elsewhere | None:
+        """Where there is something to see, when the period has nothing and no filter says why."""
+        if self.state.filters or not isinstance(top, panels.Totals) or top.any:
+            return None
+        ask = partial(
+            elsewhere, self.reports, self.stats_site, self.state, self.period(), self.first_event, self.now_ms
+        )
+        found = self._in_time(ask)
+        return found if isinstance(found, Elsewhere) else None
 
     def chart(self) -> dict[str, Any]:
         period = self.period()

@@ -180,7 +180,7 @@ def page(request: HttpRequest, domain: str) -> HttpResponse:
     """
     site = access.readable(request.user, domain)
     manages = access.role_of(request.user, site) in access.MANAGERS
-    view = View(site, request, DEFAULT)
+    view = View(site, request, usual=DEFAULT)
     found = ledger.find(view.stats_site, view.state.date_range, view.now_ms)
     intervals = _intervals(view.zone, view.state, found.period)
     chosen = view.state.interval if view.state.interval in intervals else ""
@@ -189,6 +189,7 @@ def page(request: HttpRequest, domain: str) -> HttpResponse:
     context = {
         "site": site,
         "state": view.state,
+        "address": view.state.address() if request.GET else "",  # without one the dashboard knows what it was
         **view.choices(),
         "manages": manages,
         "counted": counted,
