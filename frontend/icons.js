@@ -2,7 +2,8 @@
 
 // Names of lucide icons; a template asks for one with {% icon "settings" %}.
 export const icons = [
-  "arrow-down-right", "arrow-left", "arrow-up-right", "calendar", "check", "chevron-down", "chevrons-up-down", "copy", "globe",
+  "arrow-down", "arrow-down-right", "arrow-left", "arrow-up", "arrow-up-right", "calendar", "check", "chevron-down",
+  "chevron-left", "chevron-right", "chevrons-up-down", "copy", "globe",
   "key-round", "link", "log-out", "maximize-2", "monitor", "moon-star", "plus", "settings", "smartphone", "sun", "sun-moon",
   "bookmark", "list-filter", "search", "tablet", "trash-2", "user", "x",
 ];

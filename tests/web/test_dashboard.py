@@ -437,17 +437,6 @@ def test_each_panel_says_what_it_cost_and_when_it_was_computed(look, events):
         assert f'data-at="{NOW_MS}"' in html
 
 
-def test_details_show_more_rows_with_more_numbers(look, events):
-    for number in range(12):
-        events.add(visitor=number, path=f"/page-{number:02}")
-    assert len(rows(look("?period=day"), "pages")) == 9
-    html = look("?period=day&details=pages")
-    assert html.count('<th scope="row"') == 12
-    for head in ("Visitors", "Share", "Visits", "Pageviews", "Bounce rate", "Visit duration"):
-        assert f'<th scope="col">{head}</th>' in html
-    assert "All 12." in html
-
-
 def test_counting_one_person_on_several_days_is_said_where_the_number_stands(look, events):
     events.add(NOW - timedelta(days=2))
     assert "up to three visitors" in look("?period=7d")

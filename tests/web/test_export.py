@@ -22,12 +22,22 @@ from haru.store.stop import Stopped
 from haru.transfer import export as files
 from haru.web.api.endpoint import NO_ACCESS
 from haru.web.dashboard import export as exports
-from haru.web.dashboard import panels, tabs
+from haru.web.dashboard import tabs
 from haru.web.dashboard import views as dashboard
 from haru.web.dashboard.csv import lines
 from haru.web.project import services
 from tests.stats.made import DAY, HOUR, filled, journey, ms
 
+METRICS = (
+    "visitors",
+    "percentage",
+    "visits",
+    "pageviews",
+    "events",
+    "views_per_visit",
+    "bounce_rate",
+    "visit_duration",
+)
 NOW = ms("2026-01-15 12:00")
 
 
@@ -76,15 +86,15 @@ def browser(served, sign_in, owner):
 
 
 def test_a_breakdown_has_every_number_of_its_details(browser) -> None:
-    answer = browser.get("/sites/example.com/export/countries.csv?period=7d")
+    answer = browser.get("/sites/example.com/export/countries.csv?period=7d&compare=none")
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     name = 'attachment; filename="example.com-countries-2026-01-08-2026-01-14.csv"'
     assert answer.headers["Content-Disposition"] == name
     assert table(content(answer)) == [
-        ["country", "country_name", *panels.DETAIL_METRICS],
-        ["SE", "Sweden", "1", "100.0", "1", "1", "100", "0"],
+        ["country", "country_name", *METRICS],
+        ["SE", "Sweden", "1", "100.0", "1", "1", "1", "1.0", "100", "0"],
     ]
-    today = table(content(browser.get("/sites/example.com/export/pages.csv?period=day")))
+    today = table(content(browser.get("/sites/example.com/export/pages.csv?period=day&compare=none")))
     assert [row[0] for row in today[1:]] == ["/", "/pricing"]
 
 
@@ -128,7 +138,7 @@ def test_the_whole_view_is_a_zip_of_all_there_is(browser) -> None:
     series = table(archive.read("time_series.csv"))
     assert series[0][:2] == ["day", "visitors"]
     assert [row[:2] for row in series[1:]] == [[f"2026-01-{day:02}", str(int(day == 14))] for day in range(8, 15)]
-    alone = table(content(browser.get("/sites/example.com/export/pages.csv?period=7d")))
+    alone = table(content(browser.get("/sites/example.com/export/pages.csv?period=7d&compare=none")))
     assert table(archive.read("pages.csv")) == alone
 
 

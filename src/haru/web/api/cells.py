@@ -31,7 +31,7 @@ class Cells:
         """A number, or null; an amount, or the list of amounts where the answer has several currencies."""
         if not isinstance(value, list):
             return metrics.written(metric, value)
-        amounts = [_amount(**amount) for amount in value]
+        amounts = [amount(**each) for each in value]
         return amounts if self._several else amounts[0]
 
     def change(self, metric: str, value: metrics.Value, before: metrics.Value) -> metrics.Number | None:
@@ -40,7 +40,8 @@ class Cells:
         return None if amounts and self._several else metrics.change(metric, value, before)
 
 
-def _amount(currency: str, value: float) -> dict[str, Any]:
+def amount(currency: str, value: float) -> dict[str, Any]:
+    """An amount of money in the shape that Plausible's clients read."""
     exact = Decimal(str(value))
     mark = ("-" if exact < 0 else "") + _SIGNS.get(currency, f"{currency}\u00a0")
     decimals = 0 if currency in _NO_DECIMALS.split() else 3 if currency in _THREE_DECIMALS.split() else 2

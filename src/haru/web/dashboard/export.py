@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import itertools
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from django.contrib.auth.decorators import login_required
@@ -15,12 +16,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from haru.sites import access
+from haru.stats.answers import Row
 from haru.stats.query import MAX_ROWS, Include, Query
 from haru.stats.vocabulary import metrics, periods
-from haru.web.dashboard import filters, panels, tabs
+from haru.stats.vocabulary.metrics import Value
+from haru.web.dashboard import details, filters, panels, tabs
 from haru.web.dashboard.chart import unit_of
 from haru.web.dashboard.csv import lines
-from haru.web.dashboard.state import METRICS
+from haru.web.dashboard.state import METRICS, State
 from haru.web.dashboard.views import View
 from haru.web.project.streaming import in_threads
 
@@ -32,12 +35,12 @@ ZIP = "application/zip"
 @never_cache
 @login_required
 def breakdown(request: HttpRequest, domain: str, tab: str) -> HttpResponseBase:
-    """Every row of one tab, with all its numbers, in the period of the address."""
+    """Every row of one tab with all its numbers, as the details of the address show them."""
     view = View(access.readable(request.user, domain), request)
     found = tabs.named(tab)
     if found is None:
         raise Http404("There is no such breakdown.")
-    return sent(request, f"{_name(view, tab)}.csv", CSV, rows(view, found))
+    return sent(request, f"{_name(view, tab)}.csv", CSV, rows(view, found, view.state))
 
 
 @require_safe
@@ -58,24 +61,47 @@ def sent(request: HttpRequest, name: str, kind: str, pieces: Iterator[bytes]) ->
     return StreamingHttpResponse(content, content_type=kind, headers=headers)
 
 
-def rows(view: View, tab: tabs.Tab) -> Iterator[bytes]:
-    """A breakdown as CSV."""
+def rows(view: View, tab: tabs.Tab, state: State) -> Iterator[bytes]:
+    """A breakdown as CSV, sorted, searched and compared as the details of this view are."""
     columns = [dimension.partition(":")[2] for dimension in tab.dimensions]
     name = filters.NAMES.get(tab.dimension)
     named = [f"{columns[-1]}_name"] if name else []
+    metrics = details.metrics_of(tab, state, view.stats_site)
+    changes = [f"{metric}_change" for metric in metrics] if state.comparison else []
     # The head goes with the first rows: a store that does not answer is known before the first byte.
-    head: list[list[object]] = [[*columns, *named, *panels.DETAIL_METRICS]]
+    head: list[list[object]] = [[*columns, *named, *metrics, *changes]]
     for offset in itertools.count(0, MAX_ROWS):
-        query = panels.exported(tab, view.state, MAX_ROWS, offset)
-        found = view.reports.answer(view.stats_site, query, view.now_ms).rows
+        found, total = details.found(view.reports, view.stats_site, state, tab, MAX_ROWS, offset, view.now_ms)
         yield lines(
             itertools.chain(
                 head if offset == 0 else (),
-                ([*row.dimensions, *([name(str(row.dimensions[-1]))] if name else []), *row.metrics] for row in found),
+                (
+                    [
+                        *row.dimensions,
+                        *([name(str(row.dimensions[-1]))] if name else []),
+                        *map(_plain, row.metrics),
+                        *_changes(metrics, row),
+                    ]
+                    for row in found
+                ),
             )
         )
-        if len(found) < MAX_ROWS:
+        if offset + len(found) >= total:
             return
+
+
+def _plain(value: Value) -> object:
+    """A number; amounts as text, each with its currency."""
+    if isinstance(value, list):
+        return "; ".join(f"{amount['value']} {amount['currency']}" for amount in value)
+    return value
+
+
+def _changes(names: Iterable[str], row: Row) -> list[object]:
+    if row.comparison is None:
+        return []
+    numbers = zip(names, row.metrics, row.comparison.metrics, strict=True)
+    return [panels.difference(name, now, then) for name, now, then in numbers]
 
 
 def totals(view: View) -> Iterator[bytes]:
@@ -117,7 +143,8 @@ def time_series(view: View) -> Iterator[bytes]:
 def zipped(view: View) -> Iterator[bytes]:
     """All of it as the bytes of a zip, no file of it held whole."""
     files = {"totals": totals(view), "time_series": time_series(view)}
-    files |= {tab.name: rows(view, tab) for tab in tabs.ALL_TABS}
+    state = replace(view.state, compare="none", sort="", search="")
+    files |= {tab.name: rows(view, tab, state) for tab in tabs.ALL_TABS}
     moment = periods.wall(view.zone, view.now_ms)
     sink = _Sink()
     with zipfile.ZipFile(sink, "w") as archive:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
@@ -15,16 +15,15 @@ from haru.stats.vocabulary import periods
 from haru.stats.vocabulary.dimensions import of
 from haru.stats.vocabulary.filters import Filter, Leaf
 from haru.stats.vocabulary.metrics import METRICS as STATS
-from haru.stats.vocabulary.metrics import Number, change
+from haru.stats.vocabulary.metrics import Number, Value, change
 from haru.web.dashboard import filters, tabs
 from haru.web.dashboard.state import METRICS, State
 from haru.web.dashboard.tabs import Menu, Tab
 from haru.web.templatetags.numbers import NO_DATA, days, exact_value_of, value_of
 
 PANEL_ROWS = 9
-DETAIL_ROWS = 100
-DETAIL_METRICS = ("visitors", "percentage", "visits", "pageviews", "bounce_rate", "visit_duration")
-DETAIL_LABELS = {**METRICS, "visitors": "Visitors", "percentage": "Share"}
+PANEL_METRICS = ("visitors",)
+LABELS = {"visitors": "Visitors"}
 
 # In which direction a change is welcome: fewer bounces are.
 FALLING_IS_GOOD = {"bounce_rate"}
@@ -37,11 +36,21 @@ NAMES = tuple(tabs.PANELS)
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """How a number differs from the period compared with."""
+
+    text: str  # "18%" or "3 pt", without a sign; a dash where there was nothing to differ from
+    rising: bool
+    good: bool | None  # None: unchanged
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One number of a row."""
 
     text: str
     exact: str
+    change: Change | None = None  # None: compared with nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +90,6 @@ class Panel:
     lines: tuple[Line, ...]
     cost_ms: float
     computed_at_ms: int
-    total_rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """How a number differs from the period compared with."""
-
-    text: str  # "18%" or "3 pt", without a sign; a dash where there was nothing to differ from
-    rising: bool
-    good: bool | None  # None: unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,24 +114,19 @@ class Totals:
     computed_at_ms: int
 
 
-def panel(reports: Reports, site: StatsSite, state: State, name: str, now_ms: int, *, details: bool = False) -> Panel:
-    """One panel with its open tab; `details` gives more rows and more numbers in each. Raises `StoreUnavailable`."""
+def panel(reports: Reports, site: StatsSite, state: State, name: str, now_ms: int) -> Panel:
+    """One panel with its open tab. Raises `StoreUnavailable`."""
     tab = open_tab(state, name)
-    metrics = DETAIL_METRICS if details else ("visitors",)
-    answer = reports.answer(site, _breakdown(tab, state, metrics, details), now_ms)
-    most = max((row.metrics[0] for row in answer.rows), default=0)
-    lines = tuple(_line(name, tab, state, row, metrics, most) for row in answer.rows)
-    heads = tuple(DETAIL_LABELS[metric] for metric in metrics)
+    answer = reports.answer(site, replace(breakdown(tab, state, PANEL_METRICS), limit=PANEL_ROWS), now_ms)
     return Panel(
         name=name,
         title=tabs.PANELS[name].title,
         entries=entries(state, name),
         tab=tab,
-        heads=heads,
-        lines=lines,
+        heads=tuple(LABELS[metric] for metric in PANEL_METRICS),
+        lines=lines(name, tab, state, answer.rows, PANEL_METRICS),
         cost_ms=answer.cost_ms,
         computed_at_ms=answer.computed_at_ms,
-        total_rows=answer.total_rows or 0,
     )
 
 
@@ -175,7 +169,7 @@ def totals(reports: Reports, site: StatsSite, state: State, now_ms: int) -> Tota
             METRICS[name],
             value_of(now, name),
             exact_value_of(now, name),
-            _changed(name, now, before[place]) if before else None,
+            changed(name, now, before[place]) if before else None,
         )
         for place, (name, now) in enumerate(zip(names, row.metrics, strict=True))
     )
@@ -197,43 +191,49 @@ def cost(answer: Answer) -> float:
     return answer.cost_ms + (answer.comparison.cost_ms if answer.comparison else 0.0)
 
 
-def exported(tab: Tab, state: State, limit: int, offset: int) -> Query:
-    """The rows of a tab with all their numbers, some at a time."""
-    query = _breakdown(tab, state, DETAIL_METRICS, details=True)
-    return replace(query, include=Include(), limit=limit, offset=offset)
-
-
-def _breakdown(tab: Tab, state: State, metrics: tuple[str, ...], details: bool) -> Query:
+def breakdown(tab: Tab, state: State, metrics: tuple[str, ...]) -> Query:
+    """The question for every row of a tab."""
     known = (Leaf("is_not", tab.dimension, (of(tab.dimension).empty,)),) if tab.known_only else ()
-    return Query(
-        metrics,
-        state.date_range,
-        tab.dimensions,
-        (*known, *state.filters),
-        include=Include(total_rows=details),
-        limit=DETAIL_ROWS if details else PANEL_ROWS,
-    )
+    return Query(metrics, state.date_range, tab.dimensions, (*known, *state.filters))
 
 
-def difference(metric: str, now: Number | None, then: Number | None) -> Number | None:
+def difference(metric: str, now: Value, then: Value) -> Number | None:
     """How much a number changed, in per cent or points; None when there was nothing before, or there is no data."""
     if then == 0 and not STATS[metric].points:
         return None
     return change(metric, now, then)
 
 
+def lines(name: str, tab: Tab, state: State, rows: Sequence[Row], metrics: tuple[str, ...]) -> tuple[Line, ...]:
+    """The rows of an answer as they are shown; the bars compare the first metric of these rows."""
+    most = max((row.metrics[0] for row in rows), default=0)
+    return tuple(_line(name, tab, state, row, metrics, most) for row in rows)
+
+
 def _line(name: str, tab: Tab, state: State, row: Row, metrics: tuple[str, ...], most: Number) -> Line:
-    numbers = row.metrics
-    width = f"{max(0.5, numbers[0] / most * 100):.1f}%" if most else "0%"
-    cells = tuple(
-        Cell(value_of(number, metric), exact_value_of(number, metric))
-        for number, metric in zip(numbers, metrics, strict=True)
-    )
-    values = tuple(map(str, row.dimensions))
+    width = f"{max(0.5, row.metrics[0] / most * 100):.1f}%" if most else "0%"
+    values = values_of(row)
     chosen = all(Leaf("is", each, (value,)) in state.filters for each, value in _places(tab, values))
     into = {name: tab.opens} if tab.opens and not chosen and values[-1] not in UNKNOWN else {}
     address = state.address(filters=_narrowed(tab, state, values, chosen), details="", **into)
-    return Line(values[-1], *_written(tab, values), width, cells, _beside(tab, values), address, chosen)
+    return Line(values[-1], *_written(tab, values), width, _cells(row, metrics), _beside(tab, values), address, chosen)
+
+
+def values_of(row: Row) -> tuple[str, ...]:
+    """What the row is of, as filters name it."""
+    return tuple(map(str, row.dimensions))
+
+
+def _cells(row: Row, metrics: tuple[str, ...]) -> tuple[Cell, ...]:
+    before = row.comparison.metrics if row.comparison else None
+    return tuple(
+        Cell(
+            value_of(number, metric),
+            exact_value_of(number, metric),
+            changed(metric, number, before[place]) if before else None,
+        )
+        for place, (number, metric) in enumerate(zip(row.metrics, metrics, strict=True))
+    )
 
 
 def _places(tab: Tab, values: tuple[str, ...]) -> Iterable[tuple[str, str]]:
@@ -272,7 +272,8 @@ def _beside(tab: Tab, values: tuple[str, ...]) -> str:
     return country_name(values[-1].partition("-")[0] if tab.mark == "region" else values[0])
 
 
-def _changed(metric: str, now: Number | None, then: Number | None) -> Change:
+def changed(metric: str, now: Value, then: Value) -> Change:
+    """How a number differs from the one before, as it is shown."""
     found = difference(metric, now, then)
     if found is None:
         return Change(NO_DATA, False, None)

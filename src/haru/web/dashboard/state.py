@@ -1,13 +1,18 @@
-"""What a dashboard shows, as its address says it: period, filters, comparison, metric, interval, each open tab."""
+"""What a dashboard shows, as its address says it: period, filters, comparison, metric, interval, each open tab, and
+of details the order, the search and the page.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from urllib.parse import urlencode
 
+from haru.events.text import storable
 from haru.stats.vocabulary.filters import Filter
+from haru.stats.vocabulary.metrics import METRICS as STATS
 from haru.stats.vocabulary.periods import Comparison, DateRange, Dates
 from haru.web.dashboard import filters, tabs
 
@@ -49,6 +54,11 @@ METRICS: dict[str, str] = {
 # Panel → the names of its tabs, the first of which is open at first.
 TABS = {panel: tuple(tab.name for tab in group.tabs) for panel, group in tabs.PANELS.items()}
 
+_OF_DETAILS = {"sort", "search", "page"}
+BY_NAME = "name"
+MAX_SEARCH = 200  # characters
+MAX_PAGE = 10_000
+
 OLDEST = date(1990, 1, 1)
 LATEST = date(2200, 1, 1)
 
@@ -68,6 +78,9 @@ class State:
     locations: str = "countries"
     devices: str = "browsers"
     details: str = ""  # the panel that is shown alone, with all its numbers
+    sort: str = ""  # of its rows: a metric or "name", and ".asc" or ".desc"; "" for most visitors first
+    search: str = ""  # what the names of its rows contain
+    page: int = 1  # of its rows
     filters: tuple[Filter, ...] = ()
 
     @property
@@ -88,8 +101,18 @@ class State:
         """The open tab of a panel."""
         return str(getattr(self, panel))
 
+    @property
+    def sorting(self) -> tuple[str, str]:
+        """By what the rows of details are sorted, and in which direction."""
+        name, _, direction = (self.sort or "visitors.desc").partition(".")
+        return name, direction
+
     def address(self, **changes: object) -> str:
-        """The query string of this view with these changes: what is as it is at first is left out."""
+        """The query string of this view with these changes: what is as it is at first is left out.
+
+        Another view begins at its first page, and another tab has other names to search.
+        """
+        changes = ({"page": 1, "search": ""} if changes.keys() & TABS.keys() else {"page": 1}) | changes
         return "?" + urlencode(replace(self, **changes).pairs())  # type: ignore[arg-type]
 
     @property
@@ -103,7 +126,11 @@ class State:
         written = []
         for field in fields(self):
             value = getattr(self, field.name)
-            if value == field.default or field.name in {"first", "last"}:
+            if (
+                value == field.default
+                or field.name in {"first", "last"}
+                or (field.name in _OF_DETAILS and not self.details)
+            ):
                 continue
             written.append((field.name, filters.text_of(value) if field.name == "filters" else str(value)))
         if self.first is not None and self.period == "day":
@@ -123,6 +150,9 @@ def read(parameters: Mapping[str, str], usual: str, chosen_filters: tuple[Filter
         "metric": _one(parameters, "metric", METRICS),
         "interval": _one(parameters, "interval", INTERVALS),
         "details": _one(parameters, "details", TABS),
+        "sort": _sort(parameters.get("sort", "")),
+        "search": storable(parameters.get("search", "").strip())[:MAX_SEARCH],
+        "page": _page(parameters.get("page", "")),
         **{panel: _one(parameters, panel, tabs) for panel, tabs in TABS.items()},
     }
     state = replace(State(**_period(parameters, usual)), filters=chosen_filters)  # type: ignore[arg-type]
@@ -132,6 +162,16 @@ def read(parameters: Mapping[str, str], usual: str, chosen_filters: tuple[Filter
 def _one(parameters: Mapping[str, str], name: str, choices: Collection[str]) -> str:
     value = parameters.get(name, "")
     return value if value in choices else ""
+
+
+def _sort(text: str) -> str:
+    name, _, direction = text.partition(".")
+    return text if name in {*STATS, BY_NAME} and direction in {"asc", "desc"} else ""
+
+
+def _page(text: str) -> int:
+    # Not str.isdigit: other digits than these are no page of ours.
+    return min(int(text), MAX_PAGE) if re.fullmatch("[0-9]{1,9}", text) else 0
 
 
 def _period(parameters: Mapping[str, str], usual: str) -> dict[str, object]:

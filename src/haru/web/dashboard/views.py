@@ -28,7 +28,7 @@ from haru.stats.vocabulary.filters import Filter
 from haru.stats.vocabulary.periods import Period
 from haru.store.protocol import StoreOutOfMemory
 from haru.store.stop import Stopped
-from haru.web.dashboard import filter_form, filters, panels, state
+from haru.web.dashboard import details, filter_form, filters, panels, state
 from haru.web.dashboard.chart import chart
 from haru.web.dashboard.chips import chips
 from haru.web.dashboard.elsewhere import Elsewhere, elsewhere
@@ -178,20 +178,28 @@ class View:
         period = self.period()
         return {"chart": self._in_time(lambda: chart(self.reports, self.stats_site, self.state, period, self.now_ms))}
 
-    def panel(self, name: str, *, details: bool = False) -> Any:
+    def panel(self, name: str) -> Any:
         return self._in_time(
-            lambda: panels.panel(self.reports, self.stats_site, self.state, name, self.now_ms, details=details),
+            lambda: panels.panel(self.reports, self.stats_site, self.state, name, self.now_ms),
             panels.without_numbers(self.state, name),
         )
 
     def details(self) -> dict[str, Any]:
-        return {"panel": self.panel(self.state.details, details=True), "back": self.state.address(details="")}
+        name = self.state.details
+        shown = self._in_time(
+            lambda: details.details(self.reports, self.stats_site, self.state, self.now_ms),
+            panels.without_numbers(self.state, name),
+        )
+        searched = [(key, value) for key, value in self.state.pairs() if key not in {"search", "page"}]
+        return {"panel": shown, "back": self.state.address(details=""), "searched": searched}
 
     def _in_time(self, ask: Callable[[], Any], shown: Mapping[str, object] | None = None) -> Any:
         """What was asked, or a sentence in its place; after one that took too long nothing more is asked."""
         if not self._slow:
             try:
                 return ask()
+            except QueryError:
+                return {**(shown or {}), "fault": details.TOO_MANY}
             except StoreOutOfMemory:  # another part may need less
                 return {**(shown or {}), "fault": errors.memory_sentence()}
             except Stopped:

@@ -6,11 +6,25 @@ from datetime import date
 
 from django import template
 
+from haru.stats.vocabulary.metrics import Value
+from haru.web.api.cells import amount
+
 register = template.Library()
 
 EXACT_BELOW = 10_000
 NO_DATA = "–"
-FORMATS = {"views_per_visit": "decimal", "bounce_rate": "percent", "percentage": "share", "visit_duration": "duration"}
+FORMATS = {
+    "views_per_visit": "decimal",
+    "bounce_rate": "percent",
+    "percentage": "share",
+    "visit_duration": "duration",
+    "time_on_page": "duration",
+    "scroll_depth": "percent",
+    "exit_rate": "share",
+    "conversion_rate": "share",
+    "total_revenue": "money",
+    "average_revenue": "money",
+}
 
 
 @register.filter
@@ -41,7 +55,7 @@ def duration(seconds: int) -> str:
 
 
 @register.filter
-def value_of(number: int | float | None, metric: str) -> str:
+def value_of(number: Value, metric: str) -> str:
     """A metric's value as it stands in a table; a dash where there is no data."""
     if number is None:
         return NO_DATA
@@ -54,12 +68,16 @@ def value_of(number: int | float | None, metric: str) -> str:
             return f"{number:.1f}%"
         case "duration":
             return duration(int(number))
+        case "money":
+            return ", ".join(amount(**each)["short"] for each in number)
     return short(int(number))
 
 
 @register.filter
-def exact_value_of(number: int | float | None, metric: str) -> str:
+def exact_value_of(number: Value, metric: str) -> str:
     """A metric's value with every digit, for titles and for those who listen."""
+    if isinstance(number, list):
+        return ", ".join(amount(**each)["long"] for each in number)
     return full(int(number)) if number is not None and metric not in FORMATS else value_of(number, metric)
 
 
