@@ -48,6 +48,8 @@ ROUTES = (
     Route("dashboard", "get", READERS),
     Route("panel", "get", READERS, extra="panel"),
     Route("suggestions", "get", READERS),
+    Route("filter", "get", READERS),
+    Route("filter-values", "get", READERS),
     Route("export", "get", READERS),
     Route("export-breakdown", "get", READERS, extra="tab"),
     Route("refusals", "get", READERS),
@@ -88,7 +90,7 @@ BY_KEY = {
     "link-api",
 }
 #: Routes that are open to everyone who has the link; `tests/web/test_share.py` has their access tests.
-BY_LINK = {"shared", "shared-panel", "shared-suggestions"}
+BY_LINK = {"shared", "shared-panel", "shared-suggestions", "shared-filter", "shared-filter-values"}
 EXTRA = {"pk": ("pk", 1), "panel": ("panel", "pages"), "tab": ("tab", "pages"), "user_id": ("user_id", 999_999)}
 #: What a route deletes: there is one of each in the site.
 MADE = {"goal": Goal, "link": SharedLink}

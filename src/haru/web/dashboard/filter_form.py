@@ -130,7 +130,7 @@ def read(trees: tuple[Filter, ...], sent: QueryDict) -> Form:
         if form is None:
             raise Http404("There is no such filter.")
         return form
-    dimension = str(sent.get("dimension", ""))
+    dimension = str(sent.get("dimension", "event:page"))
     if dimension == PROPERTY and sent.get("key"):
         dimension += str(sent["key"])
     if dimension != PROPERTY and not (dimensions.known(dimension) and not dimension.startswith("time")):
