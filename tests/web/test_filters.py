@@ -204,7 +204,6 @@ def test_the_form_of_what_there_is_not_is_not_found() -> None:
     for fields in (
         {"dimension": "visit:nothing"},
         {"dimension": "time:day"},
-        {},
         {"at": "7"},
         {"at": "-1"},
         {"at": "²"},
