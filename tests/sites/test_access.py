@@ -88,6 +88,8 @@ BY_KEY = {
     "goal-api",
     "links-api",
     "link-api",
+    "segments-api",
+    "segment-api",
 }
 #: Routes that are open to everyone who has the link; `tests/web/test_share.py` has their access tests.
 BY_LINK = {"shared", "shared-panel", "shared-suggestions", "shared-filter", "shared-filter-values"}

@@ -14,8 +14,8 @@ from django.urls import URLPattern, get_resolver
 
 from haru.accounts.models import OFFERED_SCOPES, ApiKey, Scope
 from haru.live import Live
-from haru.sites import goals, links
-from haru.sites.models import Goal, SharedLink
+from haru.sites import goals, links, segments
+from haru.sites.models import Goal, Segment, SharedLink
 from haru.stats.answers import Reports
 from haru.stats.query import KEYS, parse
 from haru.stats.vocabulary.dimensions import DIMENSIONS
@@ -52,6 +52,8 @@ def served(site):
     links.add_link(site, "Press")
     Goal.objects.update(id=1)
     SharedLink.objects.update(id=1)
+    segments.add(site, None, "Germans", [["is", "visit:country", ["DE"]]])
+    Segment.objects.update(id=1)
     services.use(
         services.Services(
             reports=Reports(filled([])),

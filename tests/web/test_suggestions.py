@@ -38,7 +38,7 @@ def events(site, other):
     ]
     services.use(
         services.Services(
-            reports=Reports(filled(made)), live=Live(), sites_changed=list, delete_events=list, tallies=list
+            reports=Reports(filled(made)), live=Live(), sites_changed=list, delete_events=list, refusal_counts=list
         )
     )
     yield

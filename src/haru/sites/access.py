@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404
 
 from haru.events.text import is_storable
@@ -49,6 +49,11 @@ def shared(slug: str) -> SharedLink:
     if link is None:
         raise Http404("There is no such link.")
     return link
+
+
+def own_or_shared(user: Person) -> Q:
+    """What a person sees of things that are personal or the site's: their own, and those that are nobody's own."""
+    return Q(owner=None) | Q(owner_id=user.pk) if user.is_authenticated else Q(owner=None)
 
 
 def role_of(user: Person, site: Site) -> Role | None:

@@ -146,6 +146,38 @@ class Goal(models.Model):
         return f"{self.name} · {self.site}"
 
 
+class Segment(models.Model):
+    """Filters of a site under a name: of everyone who sees the site, or of one person alone."""
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="segments")
+    # Whose it is; None: it is the site's.
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True)
+    name = models.CharField(_("name"), max_length=100)
+    filters = models.JSONField(_("filters"))  # as `haru.stats.query.parse_segment` read them
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    objects: ClassVar[models.Manager[Segment]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("segment")
+        verbose_name_plural = _("segments")
+        ordering = ["name", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["site", "owner", "name"], name="sites_segment_name_once"),
+            models.UniqueConstraint(
+                fields=["site", "name"], condition=models.Q(owner=None), name="sites_segment_of_site_name_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} · {self.site}"
+
+    @property
+    def personal(self) -> bool:
+        """Whether nobody but its owner knows it."""
+        return self.owner_id is not None
+
+
 class SharedLink(models.Model):
     """An address under which the dashboard of a site may be seen without an account.
 

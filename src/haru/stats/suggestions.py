@@ -10,13 +10,14 @@ from haru.stats import bounds
 from haru.stats.answers import Reports, Row
 from haru.stats.plan import StatsSite
 from haru.stats.query import Query, QueryError, parse
+from haru.stats.trees import Segments, no_segments
 from haru.stats.vocabulary import dimensions
 from haru.stats.vocabulary.dimensions import DIMENSIONS, GOAL, KEYS, PROPERTY, Dimension, Level, of
 from haru.stats.vocabulary.filters import Filter, Leaf, Or
 
 MAX = 25  # that are answered
 # The values, those of most visitors first, that are asked for whatever is typed: one question serves every key stroke.
-SEARCHED = 2_000
+SEARCHED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,9 @@ class Wanted:
         return of(self.query.dimensions[0])
 
 
-def parse_wanted(dimension: str, text: str, date_range: object, filters: object) -> Wanted:
+def parse_wanted(
+    dimension: str, text: str, date_range: object, filters: object, segments: Segments = no_segments
+) -> Wanted:
     """What is asked for, from decoded JSON; the dimension `event:props:`, without a key, stands for the keys.
 
     Raises `QueryError` with every fault, named by its path.
@@ -54,7 +57,7 @@ def parse_wanted(dimension: str, text: str, date_range: object, filters: object)
     names = [] if dimension == PROPERTY else [dimension]
     asked = {"metrics": ["visitors"], "date_range": date_range, "dimensions": names, "filters": filters}
     try:
-        query = parse({**asked, "pagination": {"limit": SEARCHED}})
+        query = parse({**asked, "pagination": {"limit": SEARCHED}}, segments=segments)
     except QueryError as error:
         faults += [fault.replace("#/dimensions/0:", "#/dimension:", 1) for fault in error.faults]
     if faults:

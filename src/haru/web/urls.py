@@ -8,7 +8,7 @@ from django.urls import include, path
 from haru.accounts import views as accounts
 from haru.sites.pages import sharing
 from haru.sites.pages import views as sites
-from haru.web.api import events, goals, links, query, suggestions
+from haru.web.api import events, goals, links, query, segments, suggestions
 from haru.web.api import refusals as api_refusals
 from haru.web.api import sites as api_sites
 from haru.web.api.reference import docs, openapi
@@ -62,6 +62,8 @@ urlpatterns = [
     path("api/v1/sites/goals/<int:pk>", goals.goal, name="goal-api"),
     path("api/v1/sites/shared-links", links.shared_links, name="links-api"),
     path("api/v1/sites/shared-links/<int:pk>", links.shared_link, name="link-api"),
+    path("api/v1/sites/segments", segments.segments, name="segments-api"),
+    path("api/v1/sites/segments/<int:pk>", segments.segment, name="segment-api"),
     path("api/v1/sites/<str:domain>", api_sites.site, name="site-api"),
     path("api/v1/stats/realtime/visitors", endpoints.realtime, name="realtime-api"),
     path("api/v1/stats/aggregate", endpoints.aggregate, name="aggregate-api"),

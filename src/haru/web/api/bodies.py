@@ -10,8 +10,8 @@ from msgspec import Meta
 
 from haru.collect.exclusions import MAX_PATTERN
 from haru.events.text import is_storable
-from haru.sites import domain, goals, links
-from haru.web.api.endpoint import shortened
+from haru.sites import domain, goals, links, segments
+from haru.web.api.endpoint import Faulty, shortened
 from haru.web.api.reference.schemas import Schema
 
 Domain = Annotated[str, Meta(min_length=1, max_length=domain.MAX_TEXT)]
@@ -76,8 +76,42 @@ class SharedLinkBody(msgspec.Struct, forbid_unknown_fields=True):
     ] = None
 
 
+Trees = Annotated[
+    list[Any],
+    Meta(
+        min_length=1,
+        description="As in the query, without segments; all of them must hold.",
+        extra_json_schema={"items": {"$ref": "#/components/schemas/Filter"}},
+    ),
+]
+SegmentName = Annotated[
+    str, Meta(min_length=1, max_length=segments.MAX_NAME, description="Once among the site's, and among a person's.")
+]
+
+
+class SegmentBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Filters under a name."""
+
+    site_id: SiteId
+    name: SegmentName
+    filters: Trees
+    personal: Annotated[
+        bool, Meta(description="Whether it is yours alone; else it is the site's, which needs a role that manages it.")
+    ] = True
+
+
+class SegmentChangeBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What a segment gets in the place of what it has; what is left out stays."""
+
+    site_id: SiteId
+    name: SegmentName | None = None
+    filters: Trees | None = None
+    personal: Annotated[bool | None, Meta(description="Whether it is yours alone, or the site's.")] = None
+
+
 _, SCHEMAS = msgspec.json.schema_components(
-    [SiteBody, SiteChangeBody, GoalBody, SharedLinkBody], ref_template="#/components/schemas/{name}"
+    [SiteBody, SiteChangeBody, GoalBody, SharedLinkBody, SegmentBody, SegmentChangeBody],
+    ref_template="#/components/schemas/{name}",
 )
 
 
@@ -105,11 +139,23 @@ def read(given: Mapping[str, Any], struct: type[msgspec.Struct]) -> tuple[dict[s
     return values, faults
 
 
+def whole(given: Mapping[str, Any], struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """The fields of a body without a fault. Raises `Faulty`."""
+    values, faults = read(given, struct)
+    if faults:
+        raise Faulty(faults)
+    return values
+
+
 def _remedy(schema: Schema) -> str:
     """What to give, in words."""
     schema = schema.get("anyOf", [schema])[0]
     if "enum" in schema:
         return f"Give one of {', '.join(schema['enum'])}"
+    if schema["type"] == "array":
+        return "Give a list of at least one"
+    if schema["type"] == "boolean":
+        return "Give true or false"
     if schema["type"] == "integer":
         return f"Give a whole number from {schema['minimum']} to {schema['maximum']}"
     if "examples" in schema:

@@ -6,8 +6,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from haru.accounts.models import Scope
+from haru.sites.access import Person
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
+from haru.sites.segments import known_to
 from haru.stats import bounds, explain
 from haru.stats.answers import Answer, Row
 from haru.stats.plan import order
@@ -39,17 +41,17 @@ def explanation(call: Call) -> dict[str, Any]:
 
 def _read(call: Call) -> tuple[Site, Query]:
     data = call.json(bounds.MAX_BYTES)
-    query = _parse(data)
+    query = _parse(data, call.key.user)
     return call.site(data["site_id"]), query
 
 
-def _parse(data: Any) -> Query:
+def _parse(data: Any, user: Person) -> Query:
     """The query; every fault of it, also of the site's, is named at once."""
     faults = []
     if isinstance(data, dict) and not isinstance(data.get("site_id"), str):
         faults.append("#/site_id: Give the site's domain" if "site_id" in data else "#/site_id: This key is required")
     try:
-        query = parse(data)
+        query = parse(data, segments=known_to(user, data.get("site_id") if isinstance(data, dict) else None))
     except QueryError as error:
         raise Faulty(faults + error.faults) from None
     if faults:

@@ -9,8 +9,10 @@ from typing import Any
 from haru.accounts.models import Scope
 from haru.sites.goals import stats_site
 from haru.sites.models import Site
+from haru.sites.segments import known_to
 from haru.stats.query import QueryError
 from haru.stats.suggestions import Wanted, parse_wanted, suggest
+from haru.stats.trees import Segments
 from haru.web.api.endpoint import Call, Faulty, Method, route, texts
 from haru.web.project import services
 
@@ -19,11 +21,14 @@ REQUIRED, OPTIONAL = ("dimension", "date_range"), ("prefix", "filters")
 
 def answer(call: Call) -> dict[str, Any]:
     """Suggest values, with the key in the `Authorization` header."""
-    wanted, rest = read(call.parameters, ("site_id",))
+    segments = known_to(call.key.user, call.parameters.get("site_id"))
+    wanted, rest = read(call.parameters, segments, ("site_id",))
     return suggested(call.site(rest["site_id"]), wanted, call.now_ms)
 
 
-def read(parameters: Mapping[str, str], others: tuple[str, ...] = ()) -> tuple[Wanted, dict[str, str]]:
+def read(
+    parameters: Mapping[str, str], segments: Segments, others: tuple[str, ...] = ()
+) -> tuple[Wanted, dict[str, str]]:
     """What the parameters of an address ask for, and the values of `others`, which are needed too. Raises `Faulty`."""
     values, faults = texts(parameters, (*others, *REQUIRED), OPTIONAL)
     date_range = values.get("date_range", "day")
@@ -33,6 +38,7 @@ def read(parameters: Mapping[str, str], others: tuple[str, ...] = ()) -> tuple[W
             values.get("prefix", ""),
             _decoded(date_range) if date_range.startswith("[") else date_range,
             _decoded(values.get("filters", "[]")),
+            segments,
         )
     except QueryError as error:
         raise Faulty(faults + error.faults) from None

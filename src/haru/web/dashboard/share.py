@@ -24,6 +24,7 @@ from haru.collect.ratelimit import RateLimit
 from haru.sites import access, links
 from haru.sites.models import SharedLink
 from haru.stats import asking
+from haru.stats.trees import no_segments
 from haru.stats.turns import Guest, Turns
 from haru.store.stop import Stopped
 from haru.web.dashboard import suggestions as dashboard_suggestions
@@ -105,7 +106,7 @@ def suggestions(request: HttpRequest, slug: str) -> HttpResponse:
     link = access.shared(slug)
     if not _passed(request, link):
         raise Http404("There is no such link.")
-    return _unlisted(dashboard_suggestions.answer(request, link.site))
+    return _unlisted(dashboard_suggestions.answer(request, link.site, no_segments))
 
 
 def watchable(cookie: str, slug: str) -> int | None:

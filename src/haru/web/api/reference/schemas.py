@@ -7,6 +7,7 @@ from typing import Any
 from haru.events.refusals import Refusal
 from haru.stats import bounds, suggestions
 from haru.stats.query import MAX_ROWS
+from haru.stats.trees import SEGMENT
 from haru.stats.vocabulary import periods
 from haru.stats.vocabulary.dimensions import DIMENSIONS, PROPERTIES, PROPERTY, Level
 from haru.stats.vocabulary.filters import DONE, JOINERS, OPERATORS
@@ -126,6 +127,11 @@ SCHEMAS: dict[str, Schema] = {
                 ref("Property"),
                 _CLAUSES,
                 record({}, {"case_sensitive": _FLAG}),
+            ),
+            _pair(
+                {"const": "is"},
+                {"const": SEGMENT, "description": "One of these segments holds: their ids."},
+                array({"type": ["integer", "string"]}, minItems=1),
             ),
             _pair({"enum": [name for name in JOINERS if name != "not"]}, array(ref("Filter"), minItems=1)),
             _pair({"enum": ["not", *DONE]}, ref("Filter")),
@@ -324,6 +330,15 @@ SCHEMAS: dict[str, Schema] = {
             "currency": nullable(TEXT),
         },
         {"domain": TEXT},
+    ),
+    "Segment": record(
+        {
+            "id": {"type": "integer"},
+            "name": TEXT,
+            "personal": {"type": "boolean", "description": "Whether it is yours alone; else it is the site's."},
+            "filters": array(ref("Filter")),
+            "created_at": INSTANT,
+        }
     ),
     "SharedLink": record(
         {
