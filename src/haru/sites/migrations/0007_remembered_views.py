@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
-        ("sites", "0005_goals_of_scroll"),
+        ("sites", "0006_segments"),
     ]
 
     operations = [
