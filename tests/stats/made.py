@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -68,6 +69,34 @@ def journey(visit: int, start: int, *steps: tuple[float, str], **columns: Any) -
         kind = {"name": name} if bang else {}
         events.append(stored(visit + number, at, visit, **{"path": path, **kind, **columns}))
     return events
+
+
+def reading(visit: int, start: int, *parts: tuple[str, int, int]) -> list[dict[str, Any]]:
+    """A visit that reads pages: each part is a path, engaged milliseconds and per cent scrolled (-1: not known)."""
+    events = journey(visit, start, (0, parts[0][0]))
+    for number, (path, engaged, scrolled) in enumerate(parts, 1):
+        columns = {"path": path, "name": "engagement", "engaged_ms": engaged, "scroll_depth": scrolled}
+        events.append(stored(visit + number, start + number * MINUTE, visit, **columns))
+    return events
+
+
+def paid(visit: int, start: int, *amounts: tuple[str, str], **columns: Any) -> list[dict[str, Any]]:
+    """A visit with an event `buy` for each currency and amount."""
+    events = journey(visit, start, (0, "/"), **columns)
+    for number, (currency, amount) in enumerate(amounts, 1):
+        revenue = {"name": "buy", "revenue_currency": currency, "revenue_amount": amount}
+        events.append(stored(visit + number, start + number * MINUTE, visit, **{**columns, **revenue}))
+    return events
+
+
+def props(**values: str) -> str:
+    """Properties as they are stored."""
+    return json.dumps(values, ensure_ascii=False, sort_keys=True)
+
+
+def euros(value: float) -> list[dict[str, Any]]:
+    """Revenue in one currency, as an answer has it."""
+    return [{"currency": "EUR", "value": value}]
 
 
 def filled(events: list[dict[str, Any]], engine: str = "duckdb") -> Store:

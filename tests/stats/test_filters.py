@@ -8,7 +8,18 @@ from haru.stats.plan import StatsSite
 from haru.stats.query import parse
 from haru.stats.vocabulary import filters
 from haru.stats.vocabulary.filters import Leaf
-from tests.stats.made import ENGINES, ask, filled, journey, ms, rows
+from haru.stats.vocabulary.goals import Goal
+from tests.stats.made import (
+    ENGINES,
+    HOUR,
+    MINUTE,
+    ask,
+    filled,
+    journey,
+    ms,
+    props,
+    rows,
+)
 
 NOW = ms("2026-05-20 12:00")
 VISITS = [
@@ -104,3 +115,43 @@ def test_very_many_values_go_to_the_store_as_one_list(monkeypatch, engine, opera
     site = StatsSite(1, "UTC")
     assert {row.dimensions[0] for row in reports.answer(site, query, NOW + 1).rows} == expected
     assert reports.sql(site, query, NOW)["rows"]
+
+
+def test_has_done_chooses_visits_by_any_of_their_events_in_the_period() -> None:
+    events = [
+        *journey(100, NOW, (0, "/"), (1, "/!signup")),
+        *journey(200, NOW, (0, "/"), (1, "/b")),
+        *journey(300, NOW - 12 * HOUR - 5 * MINUTE, (0, "/!signup"), (10, "/late")),  # before midnight, then after
+    ]
+    done = ["has_done", ["is", "event:name", ["signup"]]]
+    assert rows(ask(events, NOW, metrics=["visits", "pageviews"], filters=[done])) == [(1, 1)]
+    assert rows(ask(events, NOW, dimensions=["event:page"], filters=[["has_not_done", done[1]]])) == [
+        ("/", 1),
+        ("/b", 1),
+        ("/late", 1),
+    ]
+    by_goal = ["has_done", ["is", "event:goal", ["Sign up"]]]
+    assert rows(
+        ask(events, NOW, goals=[Goal("Sign up", event="signup")], metrics=["visits", "bounce_rate"], filters=[by_goal])
+    ) == [(1, 0)]
+
+
+def test_what_was_done_is_one_event_and_goes_into_any_tree() -> None:
+    events = [
+        *journey(100, NOW, (0, "/a"), (1, "/b!signup"), source="x"),
+        *journey(200, NOW, (0, "/a!signup"), source="x"),
+        *journey(300, NOW, (0, "/c"), source="y"),
+    ]
+    both = ["has_done", ["and", [["is", "event:page", ["/a"]], ["is", "event:name", ["signup"]]]]]
+    assert rows(ask(events, NOW, metrics=["visits"], filters=[both])) == [(1,)]
+    either = ["or", [both, ["is", "visit:entry_page", ["/c"]]]]
+    assert rows(ask(events, NOW, metrics=["visits", "visit_duration"], filters=[either])) == [(2, 0)]
+    assert rows(ask(events, NOW, metrics=["visits"], filters=[["not", either]])) == [(1,)]
+
+
+def test_a_property_and_another_filter_look_at_the_same_event() -> None:
+    visit = journey(100, NOW, (0, "/a"), (1, "/b"))
+    visit[0]["props"] = props(plan="pro")
+    pro = ["is", "event:props:plan", ["pro"]]
+    assert rows(ask(visit, NOW, metrics=["visits", "views_per_visit"], filters=[pro])) == [(1, 2.0)]
+    assert rows(ask(visit, NOW, metrics=["visits"], filters=[pro, ["is", "event:page", ["/b"]]])) == [(0,)]

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from haru.stats.vocabulary import periods
 from haru.stats.vocabulary.periods import Comparison, Dates, Instants, Period
-from tests.stats.made import HOUR, MINUTE, ms
+from tests.stats.made import DAY, HOUR, MINUTE, ask, journey, ms
 
 UTC = ZoneInfo("UTC")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -267,3 +268,24 @@ def test_every_change_of_a_zone_is_found() -> None:
     for before, after in pairwise(cuts):
         assert before.end_ms == after.start_ms
         assert periods.offset_ms(zone, after.start_ms - 1) == before.offset_ms
+
+
+def test_the_last_24_hours_and_the_last_30_minutes_have_so_many_buckets() -> None:
+    now = NOON + 31 * MINUTE + 4_005
+    events = [
+        *journey(100, now - DAY, (0, "/")),  # in the hour before the first
+        *journey(200, NOON - 23 * HOUR, (0, "/"), (2, "/a")),
+        *journey(300, now - 30 * MINUTE, (0, "/")),  # in the minute before the first
+        *journey(400, NOON + 2 * MINUTE, (0, "/")),
+        *journey(500, now, (0, "/")),
+        *journey(600, now + 1, (0, "/")),
+    ]
+    for name, buckets, last in (("24h", 24, (3, 100)), ("realtime", 30, (1, 100))):
+        asked: dict[str, Any] = {"metrics": ["visitors", "bounce_rate"], "dimensions": ["time"]}
+        answer = ask(events, now, date_range=name, include={"time_labels": True}, **asked)
+        assert answer.labels is not None
+        assert len(answer.labels) == buckets
+        assert [row.dimensions[0] for row in answer.rows] == [answer.labels[0], answer.labels[-1]]
+        assert [row.metrics for row in answer.rows] == [(1, 0 if name == "24h" else 100), last]
+        compared = ask(events, now, date_range=name, include={"comparisons": {"mode": "previous_period"}}, **asked)
+        assert [row.metrics for row in compared.rows[1:-1]] == [(0, None)] * (buckets - 2)
