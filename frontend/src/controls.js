@@ -14,6 +14,7 @@ document.addEventListener("keydown", (event) => {
     if (!menu.open) continue;
     menu.open = false;
     menu.querySelector("summary").focus();
+    event.preventDefault(); // a dialog around it stays
   }
 });
 
@@ -85,6 +86,7 @@ class AddLine extends HTMLElement {
 
 // A dialog that was fetched: it opens when it comes and is gone when it closes; focus goes back to where it came from.
 let opener;
+let leaving = false;
 document.addEventListener("click", ({ target }) => {
   const link = target.closest("[hx-target='#dialog']");
   // A link of a menu is hidden again when the dialog closes: its menu stands for it.
@@ -94,11 +96,27 @@ document.addEventListener("click", ({ target }) => {
 class Dialog extends HTMLElement {
   connectedCallback() {
     this.dialog = this.querySelector("dialog");
-    this.dialog.addEventListener("close", () => this.remove());
+    this.dialog.addEventListener("close", () => this.leave());
     this.dialog.addEventListener("click", (event) => {
-      if (event.target === this.dialog || event.target.closest("[data-close]")) this.dialog.close();
+      if (event.target !== this.dialog && !event.target.closest("[data-close]")) return;
+      event.preventDefault();
+      this.dialog.close();
     });
     this.dialog.showModal();
+  }
+
+  leave() {
+    this.remove();
+    // One with an address of its own is an entry of the history, which goes with it.
+    if (!("entry" in this.dataset) || this.passed) return;
+    leaving = true;
+    history.back();
+  }
+
+  // The back button was pressed: the entry has gone already.
+  pass() {
+    this.passed = true;
+    this.dialog.close();
   }
 
   disconnectedCallback() {
@@ -106,6 +124,15 @@ class Dialog extends HTMLElement {
     setTimeout(() => opener?.isConnected && !document.querySelector("dialog[open]") && opener.focus());
   }
 }
+
+// The dashboard below a dialog is as it was: nothing needs to be loaded again when the dialog goes.
+addEventListener("popstate", (event) => {
+  const dialog = document.querySelector("haru-dialog[data-entry]");
+  if (!dialog && !leaving) return;
+  event.stopImmediatePropagation();
+  leaving = false;
+  dialog?.pass();
+}, true);
 
 let refreshed = Date.now();
 document.addEventListener("htmx:after:swap", () => (refreshed = Date.now()));

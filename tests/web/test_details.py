@@ -223,3 +223,12 @@ def test_strangers_find_no_details_and_everyone_of_the_team_looks(events, sign_i
     assert sign_in(team_mate).get(address).status_code == 200
     assert sign_in(stranger).get(address).status_code == 404
     assert sign_in().get(address).status_code == 302
+
+
+def test_over_a_dashboard_details_are_a_dialog_for_whoever_may_see_them(events, sign_in, owner, stranger):  # noqa: F811
+    events.add()
+    address = "/sites/example.com?period=day&details=pages"
+    dialog = sign_in(owner).get(address, headers={"HX-Request": "true"}).content.decode()
+    assert dialog.startswith('<haru-dialog id="details-dialog"')
+    assert "<html" not in dialog
+    assert sign_in(stranger).get(address, headers={"HX-Request": "true"}).status_code == 404

@@ -89,7 +89,9 @@ def _with_filter(request: HttpRequest, view: View, context: dict[str, Any]) -> H
 def _page(request: HttpRequest, view: View, context: dict[str, Any]) -> HttpResponse:
     context = view.frame() | context
     if view.state.details:
-        return render(request, "dashboard/details.html", context | view.details())
+        # Over a dashboard that is there already they are a dialog.
+        form = "details_dialog" if request.headers.get("HX-Request") else "details"
+        return render(request, f"dashboard/{form}.html", context | view.details())
     context |= view.top() | view.chart()
     context["panels"] = [view.panel(name) for name in panels.NAMES]
     context["elsewhere"] = view.elsewhere(context["top"])
