@@ -90,6 +90,8 @@ BY_KEY = {
     "link-api",
     "segments-api",
     "segment-api",
+    "annotations-api",
+    "annotation-api",
 }
 #: Routes that are open to everyone who has the link; `tests/web/test_share.py` has their access tests.
 BY_LINK = {"shared", "shared-panel", "shared-suggestions", "shared-filter", "shared-filter-values"}

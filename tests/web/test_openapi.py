@@ -14,8 +14,9 @@ from django.urls import URLPattern, get_resolver
 
 from haru.accounts.models import OFFERED_SCOPES, ApiKey, Scope
 from haru.live import Live
+from haru.sites import annotations as notes
 from haru.sites import goals, links, segments
-from haru.sites.models import Goal, Segment, SharedLink
+from haru.sites.models import Annotation, Goal, Segment, SharedLink
 from haru.stats.answers import Reports
 from haru.stats.query import KEYS, parse
 from haru.stats.vocabulary.dimensions import DIMENSIONS
@@ -54,6 +55,8 @@ def served(site):
     SharedLink.objects.update(id=1)
     segments.add(site, None, "Germans", [["is", "visit:country", ["DE"]]])
     Segment.objects.update(id=1)
+    notes.add(site, None, "2026-01-31T10:00:00+01:00", "New home page")
+    Annotation.objects.update(id=1)
     services.use(
         services.Services(
             reports=Reports(filled([])),

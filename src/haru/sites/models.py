@@ -178,6 +178,33 @@ class Segment(models.Model):
         return self.owner_id is not None
 
 
+class Annotation(models.Model):
+    """A note at a moment of a site: for everyone who sees the site, or for one person alone."""
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="annotations")
+    # Whose it is; None: it is the site's.
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True)
+    at = models.DateTimeField(_("moment"))
+    text = models.CharField(_("text"), max_length=500)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    objects: ClassVar[models.Manager[Annotation]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("annotation")
+        verbose_name_plural = _("annotations")
+        ordering = ["at", "pk"]
+        indexes = [models.Index(fields=["site", "at"], name="sites_annotation_at")]
+
+    def __str__(self) -> str:
+        return f"{self.text} · {self.site}"
+
+    @property
+    def personal(self) -> bool:
+        """Whether nobody but its owner sees it."""
+        return self.owner_id is not None
+
+
 class SharedLink(models.Model):
     """An address under which the dashboard of a site may be seen without an account.
 

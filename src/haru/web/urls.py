@@ -8,6 +8,7 @@ from django.urls import include, path
 from haru.accounts import views as accounts
 from haru.sites.pages import sharing
 from haru.sites.pages import views as sites
+from haru.web.api import annotations as notes
 from haru.web.api import events, goals, links, query, segments, suggestions
 from haru.web.api import refusals as api_refusals
 from haru.web.api import sites as api_sites
@@ -55,6 +56,8 @@ urlpatterns = [
     path("share/<str:slug>/suggestions", share.suggestions, name="shared-suggestions"),
     path("share/<str:slug>/filter", share.panel, {"panel": "filter"}, name="shared-filter"),
     path("share/<str:slug>/filter/values", share.panel, {"panel": "filter-values"}, name="shared-filter-values"),
+    path("api/v1/annotations", notes.every, name="annotations-api"),
+    path("api/v1/annotations/<int:pk>", notes.single, name="annotation-api"),
     path("api/v1/export/events", events.events, name="events-api"),
     path("api/v1/refusals", api_refusals.refusals, name="refusals-api"),
     path("api/v1/sites", api_sites.sites, name="sites-api"),

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from haru.collect.exclusions import MAX_PATTERN
 from haru.events.text import is_storable
+from haru.sites import annotations as notes
 from haru.sites import domain, goals, links, segments
 from haru.web.api.endpoint import Faulty, shortened
 from haru.web.api.reference.schemas import Schema
@@ -109,8 +110,41 @@ class SegmentChangeBody(msgspec.Struct, forbid_unknown_fields=True):
     personal: Annotated[bool | None, Meta(description="Whether it is yours alone, or the site's.")] = None
 
 
+At = Annotated[str, Meta(examples=["2026-01-31T10:00:00+01:00"], description="The instant, with its offset.")]
+Note = Annotated[str, Meta(min_length=1, max_length=notes.MAX_TEXT, description="What happened.")]
+
+
+class AnnotationBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A note at an instant."""
+
+    site_id: SiteId
+    at: At
+    text: Note
+    personal: Annotated[
+        bool, Meta(description="Whether it is yours alone; else it is the site's, which needs a role that manages it.")
+    ] = True
+
+
+class AnnotationChangeBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What an annotation gets in the place of what it has; what is left out stays."""
+
+    site_id: SiteId
+    at: At | None = None
+    text: Note | None = None
+    personal: Annotated[bool | None, Meta(description="Whether it is yours alone, or the site's.")] = None
+
+
 _, SCHEMAS = msgspec.json.schema_components(
-    [SiteBody, SiteChangeBody, GoalBody, SharedLinkBody, SegmentBody, SegmentChangeBody],
+    [
+        SiteBody,
+        SiteChangeBody,
+        GoalBody,
+        SharedLinkBody,
+        SegmentBody,
+        SegmentChangeBody,
+        AnnotationBody,
+        AnnotationChangeBody,
+    ],
     ref_template="#/components/schemas/{name}",
 )
 

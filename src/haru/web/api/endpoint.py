@@ -92,6 +92,16 @@ class Call:
         except (Http404, ValueError):
             raise unauthorised(self.sentence) from None
 
+    def owner(self, site: Site, *, personal: bool) -> access.Person | None:
+        """Whose something of the site is: the key's owner's own, or None, the site's, for one who manages it.
+
+        Raises `Refused` for one who does not.
+        """
+        if personal:
+            return self.key.user
+        self.site(site.domain, access.manageable)
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Method:

@@ -6,10 +6,9 @@ from http import HTTPStatus
 from typing import Any
 
 from haru.accounts.models import Scope
-from haru.sites import access, registry
+from haru.sites import registry
 from haru.sites import segments as site_segments
-from haru.sites.access import Person
-from haru.sites.models import Segment, Site
+from haru.sites.models import Segment
 from haru.web.api import bodies, pages
 from haru.web.api.endpoint import Call, Faulty, Method, Refused, route, texts
 
@@ -26,7 +25,7 @@ def add(call: Call) -> dict[str, Any]:
     """A new segment: the key's owner's own, or the site's for those who manage it."""
     values = bodies.whole(call.fields, bodies.SegmentBody)
     site = call.site(values["site_id"])
-    owner = _owner(call, site, personal=values.get("personal", True))
+    owner = call.owner(site, personal=values.get("personal", True))
     try:
         return _written(site_segments.add(site, owner, values["name"], values["filters"]))
     except site_segments.SegmentErrors as error:
@@ -37,7 +36,7 @@ def change(call: Call, pk: int) -> dict[str, Any]:
     """Give a segment another name, other filters, or another owner; what is left out stays."""
     values = bodies.whole(call.fields, bodies.SegmentChangeBody)
     segment = _changeable(call, values["site_id"], pk)
-    owner = _owner(call, segment.site, personal=values.get("personal", segment.personal))
+    owner = call.owner(segment.site, personal=values.get("personal", segment.personal))
     name, filters = values.get("name", segment.name), values.get("filters", segment.filters)
     try:
         return _written(site_segments.change(segment, owner, name, filters))
@@ -61,16 +60,8 @@ def _changeable(call: Call, domain: str, pk: int) -> Segment:
         segment = site_segments.one(call.key.user, site, pk)
     except registry.SiteError as error:
         raise Refused(HTTPStatus.NOT_FOUND, str(error)) from None
-    _owner(call, site, personal=segment.personal)
+    call.owner(site, personal=segment.personal)
     return segment
-
-
-def _owner(call: Call, site: Site, *, personal: bool) -> Person | None:
-    """Whose a segment is to be; None: the site's. Raises `Refused` where the key's owner does not manage the site."""
-    if personal:
-        return call.key.user
-    call.site(site.domain, access.manageable)
-    return None
 
 
 def _written(segment: Segment) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from haru.web.api import pages
 from haru.web.api.reference.operation import (
+    ANNOTATIONS,
     EITHER,
     GOALS,
     LINKS,
@@ -62,6 +63,13 @@ _SEGMENT = {
     "name": "Readers in Germany",
     "personal": True,
     "filters": [["is", "visit:country", ["DE"]], ["contains", "event:page", ["/blog"]]],
+    "created_at": "2026-01-31T10:00:00+00:00",
+}
+_ANNOTATION = {
+    "id": 1,
+    "at": "2026-01-31T10:00:00+01:00",
+    "text": "The new home page",
+    "personal": True,
     "created_at": "2026-01-31T10:00:00+00:00",
 }
 _SITE = {"domain": SITE, "timezone": "Europe/Berlin", "token": "kq3mPz0vT8yWc5RjX1nB7uLdGf2aHs9E"}
@@ -222,6 +230,66 @@ OPERATIONS: Sequence[Operation] = (
         answers=ref("Deleted"),
         answered={"deleted": True},
         missing="The site has no such segment.",
+    ),
+    Operation(
+        name="listAnnotations",
+        tag=ANNOTATIONS,
+        method="get",
+        path="/api/v1/annotations",
+        summary="The annotations of a site, those made last first.",
+        text="The site's and your own.",
+        scopes=EITHER,
+        parameters=(
+            SITE_ID,
+            Parameter(
+                "since", "The first day, in the site's zone, or an instant with its offset.", example="2026-01-01"
+            ),
+            Parameter("until", "The last day, or the instant before which they are.", example="2026-01-31"),
+            *_CURSORS,
+        ),
+        answers=_page("annotations", "Annotation"),
+        answered={"annotations": [_ANNOTATION], "meta": _META},
+    ),
+    Operation(
+        name="addAnnotation",
+        tag=ANNOTATIONS,
+        method="post",
+        path="/api/v1/annotations",
+        summary="Add an annotation, of your own or of the site.",
+        scopes=WRITE,
+        body=ref("AnnotationBody"),
+        form=True,
+        sent={"site_id": SITE, "at": "2026-01-31T10:00:00+01:00", "text": "The new home page"},
+        answers=ref("Annotation"),
+        answered=_ANNOTATION,
+    ),
+    Operation(
+        name="changeAnnotation",
+        tag=ANNOTATIONS,
+        method="put",
+        path="/api/v1/annotations/{id}",
+        summary="Give an annotation another moment, another text, or another owner.",
+        text="What is left out stays.",
+        scopes=WRITE,
+        parameters=(_id("annotation"),),
+        body=ref("AnnotationChangeBody"),
+        form=True,
+        sent={"site_id": SITE, "text": "The new home page"},
+        answers=ref("Annotation"),
+        answered=_ANNOTATION,
+        missing="The site has no such annotation.",
+    ),
+    Operation(
+        name="deleteAnnotation",
+        tag=ANNOTATIONS,
+        method="delete",
+        path="/api/v1/annotations/{id}",
+        summary="Delete an annotation.",
+        scopes=WRITE,
+        parameters=(_id("annotation"), SITE_ID),
+        answers=ref("Deleted"),
+        answered={"deleted": True},
+        missing="The site has no such annotation.",
     ),
     Operation(
         name="listSharedLinks",

@@ -11,7 +11,7 @@ from haru import __version__
 from haru.collect import openapi as collect
 from haru.web.api import bodies
 from haru.web.api.endpoint import not_allowed
-from haru.web.api.reference.operation import GOALS, LINKS, SEGMENTS, SITES, STATS, Operation, Parameter
+from haru.web.api.reference.operation import ANNOTATIONS, GOALS, LINKS, SEGMENTS, SITES, STATS, Operation, Parameter
 from haru.web.api.reference.operations import OPERATIONS
 from haru.web.api.reference.schemas import SCHEMAS, ref
 
@@ -21,6 +21,7 @@ TAGS = {
     SITES: "The sites of the key's owner.",
     GOALS: "What a site's people want visitors to do.",
     SEGMENTS: "Filters under a name, of a site or of one person.",
+    ANNOTATIONS: "Notes at an instant, of a site or of one person.",
     LINKS: "Dashboards for people without an account.",
     EVENTS: "Where events come in. It takes a site's token, not a key.",
     SELF: "What you are reading, for programs.",
@@ -70,7 +71,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Haru",
             "version": __version__,
-            "summary": "Numbers, sites, goals, segments, shared links and events of a Haru server.",
+            "summary": "Numbers, sites, goals, segments, annotations, shared links and events of a Haru server.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],

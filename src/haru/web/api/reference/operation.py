@@ -46,7 +46,8 @@ class Operation:
     ] = ()  # the media types of the files that it answers with, the first as the example; () is JSON
 
 
-STATS, SITES, GOALS, LINKS, SEGMENTS = "Statistics", "Sites", "Goals", "Shared links", "Segments"
+STATS, SITES, GOALS, LINKS = "Statistics", "Sites", "Goals", "Shared links"
+SEGMENTS, ANNOTATIONS = "Segments", "Annotations"
 READ, WRITE = (Scope.STATS_READ,), (Scope.SITES_WRITE,)
 EITHER = READ + WRITE
 

@@ -340,6 +340,15 @@ SCHEMAS: dict[str, Schema] = {
             "created_at": INSTANT,
         }
     ),
+    "Annotation": record(
+        {
+            "id": {"type": "integer"},
+            "at": {**INSTANT, "description": "In the site's zone."},
+            "text": TEXT,
+            "personal": {"type": "boolean", "description": "Whether it is yours alone; else it is the site's."},
+            "created_at": INSTANT,
+        }
+    ),
     "SharedLink": record(
         {
             "id": {"type": "integer"},
