@@ -11,8 +11,8 @@ from django.http import Http404
 from django.urls import URLPattern, get_resolver, reverse
 
 from haru.live import Live
-from haru.sites import access, goals, links, registry
-from haru.sites.models import Goal, SharedLink, Site
+from haru.sites import access, goals, links, registry, segments
+from haru.sites.models import Goal, Segment, SharedLink, Site
 from haru.stats.answers import Reports
 from haru.store.duckdb.store import DuckStore
 from haru.web.project import services
@@ -49,6 +49,11 @@ ROUTES = (
     Route("panel", "get", READERS, extra="panel"),
     Route("suggestions", "get", READERS),
     Route("filter", "get", READERS),
+    Route("segments", "get", READERS),
+    Route("segments", "post", READERS),
+    Route("segment", "get", MANAGERS, extra="segment"),
+    Route("segment", "post", MANAGERS, extra="segment"),
+    Route("delete-segment", "post", MANAGERS, extra="segment"),
     Route("filter-values", "get", READERS),
     Route("export", "get", READERS),
     Route("export-breakdown", "get", READERS, extra="tab"),
@@ -97,7 +102,7 @@ BY_KEY = {
 BY_LINK = {"shared", "shared-panel", "shared-suggestions", "shared-filter", "shared-filter-values"}
 EXTRA = {"pk": ("pk", 1), "panel": ("panel", "pages"), "tab": ("tab", "pages"), "user_id": ("user_id", 999_999)}
 #: What a route deletes: there is one of each in the site.
-MADE = {"goal": Goal, "link": SharedLink}
+MADE = {"goal": Goal, "link": SharedLink, "segment": Segment}
 
 
 @pytest.fixture
@@ -106,6 +111,7 @@ def people(site, owner, team_mate, stranger, make_user):
     registry.set_role(site, admin, "admin")
     goals.add_goal(site, event="Signup")
     links.add_link(site, "Board")
+    segments.add(site, None, "Pricing", [["is", "event:page", ["/pricing"]]])
     return {"owner": owner, "admin": admin, "team_mate": team_mate, "stranger": stranger, "anonymous": None}
 
 
@@ -160,7 +166,7 @@ def test_a_route_answers_each_as_the_table_says(people, sign_in, route, who, emp
         assert not answer.headers.get("Location", "").startswith("/account/login")
     if expected != FINE:
         assert Site.objects.get().token == token
-        assert Goal.objects.count() == SharedLink.objects.count() == 1
+        assert Goal.objects.count() == SharedLink.objects.count() == Segment.objects.count() == 1
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.of_site], ids=lambda route: route.name)

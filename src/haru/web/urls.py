@@ -15,6 +15,7 @@ from haru.web.api import sites as api_sites
 from haru.web.api.reference import docs, openapi
 from haru.web.api.v1 import endpoints
 from haru.web.dashboard import export, share
+from haru.web.dashboard import segments as dashboard_segments
 from haru.web.dashboard import suggestions as dashboard_suggestions
 from haru.web.dashboard import views as dashboard
 from haru.web.dashboard.home import home
@@ -37,6 +38,9 @@ urlpatterns = [
     path("sites/<str:domain>/suggestions", dashboard_suggestions.suggestions, name="suggestions"),
     path("sites/<str:domain>/filter", dashboard.panel, {"panel": "filter"}, name="filter"),
     path("sites/<str:domain>/filter/values", dashboard.panel, {"panel": "filter-values"}, name="filter-values"),
+    path("sites/<str:domain>/segments", dashboard_segments.segments, name="segments"),
+    path("sites/<str:domain>/segments/<int:pk>", dashboard_segments.segment, name="segment"),
+    path("sites/<str:domain>/segments/<int:pk>/delete", dashboard_segments.delete_segment, name="delete-segment"),
     path("sites/<str:domain>/export.zip", export.whole, name="export"),
     path("sites/<str:domain>/export/<str:tab>.csv", export.breakdown, name="export-breakdown"),
     path("sites/<str:domain>/refusals", refusals.page, name="refusals"),

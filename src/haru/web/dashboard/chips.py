@@ -31,6 +31,7 @@ class Chips:
     any_of: bool  # one that holds is enough
     other: str  # the view in which all must hold, or any is enough; "" where that makes no difference or no sense
     without: str  # the view without any
+    text: str  # all of them as an address has them; "" for none
 
 
 def chips(state: State) -> Chips:
@@ -47,4 +48,4 @@ def chips(state: State) -> Chips:
     )
     switch = len(trees) > 1 and filters.can_be_any(trees)
     other = state.address(filters=filters.joined(not any_of, trees)) if switch else ""
-    return Chips(shown, any_of, other, state.address(filters=()))
+    return Chips(shown, any_of, other, state.address(filters=()), filters.text_of(state.filters))

@@ -119,7 +119,8 @@ class State:
     def habit(self) -> str:
         """The query string of what a person is likely to want again: no filters, no days of the calendar."""
         dated = {"period": "", "interval": ""} if self.first else {}
-        return self.address(first=None, last=None, filters=(), details="", **dated).removeprefix("?")
+        plain = {"first": None, "last": None, "filters": (), "details": "", "sort": "", "search": ""}
+        return self.address(**plain | dated).removeprefix("?")
 
     def pairs(self) -> list[tuple[str, str]]:
         """Names and values of the query string; `date` is the day of `day`, `from` and `to` a custom period."""

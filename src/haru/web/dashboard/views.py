@@ -28,7 +28,7 @@ from haru.stats.vocabulary.filters import Filter
 from haru.stats.vocabulary.periods import Period
 from haru.store.protocol import StoreOutOfMemory
 from haru.store.stop import Stopped
-from haru.web.dashboard import details, filter_form, filters, panels, state
+from haru.web.dashboard import details, filter_form, filters, panels, segments, state
 from haru.web.dashboard.chart import chart
 from haru.web.dashboard.chips import chips
 from haru.web.dashboard.elsewhere import Elsewhere, elsewhere
@@ -49,7 +49,8 @@ def dashboard(request: HttpRequest, domain: str) -> HttpResponse:
     view = View(site, request, QueryDict(remembered(request.user, site)) if not request.GET else None)
     if request.GET:
         remember(request.user, site, view.state.habit)
-    return page(request, view, {"base": f"/sites/{site.domain}", "manages": manages})
+    known = segments.shown(request, site, view.state)
+    return page(request, view, {"base": f"/sites/{site.domain}", "manages": manages, "segments": known})
 
 
 @require_safe
