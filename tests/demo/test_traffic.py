@@ -11,7 +11,7 @@ from haru.collect.sites import Site
 from haru.demo import traffic
 from haru.events.event import ENGAGEMENT, PAGEVIEW
 from haru.events.visits import VISIT_GAP_MS
-from haru.live.live import CURRENT_MS
+from haru.live import CURRENT_MS
 from haru.settings import Settings
 from haru.spool.spool import Spool
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from haru import cli
-from haru.live import live
+from haru.live import visitors
 from haru.web.project import setup
 
 setup.configure()
@@ -15,7 +15,7 @@ from haru.web.dashboard import stream  # noqa: E402 - Django must be set up firs
 stream.TICK_SECONDS = float(os.environ["FAST_STREAM_TICK"])
 stream.HEARTBEAT_SECONDS = stream.TICK_SECONDS
 stream.READ_SECONDS = float(os.environ["FAST_STREAM_READ"])
-live.COUNT_MS = 0
+visitors.COUNT_MS = 0
 
 if __name__ == "__main__":
     cli.main()

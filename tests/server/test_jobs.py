@@ -43,7 +43,7 @@ async def load(node: Node) -> None:
 
 async def test_what_was_collected_is_loaded_and_everyone_who_wants_to_know_is_told(tmp_path: Path) -> None:
     async with opened(tmp_path) as node:
-        watcher = node.live.subscribe(SITE.id)
+        watcher = node.live.bus.subscribe(SITE.id)
         assert [await collect(node), await collect(node, "/a")] == [200, 200]
         await jobs.load(node)
         assert node.loaded_events == node.store.progress().last_id == 2
@@ -76,7 +76,7 @@ async def test_a_store_that_is_away_is_named_until_it_takes_events_again(
 async def test_what_is_watched_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     watched: list[Any] = []
     async with opened(tmp_path) as node:
-        node.live.subscribe(SITE.id)
+        node.live.bus.subscribe(SITE.id)
         monkeypatch.setattr(node.reports.asking, "refresh", lambda now, sites: watched.append(sites))
         await jobs.refresh(node)
     assert watched == [[SITE.id]]

@@ -117,7 +117,7 @@ async def test_whoever_was_here_before_a_restart_is_here_still(tmp_path: Path) -
         await asked(first, "load")
     async with opened(tmp_path) as second:
         await second.start()
-        assert second.live.current_visitors(1, int(time.time() * 1000)) == 1
+        assert second.live.visitors.count(1, int(time.time() * 1000)) == 1
 
 
 async def test_events_of_a_site_go_and_what_fails_is_looked_at_again(

@@ -445,7 +445,7 @@ def test_counting_one_person_on_several_days_is_said_where_the_number_stands(loo
 
 def test_who_is_there_right_now_is_counted(look, events, site):
     events.add()
-    events.live.seen([(site.pk, 7, NOW_MS)], NOW_MS)
+    events.live.visitors.seen([(site.pk, 7, NOW_MS)], NOW_MS)
     assert re.search(r"data-current-visitors>1<", look("?period=day"))
 
 

@@ -116,19 +116,19 @@ def test_news_make_a_tick_at_most_once_a_second_and_losing_access_ends_the_strea
         watcher = Watcher(live, cookie)
         task = watcher.run()
         await watcher.until(lambda: watcher.text.count("event: tick") == 1)
-        live.seen([(site.pk, 7, int(NOW * 1000))], int(NOW * 1000))
+        live.visitors.seen([(site.pk, 7, int(NOW * 1000))], int(NOW * 1000))
         for _ in range(50):
-            live.publish(site.pk)
+            live.bus.publish(site.pk)
         await watcher.until(lambda: watcher.text.count("event: tick") >= 2)
         assert '"current":1' in watcher.text
         assert len(pauses) >= watcher.text.count("event: tick") - 1
         await asyncio.to_thread(registry.remove_person, site, team_mate.pk)
         watcher.now += stream.CHECK_SECONDS
-        live.publish(site.pk)
+        live.bus.publish(site.pk)
         async with asyncio.timeout(5):
             await task
         assert "event: gone" in watcher.text
-        assert live.watchers() == 0
+        assert live.bus.watchers() == 0
 
     asyncio.run(watch())
 
@@ -141,10 +141,10 @@ def test_the_server_that_stops_lets_its_watchers_go(site, owner, sign_in) -> Non
         live = Live()
         watcher = Watcher(live, cookie)
         task = watcher.run()
-        await watcher.until(lambda: live.watchers() == 1)
+        await watcher.until(lambda: live.bus.watchers() == 1)
         watcher.closing.set()
         async with asyncio.timeout(5):
             await task
-        assert live.watchers() == 0
+        assert live.bus.watchers() == 0
 
     asyncio.run(watch())

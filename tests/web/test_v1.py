@@ -65,7 +65,7 @@ def ask(client, events, owner):
 def test_current_visitors_are_a_number_and_nothing_else(ask, site, live) -> None:
     assert ask("realtime/visitors").json() == 0
     now = NOON + 6 * HOUR
-    live.seen([(site.pk, 7, now), (site.pk, 8, now)], now)
+    live.visitors.seen([(site.pk, 7, now), (site.pk, 8, now)], now)
     assert ask("realtime/visitors").content == b"2"
 
 

@@ -1,5 +1,16 @@
-"""Publish and subscribe by site, and the current visitors, all in memory."""
+"""What a live page shows, all in memory: the current visitors of sites, and a bus for their news."""
 
-from haru.live.live import CURRENT_MS, Live, Subscription
+from dataclasses import dataclass, field
 
-__all__ = ["CURRENT_MS", "Live", "Subscription"]
+from haru.live.bus import Bus, Subscription
+from haru.live.visitors import CURRENT_MS, CurrentVisitors
+
+__all__ = ["CURRENT_MS", "Bus", "CurrentVisitors", "Live", "Subscription"]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Both, of one process."""
+
+    visitors: CurrentVisitors = field(default_factory=CurrentVisitors)
+    bus: Bus = field(default_factory=Bus)

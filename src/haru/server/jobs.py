@@ -61,7 +61,7 @@ def resume(node: Node) -> None:
     node.store.acquire()
     if not node.loader.started:
         visits = node.loader.start(now)
-        node.live.seen(((v.site_id, v.visitor_id, v.last) for v in visits if v.last > now - CURRENT_MS), now)
+        node.live.visitors.seen(((v.site_id, v.visitor_id, v.last) for v in visits if v.last > now - CURRENT_MS), now)
     else:
         node.store.progress()
     if node.store_fault != NOT_OPENED:
@@ -83,7 +83,7 @@ def load_waiting(node: Node) -> None:
 
 async def refresh(node: Node) -> None:
     """Answer again what is looked at, before someone waits for it."""
-    await asyncio.to_thread(node.reports.asking.refresh, now_ms(), node.live.watched())
+    await asyncio.to_thread(node.reports.asking.refresh, now_ms(), node.live.bus.watched())
 
 
 async def fold(node: Node) -> None:
@@ -109,7 +109,7 @@ async def housekeep(node: Node) -> None:
 
 async def prune(node: Node) -> None:
     """Let go of the visitors who left."""
-    await asyncio.to_thread(node.live.prune, now_ms())
+    await asyncio.to_thread(node.live.visitors.prune, now_ms())
 
 
 async def look_after_accounts(node: Node) -> None:

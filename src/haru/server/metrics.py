@@ -82,7 +82,7 @@ async def snapshot(node: Node) -> Snapshot:
         queries_stopped=dict(node.reports.asking.stopped),
         cache_hits=node.reports.asking.cache.hits,
         cache_misses=node.reports.asking.cache.misses,
-        subscribers=node.live.watchers(),
+        subscribers=node.live.bus.watchers(),
         restarts=dict.fromkeys(health.tasks(node), 0) | health.restarts(node),
         store_up=not node.store_fault,
         accounts_up=node.accounts_up,

@@ -152,10 +152,10 @@ class Node:
     def _loaded(self, load: Load) -> None:
         """What a batch changes: called on the loader's thread after the commit."""
         self.loaded_events += load.events
-        self.live.seen(load.seen, now_ms())
+        self.live.visitors.seen(load.seen, now_ms())
         self.reports.asking.invalidate(load.sites)
         for site_id in load.sites:
-            self.live.publish(site_id)
+            self.live.bus.publish(site_id)
 
     def _exported(self, site_id: int, span: tuple[int, int], format: str) -> Iterator[bytes]:
         return export.events(self.store, installation(self.settings), site_id, span, format, self.settings.data_dir)
@@ -169,7 +169,7 @@ class Node:
             "uptime_seconds": int(time.time() - self.started),
             "spool_depth": await self.on_loader(self.spools.depth),
             "position": await self.on_loader(lambda: self.store.progress().last_id),
-            "watchers": self.live.watchers(),
+            "watchers": self.live.bus.watchers(),
         }
 
     async def _load(self) -> int:

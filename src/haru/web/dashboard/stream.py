@@ -112,7 +112,7 @@ class Stream:
         return await asyncio.get_running_loop().run_in_executor(self._checking, watchable, cookie, path)
 
     async def _ticks(self, site_id: int, cookie: str, path: str, send: Send) -> None:
-        subscription = self._live.subscribe(site_id)
+        subscription = self._live.bus.subscribe(site_id)
         try:
             shown = -1
             checked, rights = self._clock(), _losses[site_id]
@@ -123,7 +123,7 @@ class Stream:
                     if await self._watchable(cookie, path) != site_id:
                         await _event(send, "gone", {})
                         return
-                current = self._live.current_visitors(site_id, int(self._clock() * 1000))
+                current = self._live.visitors.count(site_id, int(self._clock() * 1000))
                 if news or current != shown:
                     await _event(send, "tick", {"current": current, "at": int(self._clock() * 1000)})
                     shown = current
@@ -133,7 +133,7 @@ class Stream:
                     await asyncio.sleep(TICK_SECONDS)
                 news = await subscription.news(HEARTBEAT_SECONDS)
         finally:
-            self._live.unsubscribe(subscription)
+            self._live.bus.unsubscribe(subscription)
 
 
 def watchable(cookie: str, path: str) -> int | None:
@@ -159,7 +159,7 @@ def watchable(cookie: str, path: str) -> int | None:
 def _on_rights_changed(*, site_id: int, **_: object) -> None:
     _losses[site_id] += 1
     if services.is_set():
-        services.get().live.publish(site_id)
+        services.get().live.bus.publish(site_id)
 
 
 signals.rights_changed.connect(_on_rights_changed, dispatch_uid="haru.web.dashboard.stream")

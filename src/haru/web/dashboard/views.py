@@ -154,7 +154,7 @@ class View:
             "state": self.state,
             "address": self.state.address(),
             "live": self.now_ms in period,
-            "current": services.get().live.current_visitors(self.site.pk, self.now_ms),
+            "current": services.get().live.visitors.count(self.site.pk, self.now_ms),
             "many_days": period.end_ms - period.start_ms > DAY_MS * 1.5,
             "many_visitors": panels.MANY_VISITORS,
             "now_ms": self.now_ms,

@@ -15,4 +15,4 @@ def current_visitors(site_id: int) -> int | None:
     """Current visitors of the site; None in a process that has no stores open."""
     if not services.is_set():
         return None
-    return services.get().live.current_visitors(site_id, now_ms())
+    return services.get().live.visitors.count(site_id, now_ms())

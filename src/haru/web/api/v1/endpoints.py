@@ -27,7 +27,7 @@ def current_visitors(call: Call) -> int:
     if faults:
         raise Faulty(faults)
     site = call.site(values["site_id"])
-    return services.get().live.current_visitors(site.pk, call.now_ms)
+    return services.get().live.visitors.count(site.pk, call.now_ms)
 
 
 def totals(call: Call) -> dict[str, Any]:
