@@ -12,7 +12,8 @@ from django.urls import URLPattern, get_resolver, reverse
 
 from haru.live import Live
 from haru.sites import access, goals, links, registry, segments
-from haru.sites.models import Goal, Segment, SharedLink, Site
+from haru.sites import annotations as notes
+from haru.sites.models import Annotation, Goal, Segment, SharedLink, Site
 from haru.stats.answers import Reports
 from haru.store.duckdb.store import DuckStore
 from haru.web.project import services
@@ -58,6 +59,11 @@ ROUTES = (
     Route("export", "get", READERS),
     Route("export-breakdown", "get", READERS, extra="tab"),
     Route("refusals", "get", READERS),
+    Route("annotations", "get", READERS),
+    Route("annotations", "post", READERS),
+    Route("annotation", "get", MANAGERS, extra="annotation"),  # the one there is, is the site's
+    Route("annotation", "post", MANAGERS, extra="annotation"),
+    Route("delete-annotation", "post", MANAGERS, extra="annotation"),
     Route("snippet", "get", MANAGERS),
     Route("site-settings", "get", MANAGERS),
     Route("site-settings", "post", MANAGERS),
@@ -102,7 +108,7 @@ BY_KEY = {
 BY_LINK = {"shared", "shared-panel", "shared-suggestions", "shared-filter", "shared-filter-values"}
 EXTRA = {"pk": ("pk", 1), "panel": ("panel", "pages"), "tab": ("tab", "pages"), "user_id": ("user_id", 999_999)}
 #: What a route deletes: there is one of each in the site.
-MADE = {"goal": Goal, "link": SharedLink, "segment": Segment}
+MADE = {"goal": Goal, "link": SharedLink, "segment": Segment, "annotation": Annotation}
 
 
 @pytest.fixture
@@ -111,6 +117,7 @@ def people(site, owner, team_mate, stranger, make_user):
     registry.set_role(site, admin, "admin")
     goals.add_goal(site, event="Signup")
     links.add_link(site, "Board")
+    notes.add(site, None, "2026-05-20T10:00:00Z", "New home page")
     segments.add(site, None, "Pricing", [["is", "event:page", ["/pricing"]]])
     return {"owner": owner, "admin": admin, "team_mate": team_mate, "stranger": stranger, "anonymous": None}
 
@@ -166,7 +173,7 @@ def test_a_route_answers_each_as_the_table_says(people, sign_in, route, who, emp
         assert not answer.headers.get("Location", "").startswith("/account/login")
     if expected != FINE:
         assert Site.objects.get().token == token
-        assert Goal.objects.count() == SharedLink.objects.count() == Segment.objects.count() == 1
+        assert {made.objects.count() for made in MADE.values()} == {1}
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.of_site], ids=lambda route: route.name)

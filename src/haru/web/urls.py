@@ -6,6 +6,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from haru.accounts import views as accounts
+from haru.sites.pages import annotations as note_pages
 from haru.sites.pages import sharing
 from haru.sites.pages import views as sites
 from haru.web.api import annotations as notes
@@ -44,6 +45,9 @@ urlpatterns = [
     path("sites/<str:domain>/export.zip", export.whole, name="export"),
     path("sites/<str:domain>/export/<str:tab>.csv", export.breakdown, name="export-breakdown"),
     path("sites/<str:domain>/refusals", refusals.page, name="refusals"),
+    path("sites/<str:domain>/annotations", note_pages.every, name="annotations"),
+    path("sites/<str:domain>/annotations/<int:pk>", note_pages.single, name="annotation"),
+    path("sites/<str:domain>/annotations/<int:pk>/delete", note_pages.delete, name="delete-annotation"),
     path("sites/<str:domain>/snippet", sites.snippet, name="snippet"),
     path("sites/<str:domain>/settings", sites.edit, name="site-settings"),
     path("sites/<str:domain>/settings/counting", sites.counting, name="site-counting"),

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.http import QueryDict
+from django.utils import timezone as clock
 from django.utils.translation import gettext_lazy as _
 
 from haru.collect import exclusions
 from haru.events.countries import COUNTRIES
+from haru.sites import annotations as notes
 from haru.sites import goals as site_goals
 from haru.sites import links, registry
 from haru.sites.domain import DomainError, normalise
-from haru.sites.models import Role, Site
+from haru.sites.models import Annotation, Role, Site
 
 
 def _timezone_choices() -> list[tuple[str, str]]:
@@ -187,6 +191,44 @@ class GoalForm(forms.Form):
         help_text=_("Of the revenue that the event brings, such as EUR. Empty: it brings none."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}),
     )
+
+
+class AnnotationForm(forms.Form):
+    """A note at a moment, which is told by the clocks of the site."""
+
+    at = forms.DateTimeField(
+        label=_("Date and time"),
+        widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
+    )
+    text = forms.CharField(
+        label=_("Text"),
+        max_length=notes.MAX_TEXT,
+        help_text=_("What happened, such as a new version or a newsletter."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    of_site = forms.BooleanField(
+        required=False,
+        label=_("For everyone who sees the site"),
+        help_text=_("Guests of a shared link too. Otherwise you alone see it."),
+    )
+
+    def __init__(
+        self, zone: ZoneInfo, manages: bool, data: QueryDict | None = None, note: Annotation | None = None
+    ) -> None:
+        """Of `note`, which is to be changed, or of now; only who `manages` the site writes for everyone."""
+        self._at = (note.at if note is not None else clock.now()).astimezone(zone)
+        self._shown = self._at.replace(tzinfo=None, second=0, microsecond=0)
+        of_note = {"text": note.text, "of_site": not note.personal} if note is not None else {}
+        super().__init__(data, initial={"at": self._shown, **of_note})
+        self._zone = zone
+        self.fields["at"].help_text = _("In the time zone of the site, %(zone)s.") % {"zone": zone.key}
+        if not manages:
+            del self.fields["of_site"]
+
+    def clean_at(self) -> datetime:
+        """The moment that clocks of the site show so; one that was left as it was keeps its seconds."""
+        at: datetime = self.cleaned_data["at"].replace(tzinfo=None)
+        return self._at if at == self._shown else at.replace(tzinfo=self._zone)
 
 
 class LinkForm(forms.Form):
