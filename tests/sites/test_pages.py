@@ -7,7 +7,7 @@ import pytest
 from allauth.account.models import EmailAddress
 
 from haru.collect.sites import Sites
-from haru.live import Live
+from haru.live import CurrentVisitors, Live
 from haru.sites import access
 from haru.sites.models import Role, Site
 from haru.web.project import services
@@ -63,15 +63,15 @@ def test_the_root_leads_to_the_first_site_or_to_the_list(site, owner, stranger, 
 
 
 def test_the_list_shows_how_many_are_there_now(site, owner, sign_in):
-    class Live:
-        def current_visitors(self, site_id: int, now_ms: int) -> int:
+    class Visitors(CurrentVisitors):
+        def count(self, site_id: int, now_ms: int) -> int:
             assert site_id == site.pk
             assert now_ms > 1_700_000_000_000
             return 27
 
     services.use(
         services.Services(
-            reports=None, live=Live(), sites_changed=list, delete_events=list, refusal_counts=lambda *_: []
+            reports=None, live=Live(Visitors()), sites_changed=list, delete_events=list, refusal_counts=lambda *_: []
         )
     )
     try:
