@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
+from haru.events.columns import COLUMNS
+from haru.sites import goals
 from haru.stats.vocabulary.dimensions import of
 from haru.web.dashboard import details, tabs
 from haru.web.dashboard.state import State, read
@@ -46,10 +48,14 @@ def leads(html: str, label: str) -> str:
 
 
 @pytest.mark.parametrize("tab", tabs.ALL_TABS, ids=lambda tab: tab.name)
-def test_every_tab_has_its_details(look, events, tab):  # noqa: F811
+def test_every_tab_has_its_details(look, events, site, tab):  # noqa: F811
     columns = {of(dimension).column for each in tabs.ALL_TABS for dimension in each.dimensions}
-    events.add(**{column: "7" for column in columns if not column.startswith(("entry", "exit", "path"))})
-    panel = next(name for name, group in tabs.PANELS.items() if tab in group.tabs)
+    values = dict.fromkeys(columns.intersection(name for name, _ in COLUMNS) - {"name", "path"}, "7")
+    events.add(**values)
+    events.add(name="Signup", **values)
+    goals.add_goal(site, event="Signup")
+    panels = {**tabs.PANELS, tabs.GOALS: tabs.goals_group(True, ())}
+    panel = next(name for name, group in panels.items() if tab in group.tabs)
     html = look(f"?period=day&details={panel}&{panel}={tab.name}")
     assert list(heads(html))[:3] == [tab.head, "Visitors", "Share"]
     assert len(table(html)) == 1

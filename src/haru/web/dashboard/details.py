@@ -11,7 +11,7 @@ from haru.stats.query import Include, Query
 from haru.stats.vocabulary import filters
 from haru.stats.vocabulary.metrics import METRICS as STATS
 from haru.stats.vocabulary.metrics import MetricUse
-from haru.web.dashboard import panels, tabs
+from haru.web.dashboard import panels
 from haru.web.dashboard.panels import Choice, Line
 from haru.web.dashboard.state import BY_NAME, METRICS, State
 from haru.web.dashboard.tabs import Tab
@@ -69,7 +69,8 @@ class Details:
 
 def details(reports: Reports, site: StatsSite, state: State, now_ms: int) -> Details:
     """The page of details in the address. Raises `StoreUnavailable`, and `QueryError` for too many rows."""
-    tab = panels.open_tab(state, state.details)
+    group = panels.group_of(reports, site, state, state.details, now_ms)
+    tab = panels.open_tab(group, state, state.details)
     names = metrics_of(tab, state, site)
     sorting = _sorting(state, names)
     offset = (state.page - 1) * PAGE_ROWS
@@ -77,8 +78,8 @@ def details(reports: Reports, site: StatsSite, state: State, now_ms: int) -> Det
     last = offset + len(rows)
     return Details(
         name=state.details,
-        title=tabs.PANELS[state.details].title,
-        entries=panels.entries(state, state.details),
+        title=group.title,
+        entries=panels.entries(group, state, state.details),
         tab=tab,
         head=_head(state, sorting, BY_NAME, tab.head, "", "asc"),
         heads=tuple(_head(state, sorting, name, LABELS[name], STATS[name].meaning, "desc") for name in names),

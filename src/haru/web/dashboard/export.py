@@ -37,7 +37,7 @@ ZIP = "application/zip"
 def breakdown(request: HttpRequest, domain: str, tab: str) -> HttpResponseBase:
     """Every row of one tab with all its numbers, as the details of the address show them."""
     view = View(access.readable(request.user, domain), request)
-    found = tabs.named(tab)
+    found = tabs.named(tab, view.state.prop)
     if found is None:
         raise Http404("There is no such breakdown.")
     return sent(request, f"{_name(view, tab)}.csv", CSV, rows(view, found, view.state))

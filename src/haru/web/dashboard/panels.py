@@ -8,22 +8,22 @@ from zoneinfo import ZoneInfo
 
 from haru.events.countries import country_name
 from haru.events.event import NO_SOURCE, NOT_SET, UNKNOWN
+from haru.stats import suggestions
 from haru.stats.answers import Answer, Reports, Row
 from haru.stats.plan import StatsSite
 from haru.stats.query import Include, Query
 from haru.stats.vocabulary import periods
-from haru.stats.vocabulary.dimensions import of
+from haru.stats.vocabulary.dimensions import GOAL, KEYS, PROPERTY, known, of
 from haru.stats.vocabulary.filters import Filter, Leaf
 from haru.stats.vocabulary.metrics import METRICS as STATS
 from haru.stats.vocabulary.metrics import Number, Value, change
 from haru.web.dashboard import filters, tabs
 from haru.web.dashboard.state import METRICS, State
-from haru.web.dashboard.tabs import Menu, Tab
+from haru.web.dashboard.tabs import Group, Menu, Tab
 from haru.web.templatetags.numbers import NO_DATA, days, exact_value_of, value_of
 
 PANEL_ROWS = 9
-PANEL_METRICS = ("visitors",)
-LABELS = {"visitors": "Visitors"}
+MAX_KEYS = 100  # of properties, in a menu
 
 # In which direction a change is welcome: fewer bounces are.
 FALLING_IS_GOOD = {"bounce_rate"}
@@ -32,7 +32,7 @@ MANY_VISITORS = (
 )
 
 
-NAMES = tuple(tabs.PANELS)
+NAMES = (*tabs.PANELS, tabs.GOALS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class Line:
     beside: str = ""  # the country of a place: another may have the same name
     address: str = ""  # of the view of this row alone; of the view without that filter when it is in force
     chosen: bool = False  # it is the value of a filter
+    badge: str = ""  # the revenue of a goal
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,44 +117,91 @@ class Totals:
 
 def panel(reports: Reports, site: StatsSite, state: State, name: str, now_ms: int) -> Panel:
     """One panel with its open tab. Raises `StoreUnavailable`."""
-    tab = open_tab(state, name)
-    answer = reports.answer(site, replace(breakdown(tab, state, PANEL_METRICS), limit=PANEL_ROWS), now_ms)
+    group = group_of(reports, site, state, name, now_ms)
+    tab = open_tab(group, state, name)
+    metrics = tuple(metric for metric, _ in tab.columns)
+    paid = ("total_revenue",) if tab.dimension == GOAL and any(goal.currency for goal in site.goals) else ()
+    query = replace(breakdown(tab, state, (*metrics, *paid)), limit=PANEL_ROWS)
+    answer = reports.answer(site, query, now_ms)
+    shown = lines(name, tab, state, answer.rows, query.metrics)
     return Panel(
         name=name,
-        title=tabs.PANELS[name].title,
-        entries=entries(state, name),
+        title=group.title,
+        entries=entries(group, state, name),
         tab=tab,
-        heads=tuple(LABELS[metric] for metric in PANEL_METRICS),
-        lines=lines(name, tab, state, answer.rows, PANEL_METRICS),
+        heads=tuple(head for _, head in tab.columns),
+        lines=tuple(_with_badge(line) for line in shown) if paid else shown,
         cost_ms=answer.cost_ms,
         computed_at_ms=answer.computed_at_ms,
     )
 
 
-def without_numbers(state: State, name: str) -> dict[str, object]:
+def _with_badge(line: Line) -> Line:
+    *cells, revenue = line.cells
+    return replace(line, cells=tuple(cells), badge="" if revenue.text == NO_DATA else revenue.text)
+
+
+def without_numbers(site: StatsSite, state: State, name: str) -> dict[str, object]:
     """What a template shows of a panel whose numbers are unavailable."""
-    title = tabs.PANELS[name].title
-    return {"name": name, "title": title, "entries": entries(state, name), "tab": open_tab(state, name)}
+    group = _group(site, state, name, ())
+    return {
+        "name": name,
+        "title": group.title,
+        "entries": entries(group, state, name),
+        "tab": open_tab(group, state, name),
+    }
 
 
-def open_tab(state: State, name: str) -> Tab:
-    """The open tab of a panel."""
-    return next(tab for tab in tabs.PANELS[name].tabs if tab.name == state.tab(name))
+def group_of(reports: Reports, site: StatsSite, state: State, name: str, now_ms: int) -> Group:
+    """The panel of this name with the tabs that the site has for it. Raises `StoreUnavailable`."""
+    return _group(site, state, name, _keys(reports, site, state, now_ms) if name == tabs.GOALS else ())
 
 
-def entries(state: State, name: str) -> tuple[Choice, ...]:
+def _group(site: StatsSite, state: State, name: str, keys: tuple[str, ...]) -> Group:
+    if name != tabs.GOALS:
+        return tabs.PANELS[name]
+    chosen = (state.prop,) if state.prop and state.prop not in keys else ()
+    return tabs.goals_group(bool(site.goals), (*keys, *chosen))
+
+
+def has_goals(reports: Reports, site: StatsSite, state: State, now_ms: int) -> bool:
+    """Whether there is something to show beside pageviews: goals, properties or other events."""
+    if site.goals or state.prop or _keys(reports, site, state, now_ms):
+        return True
+    query = replace(breakdown(tabs.EVENT_TAB, replace(state, filters=()), ("visitors",)), limit=1)
+    return bool(reports.answer(site, query, now_ms).rows)
+
+
+def _keys(reports: Reports, site: StatsSite, state: State, now_ms: int) -> tuple[str, ...]:
+    """The keys of properties in the period, those of most visitors first: the question that menus of filters ask."""
+    query = Query(("visitors",), state.date_range, (KEYS.name,), limit=suggestions.SEARCHED)
+    found = (str(row.dimensions[0]) for row in reports.answer(site, query, now_ms).rows)
+    return tuple(key for key in found if known(PROPERTY + key))[:MAX_KEYS]
+
+
+def open_tab(group: Group, state: State, name: str) -> Tab:
+    """The open tab of a panel; its first one when the site has none like it."""
+    like = [tab for tab in group.tabs if tab.name == state.tab(name)]
+    return next((tab for tab in like if tab.key == state.prop), (like or group.tabs)[0])
+
+
+def entries(group: Group, state: State, name: str) -> tuple[Choice, ...]:
     """The links to the tabs of a panel. A menu bears the name of its tab that is open."""
-    chosen = state.tab(name)
+    chosen = open_tab(group, state, name)
     found = []
-    for entry in tabs.PANELS[name].entries:
+    for entry in group.entries:
         listed = entry.tabs if isinstance(entry, Menu) else (entry,)
-        choices = tuple(Choice(tab.label, state.address(**{name: tab.name}), tab.name == chosen) for tab in listed)
+        choices = tuple(Choice(tab.label, _tab_address(state, name, tab), tab == chosen) for tab in listed)
         if isinstance(entry, Menu):
             label = next((choice.label for choice in choices if choice.current), entry.label)
-            found.append(Choice(label, "", label != entry.label or choices[0].current, choices))
+            found.append(Choice(label, "", chosen in listed, choices))
         else:
             found += choices
     return tuple(found)
+
+
+def _tab_address(state: State, name: str, tab: Tab) -> str:
+    return state.address(**{name: tab.name}, **({"prop": tab.key} if name == tabs.GOALS else {}))
 
 
 def totals(reports: Reports, site: StatsSite, state: State, now_ms: int) -> Totals:
@@ -193,8 +241,9 @@ def cost(answer: Answer) -> float:
 
 def breakdown(tab: Tab, state: State, metrics: tuple[str, ...]) -> Query:
     """The question for every row of a tab."""
-    known = (Leaf("is_not", tab.dimension, (of(tab.dimension).empty,)),) if tab.known_only else ()
-    return Query(metrics, state.date_range, tab.dimensions, (*known, *state.filters))
+    hidden = (*((of(tab.dimension).empty,) if tab.known_only else ()), *tab.hidden)
+    shown = (Leaf("is_not", tab.dimension, hidden),) if hidden else ()
+    return Query(metrics, state.date_range, tab.dimensions, (*shown, *state.filters))
 
 
 def difference(metric: str, now: Value, then: Value) -> Number | None:
@@ -237,9 +286,9 @@ def _cells(row: Row, metrics: tuple[str, ...]) -> tuple[Cell, ...]:
 
 
 def _places(tab: Tab, values: tuple[str, ...]) -> Iterable[tuple[str, str]]:
-    """By which dimensions and values a row filters: a city is one wherever its country is, a version is not."""
+    """By which dimensions and values a row filters: a city says which country it is in, a version no browser."""
     pairs = tuple(zip(tab.dimensions, values, strict=True))
-    return pairs[-1:] if tab.mark == "city" else pairs
+    return pairs[-1:] if tab.mark == "city" and values[-1] != NOT_SET else pairs
 
 
 def _narrowed(tab: Tab, state: State, values: tuple[str, ...], chosen: bool) -> tuple[Filter, ...]:
@@ -255,7 +304,7 @@ def _written(tab: Tab, values: tuple[str, ...]) -> tuple[str, str, str]:
     value = values[-1]
     text = text_of(tab, values)
     if tab.mark in {"region", "city"}:
-        return text, "flag", value.partition("-")[0] if tab.mark == "region" else values[0]
+        return text, "flag", values[0].partition("-")[0]
     return text, "link" if value == NO_SOURCE else tab.mark, values[0]
 
 
@@ -267,9 +316,9 @@ def text_of(tab: Tab, values: tuple[str, ...]) -> str:
 
 def _beside(tab: Tab, values: tuple[str, ...]) -> str:
     """The country of a place."""
-    if values[-1] == NOT_SET or tab.mark not in {"region", "city"}:
+    if tab.mark not in {"region", "city"} or values[0] == NOT_SET:
         return ""
-    return country_name(values[-1].partition("-")[0] if tab.mark == "region" else values[0])
+    return country_name(values[0].partition("-")[0])
 
 
 def changed(metric: str, now: Value, then: Value) -> Change:
@@ -277,6 +326,6 @@ def changed(metric: str, now: Value, then: Value) -> Change:
     found = difference(metric, now, then)
     if found is None:
         return Change(NO_DATA, False, None)
-    text = f"{abs(found):.0f}{' pt' if STATS[metric].points else '%'}"
+    text = f"{abs(found):.1f}".removesuffix(".0") + (" pt" if STATS[metric].points else "%")
     good = None if found == 0 else (found > 0) != (metric in FALLING_IS_GOOD)
     return Change(text, found > 0, good)

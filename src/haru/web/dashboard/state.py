@@ -11,6 +11,8 @@ from datetime import date
 from urllib.parse import urlencode
 
 from haru.events.text import storable
+from haru.stats.vocabulary import dimensions
+from haru.stats.vocabulary.dimensions import PROPERTY
 from haru.stats.vocabulary.filters import Filter
 from haru.stats.vocabulary.metrics import METRICS as STATS
 from haru.stats.vocabulary.periods import Comparison, DateRange, Dates
@@ -53,6 +55,7 @@ METRICS: dict[str, str] = {
 
 # Panel → the names of its tabs, the first of which is open at first.
 TABS = {panel: tuple(tab.name for tab in group.tabs) for panel, group in tabs.PANELS.items()}
+TABS[tabs.GOALS] = (tabs.GOAL_TAB.name, tabs.PROPERTIES, tabs.EVENT_TAB.name)
 
 _OF_DETAILS = {"sort", "search", "page"}
 BY_NAME = "name"
@@ -77,6 +80,8 @@ class State:
     pages: str = "pages"
     locations: str = "countries"
     devices: str = "browsers"
+    goals: str = "goals"
+    prop: str = ""  # the key whose values the tab of properties has; "" for the one of most visitors
     details: str = ""  # the panel that is shown alone, with all its numbers
     sort: str = ""  # of its rows: a metric or "name", and ".asc" or ".desc"; "" for most visitors first
     search: str = ""  # what the names of its rows contain
@@ -153,6 +158,7 @@ def read(parameters: Mapping[str, str], usual: str, chosen_filters: tuple[Filter
         "details": _one(parameters, "details", TABS),
         "sort": _sort(parameters.get("sort", "")),
         "search": storable(parameters.get("search", "").strip())[:MAX_SEARCH],
+        "prop": _property(parameters.get("prop", "")),
         "page": _page(parameters.get("page", "")),
         **{panel: _one(parameters, panel, tabs) for panel, tabs in TABS.items()},
     }
@@ -168,6 +174,10 @@ def _one(parameters: Mapping[str, str], name: str, choices: Collection[str]) -> 
 def _sort(text: str) -> str:
     name, _, direction = text.partition(".")
     return text if name in {*STATS, BY_NAME} and direction in {"asc", "desc"} else ""
+
+
+def _property(text: str) -> str:
+    return text if storable(text) == text and dimensions.known(PROPERTY + text) else ""
 
 
 def _page(text: str) -> int:

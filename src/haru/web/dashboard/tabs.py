@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
+
+from haru.events.event import ENGAGEMENT, PAGEVIEW
+from haru.stats.vocabulary.dimensions import GOAL, PROPERTY
+
+GOALS = "goals"  # the name of the panel that depends on what the site has
+PROPERTIES = "properties"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +24,14 @@ class Tab:
     mark: str = ""  # what stands before the text: brand, flag, region, city, device or nothing
     of: str = ""  # the dimension that a value belongs to: a version says nothing without its browser
     known_only: bool = False  # a row of what is not known says nothing here
+    hidden: tuple[str, ...] = ()  # other values that have no row
     opens: str = ""  # the tab of the panel that a row leads to, with what is inside of it
+    columns: tuple[tuple[str, str], ...] = (("visitors", "Visitors"),)  # metrics and heads, in the panel
+
+    @property
+    def key(self) -> str:
+        """Of the property, where it is one."""
+        return self.dimension.removeprefix(PROPERTY) if self.name == PROPERTIES else ""
 
     @property
     def dimensions(self) -> tuple[str, ...]:
@@ -119,9 +133,39 @@ PANELS: dict[str, Group] = {
         ),
     ),
 }
-ALL_TABS = tuple(chain(*(group.tabs for group in PANELS.values())))
+GOAL_TAB = Tab(
+    "goals",
+    "Goals",
+    "Goal",
+    GOAL,
+    columns=(("visitors", "Uniques"), ("events", "Total"), ("conversion_rate", "Conv. rate")),
+)
+EVENT_TAB = Tab(
+    "events",
+    "Events",
+    "Event",
+    "event:name",
+    hidden=(PAGEVIEW, ENGAGEMENT),
+    columns=(("visitors", "Visitors"), ("events", "Total")),
+)
+ALL_TABS = (*chain(*(group.tabs for group in PANELS.values())), GOAL_TAB, EVENT_TAB)
 
 
-def named(name: str) -> Tab | None:
-    """The tab of this name, of whichever panel."""
+def property_tab(key: str) -> Tab:
+    """The values of a property."""
+    columns = (("visitors", "Visitors"), ("events", "Events"), ("percentage", "Share"))
+    return Tab(PROPERTIES, key, key, PROPERTY + key, known_only=True, columns=columns)
+
+
+def goals_group(goals: bool, keys: Iterable[str]) -> Group:
+    """The panel of a site that has goals, or not, and properties of these keys."""
+    properties = tuple(map(property_tab, keys))
+    entries = (*((GOAL_TAB,) if goals else ()), *((Menu("Properties", properties),) if properties else ()), EVENT_TAB)
+    return Group("Goals" if goals else "Events", entries)
+
+
+def named(name: str, key: str = "") -> Tab | None:
+    """The tab of this name, of whichever panel; `key` is that of the property, of whose values there is one too."""
+    if name == PROPERTIES:
+        return property_tab(key) if key else None
     return next((tab for tab in ALL_TABS if tab.name == name), None)

@@ -28,7 +28,7 @@ from haru.stats.vocabulary.filters import Filter
 from haru.stats.vocabulary.periods import Period
 from haru.store.protocol import StoreOutOfMemory
 from haru.store.stop import Stopped
-from haru.web.dashboard import details, filter_form, filters, panels, segments, state
+from haru.web.dashboard import details, filter_form, filters, panels, segments, state, tabs
 from haru.web.dashboard.chart import chart
 from haru.web.dashboard.chips import chips
 from haru.web.dashboard.elsewhere import Elsewhere, elsewhere
@@ -94,7 +94,7 @@ def _page(request: HttpRequest, view: View, context: dict[str, Any]) -> HttpResp
         form = "details_dialog" if request.headers.get("HX-Request") else "details"
         return render(request, f"dashboard/{form}.html", context | view.details())
     context |= view.top() | view.chart()
-    context["panels"] = [view.panel(name) for name in panels.NAMES]
+    context["panels"] = view.panels()
     context["elsewhere"] = view.elsewhere(context["top"])
     return render(request, "dashboard/dashboard.html", context)
 
@@ -184,14 +184,20 @@ class View:
     def panel(self, name: str) -> Any:
         return self._in_time(
             lambda: panels.panel(self.reports, self.stats_site, self.state, name, self.now_ms),
-            panels.without_numbers(self.state, name),
+            panels.without_numbers(self.stats_site, self.state, name),
         )
+
+    def panels(self) -> list[Any]:
+        """Those of every site; then that of goals, when there is something to show in it."""
+        shown = [self.panel(name) for name in tabs.PANELS]
+        more = self._in_time(lambda: panels.has_goals(self.reports, self.stats_site, self.state, self.now_ms))
+        return [*shown, self.panel(tabs.GOALS)] if more is True else shown
 
     def details(self) -> dict[str, Any]:
         name = self.state.details
         shown = self._in_time(
             lambda: details.details(self.reports, self.stats_site, self.state, self.now_ms),
-            panels.without_numbers(self.state, name),
+            panels.without_numbers(self.stats_site, self.state, name),
         )
         searched = [(key, value) for key, value in self.state.pairs() if key not in {"search", "page"}]
         return {"panel": shown, "back": self.state.address(details=""), "searched": searched}
