@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from haru.stats.query import KEYS, Include, Query, QueryError, check_goals, parse
+from haru.stats.plan import check_goals
+from haru.stats.query import KEYS, Include, Query, QueryError, parse
 from haru.stats.vocabulary.filters import And, Leaf, Not, Or
 from haru.stats.vocabulary.goals import Goal
 from haru.stats.vocabulary.periods import Comparison, Dates, Instants

@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import FromClause
 
 from haru.clock import DAY_MS
-from haru.stats.query import Include, Query, check_goals
+from haru.stats.query import Include, Query, QueryError
 from haru.stats.sql.counters import COUNTERS, VISIT_COUNTERS
 from haru.stats.sql.folds import Folds
 from haru.stats.sql.goals import Paths, reached
+from haru.stats.trees import unknown_goals
 from haru.stats.vocabulary import filters, periods
 from haru.stats.vocabulary.dimensions import CURRENCY, GOAL, Dimension, Level, of
 from haru.stats.vocabulary.filters import Filter, Leaf, Values
@@ -139,6 +140,13 @@ def make(site: StatsSite, query: Query, now_ms: int, first_event: Callable[[], i
     period = periods.resolve(query.date_range, zone, now_ms, first_event)
     name = query.date_range if periods.is_rolling(query.date_range) else period
     return plan_for(site, query, zone, period, name, periods.interval(query.date_range, period, zone))
+
+
+def check_goals(query: Query, goals: Sequence[Goal]) -> None:
+    """Raises `QueryError` when a filter names a goal that is not among these."""
+    faults = [fault for path, leaf in filters.placed(query.filters) for fault in unknown_goals(leaf, path, goals)]
+    if faults:
+        raise QueryError(faults)
 
 
 def plan_for(site: StatsSite, query: Query, zone: ZoneInfo, period: Period, name: Hashable, unit: str) -> Plan:

@@ -9,7 +9,7 @@ from typing import Any
 
 from haru.events.text import storable
 from haru.stats import bounds
-from haru.stats.trees import Reader, Segments, no_segments, quoted, unknown_goals
+from haru.stats.trees import Reader, Segments, no_segments, quoted
 from haru.stats.vocabulary import filters, periods
 from haru.stats.vocabulary.dimensions import Level, of
 from haru.stats.vocabulary.filters import Filter
@@ -91,13 +91,6 @@ def _read_filters(reader: Reader, data: object) -> tuple[Filter, ...]:
     if reader.faults:
         raise QueryError(reader.faults)
     return trees
-
-
-def check_goals(query: Query, goals: Sequence[Goal]) -> None:
-    """Raises `QueryError` when a filter names a goal that is not among these."""
-    faults = [fault for path, leaf in filters.placed(query.filters) for fault in unknown_goals(leaf, path, goals)]
-    if faults:
-        raise QueryError(faults)
 
 
 class _Parser(Reader):

@@ -6,7 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from haru.stats.query import QueryError, check_goals, parse
+from haru.stats.plan import check_goals
+from haru.stats.query import QueryError, parse
 
 if TYPE_CHECKING:
     from haru.stats.answers import Reports
