@@ -50,7 +50,13 @@ def test_axe_finds_nothing_in_either_theme_on_wide_and_narrow_screens(
             viewport={"width": width, "height": 900},
         )
         view = context.new_page()
-        for address in (f"{SITE}?period=day&details=sources", "/sites", f"{SITE}?period=day"):
+        for address in (
+            f"{SITE}?period=day&details=sources",
+            "/sites",
+            "/account/keys",
+            "/api/docs",
+            f"{SITE}?period=day",
+        ):
             view.goto(f"{measured_site.url}{address}")
             assert violations(view) == []
             assert view.evaluate("document.documentElement.scrollWidth") <= width

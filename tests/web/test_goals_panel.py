@@ -14,7 +14,7 @@ import pytest
 
 from haru.sites import goals
 from haru.web.dashboard.state import State, read
-from tests.web.test_dashboard import NOW, events, href, look, part, total  # noqa: F401
+from tests.web.test_dashboard import NOW, events, href, look, part, total, with_filters  # noqa: F401
 from tests.web.test_details import heads, leads
 from tests.web.test_details import table as details_table
 
@@ -112,12 +112,19 @@ def test_events_are_those_that_are_no_pageviews(look, visits):  # noqa: F811
 def test_details_of_goals_have_their_rate_and_their_revenue(look, visits, site, sign_in, owner):  # noqa: F811
     goals.add_goal(site, event="Purchase", currency="EUR")
     html = look("?period=day&details=goals&compare=none")
-    assert list(heads(html))[-3:] == ["Conversion rate", "Revenue", "Average revenue"]
-    assert details_table(html)["Purchase"][-3:] == ["25.0%", "€1.2K", "€1.2K"]
+    assert list(heads(html))[:7] == ["Goal", "Uniques", "Total", "Conv. rate", "Share", "Revenue", "Average revenue"]
+    assert details_table(html)["Purchase"][:6] == ["1", "1", "25.0%", "25.0%", "€1.2K", "€1.2K"]
     answer = sign_in(owner).get(leads(html, "Export as CSV"))
     rows = list(csv.reader(io.StringIO(b"".join(answer.streaming_content).decode(), newline="")))
     assert rows[1][0] == "Purchase"
-    assert rows[1][-1] == "1250.0 EUR"
+    assert dict(zip(*rows, strict=True))["total_revenue"] == "1250.0 EUR"
+
+
+def test_under_a_goal_every_row_has_a_rate(look, visits, site):  # noqa: F811
+    goals.add_goal(site, event="Signup")
+    html = look("?period=day&details=pages&compare=none" + with_filters(["is", "event:goal", ["Signup"]]))
+    assert list(heads(html))[:4] == ["Page", "Visitors", "Share", "Conversion rate"]
+    assert details_table(html)["/"][:3] == ["2", "100.0%", "50.0%"]
 
 
 def test_details_of_a_property_and_their_csv(look, visits, sign_in, owner):  # noqa: F811

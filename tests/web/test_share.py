@@ -13,7 +13,7 @@ import pytest
 
 from haru.collect.ratelimit import RateLimit
 from haru.live import Live
-from haru.sites import links, registry
+from haru.sites import goals, links, registry
 from haru.stats.answers import Reports
 from haru.stats.asking import Waiter
 from haru.stats.turns import Crowded, Guest, Turns
@@ -98,6 +98,23 @@ def test_every_part_of_the_page_asks_under_the_link(sign_in, events, link):
     assert "/pricing" in details.content.decode()
     assert "/sites/" not in details.content.decode()
     assert browser.get(f"/share/{link.slug}/panels/nothing").status_code == 404
+
+
+def test_a_guest_sees_goals_and_details_under_the_link_alone(sign_in, events, link, locked):
+    goals.add_goal(link.site, page="/pricing")
+    guest, address = sign_in(), "period=day&details=goals&sort=visitors.asc&search=visit"
+    html = guest.get(f"/share/{link.slug}?period=day").content.decode()
+    assert f'hx-get="/share/{link.slug}/panels/goals?period=day"' in html
+    assert f'hx-get="/share/{link.slug}?period=day&amp;details=goals"' in html
+    for headers in ({}, {"HX-Request": "true"}):
+        details = guest.get(f"/share/{link.slug}?{address}", headers=headers).content.decode()
+        assert "Visit /pricing" in details
+        assert "/sites/" not in details
+        assert "Export" not in details
+        unopened = guest.get(f"/share/{locked.slug}?{address}", headers=headers).content.decode()
+        assert "pricing" not in unopened
+        assert "password" in unopened
+    assert guest.get("/sites/example.com/export/goals.csv").status_code == 302
 
 
 def test_a_site_without_events_shows_no_snippet(sign_in, link):

@@ -17,10 +17,13 @@ from haru.web.dashboard.state import BY_NAME, METRICS, State
 from haru.web.dashboard.tabs import Tab
 
 PAGE_ROWS = 100
-# In the order of their columns; a tab has those that make sense for it.
+# In the order of their columns; a tab has those that make sense for it, behind those of its panel.
 LABELS = {
     "visitors": "Visitors",
     "percentage": "Share",
+    "conversion_rate": "Conversion rate",
+    "total_revenue": "Revenue",
+    "average_revenue": "Average revenue",
     "visits": METRICS["visits"],
     "pageviews": METRICS["pageviews"],
     "events": "Events",
@@ -30,9 +33,6 @@ LABELS = {
     "time_on_page": "Time on page",
     "scroll_depth": "Scroll depth",
     "exit_rate": "Exit rate",
-    "conversion_rate": "Conversion rate",
-    "total_revenue": "Revenue",
-    "average_revenue": "Average revenue",
 }
 _REVENUE = {"total_revenue", "average_revenue"}
 TOO_MANY = "There are too many rows to be compared, searched or sorted so: choose a shorter period, or no comparison."
@@ -72,6 +72,7 @@ def details(reports: Reports, site: StatsSite, state: State, now_ms: int) -> Det
     group = panels.group_of(reports, site, state, state.details, now_ms)
     tab = panels.open_tab(group, state, state.details)
     names = metrics_of(tab, state, site)
+    labels = {**LABELS, **dict(tab.columns)}
     sorting = _sorting(state, names)
     offset = (state.page - 1) * PAGE_ROWS
     rows, total = found(reports, site, state, tab, PAGE_ROWS, offset, now_ms)
@@ -82,7 +83,7 @@ def details(reports: Reports, site: StatsSite, state: State, now_ms: int) -> Det
         entries=panels.entries(group, state, state.details),
         tab=tab,
         head=_head(state, sorting, BY_NAME, tab.head, "", "asc"),
-        heads=tuple(_head(state, sorting, name, LABELS[name], STATS[name].meaning, "desc") for name in names),
+        heads=tuple(_head(state, sorting, name, labels[name], STATS[name].meaning, "desc") for name in names),
         lines=panels.lines(state.details, tab, state, rows, names),
         total_rows=total,
         first=offset + 1,
@@ -112,7 +113,8 @@ def metrics_of(tab: Tab, state: State, site: StatsSite) -> tuple[str, ...]:
     filtered = frozenset(leaf.dimension for leaf in filters.leaves(query.filters, done=False))
     asked = MetricUse(query.dimensions, filtered)
     pays = "event:goal" in asked.names and any(goal.currency for goal in site.goals)
-    sensible = (name for name in LABELS if not any(rule.broken(asked) for rule in STATS[name].rules))
+    listed = dict.fromkeys((*(name for name, _ in tab.columns), *LABELS))
+    sensible = (name for name in listed if not any(rule.broken(asked) for rule in STATS[name].rules))
     return tuple(name for name in sensible if pays or name not in _REVENUE)
 
 
