@@ -209,6 +209,17 @@ def test_in_a_small_store_what_events_tell_is_asked_of_them(monkeypatch: pytest.
     assert any("FROM page" in asked for asked in store.asked)
 
 
+def test_in_a_small_store_a_long_period_is_asked_of_folded_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = watched(WEEK)
+    store.fold()
+    monkeypatch.setattr(folded, "MANY", 2000)  # there are half as many
+    query = {"metrics": ["visitors"], "dimensions": ["event:page"]}
+    for first, is_folded in (("2026-03-29", False), ("2026-03-28", True)):
+        ends = {"date_range": [first, "2026-05-26"]}
+        Reports(store).answer(StatsSite(1, "UTC"), parse({**query, **ends}), NOON + 9 * DAY)
+        assert any("FROM page" in asked for asked in store.asked) is is_folded
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -50,7 +50,7 @@ class Lookups:
         """What is known of the folded rows, when the answer comes sooner from them."""
         if self._folding is None or not folded.holds(plan):
             return None
-        if not plan.needs_facts and self._folding.folded() < folded.MANY:
+        if folded.few(self._folding.folded(), plan):
             return None
         known = self._folds(self._folding, plan, now_ms)
         return known if folded.suits(plan, known) else None
