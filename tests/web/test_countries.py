@@ -16,8 +16,8 @@ from haru.events.countries import COUNTRIES
 from haru.live import Live
 from haru.stats.answers import Reports
 from haru.web.api import endpoint
-from haru.web.dashboard import panels, tabs
 from haru.web.dashboard import views as dashboard
+from haru.web.dashboard.breakdowns import panels, tabs
 from haru.web.project import services
 from tests.stats.made import HOUR, filled, journey, ms
 

@@ -20,8 +20,8 @@ from haru.stats.answers import Reports
 from haru.stats.vocabulary.dimensions import DIMENSIONS, Level
 from haru.store.duckdb.store import DuckStore
 from haru.store.protocol import Progress
-from haru.web.dashboard import tabs
 from haru.web.dashboard import views as dashboard
+from haru.web.dashboard.breakdowns import tabs
 from haru.web.dashboard.state import COMPARISONS, PERIODS
 from haru.web.project import services
 

@@ -14,7 +14,7 @@ import pytest
 from haru.events.columns import COLUMNS
 from haru.sites import goals
 from haru.stats.vocabulary.dimensions import of
-from haru.web.dashboard import details, tabs
+from haru.web.dashboard.breakdowns import details, tabs
 from haru.web.dashboard.state import State, read
 from tests.web.test_dashboard import NOW, events, href, look, with_filters  # noqa: F401
 

@@ -22,8 +22,8 @@ from haru.store.stop import Stopped
 from haru.transfer import export as files
 from haru.web.api.endpoint import NO_ACCESS
 from haru.web.dashboard import export as exports
-from haru.web.dashboard import tabs
 from haru.web.dashboard import views as dashboard
+from haru.web.dashboard.breakdowns import tabs
 from haru.web.dashboard.csv import lines
 from haru.web.project import services
 from tests.stats.made import DAY, HOUR, filled, journey, ms

@@ -12,7 +12,7 @@ from haru.live import Live
 from haru.stats.answers import Reports
 from haru.store.duckdb.store import DuckStore
 from haru.store.protocol import Progress, StoreOutOfMemory
-from haru.web.dashboard import panels
+from haru.web.dashboard.breakdowns import panels
 from haru.web.project import services
 from tests.stats.made import journey
 

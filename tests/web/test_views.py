@@ -12,8 +12,8 @@ from urllib.parse import quote
 from haru.accounts.models import ApiKey
 from haru.sites import goals
 from haru.web.api import endpoint as api
-from haru.web.dashboard import tabs
-from haru.web.dashboard.panels import PANEL_ROWS
+from haru.web.dashboard.breakdowns import tabs
+from haru.web.dashboard.breakdowns.panels import PANEL_ROWS
 from haru.web.dashboard.state import METRICS
 from haru.web.templatetags.numbers import exact_value_of
 from tests.rounds import long, rounds

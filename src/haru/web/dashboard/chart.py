@@ -13,7 +13,7 @@ from haru.stats.query import Include, Query
 from haru.stats.vocabulary import metrics, periods
 from haru.stats.vocabulary.metrics import Number
 from haru.stats.vocabulary.periods import Period
-from haru.web.dashboard.panels import cost
+from haru.web.dashboard.breakdowns.panels import cost
 from haru.web.dashboard.state import INTERVALS, METRICS, State
 from haru.web.templatetags.numbers import FORMATS, day, days, exact_value_of
 

@@ -20,7 +20,8 @@ from haru.stats.answers import Row
 from haru.stats.query import MAX_ROWS, Include, Query
 from haru.stats.vocabulary import metrics, periods
 from haru.stats.vocabulary.metrics import Value
-from haru.web.dashboard import details, filters, panels, tabs
+from haru.web.dashboard import filters
+from haru.web.dashboard.breakdowns import details, panels, tabs
 from haru.web.dashboard.chart import unit_of
 from haru.web.dashboard.csv import lines
 from haru.web.dashboard.state import METRICS, State

@@ -16,7 +16,8 @@ from haru.stats.vocabulary.dimensions import PROPERTY
 from haru.stats.vocabulary.filters import Filter
 from haru.stats.vocabulary.metrics import METRICS as STATS
 from haru.stats.vocabulary.periods import Comparison, DateRange, Dates
-from haru.web.dashboard import filters, tabs
+from haru.web.dashboard import filters
+from haru.web.dashboard.breakdowns import tabs
 
 PERIODS: dict[str, str] = {
     "realtime": "Realtime",

@@ -28,7 +28,8 @@ from haru.stats.vocabulary.filters import Filter
 from haru.stats.vocabulary.periods import Period
 from haru.store.protocol import StoreOutOfMemory
 from haru.store.stop import Stopped
-from haru.web.dashboard import details, filter_form, filters, panels, segments, state, tabs
+from haru.web.dashboard import filter_form, filters, segments, state
+from haru.web.dashboard.breakdowns import details, panels, tabs
 from haru.web.dashboard.chart import chart
 from haru.web.dashboard.chips import chips
 from haru.web.dashboard.elsewhere import Elsewhere, elsewhere

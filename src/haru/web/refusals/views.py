@@ -19,8 +19,8 @@ from haru.sites.pages.views import installation
 from haru.stats.vocabulary import periods
 from haru.stats.vocabulary.periods import Period
 from haru.web.dashboard import chart
+from haru.web.dashboard.breakdowns.panels import Cell, Line
 from haru.web.dashboard.chart import Point
-from haru.web.dashboard.panels import Cell, Line
 from haru.web.dashboard.state import State
 from haru.web.dashboard.views import View
 from haru.web.refusals import ledger

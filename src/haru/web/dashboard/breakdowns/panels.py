@@ -17,9 +17,10 @@ from haru.stats.vocabulary.dimensions import GOAL, KEYS, PROPERTY, known, of
 from haru.stats.vocabulary.filters import Filter, Leaf
 from haru.stats.vocabulary.metrics import METRICS as STATS
 from haru.stats.vocabulary.metrics import Number, Value, change
-from haru.web.dashboard import filters, tabs
+from haru.web.dashboard import filters
+from haru.web.dashboard.breakdowns import tabs
+from haru.web.dashboard.breakdowns.tabs import Group, Menu, Tab
 from haru.web.dashboard.state import METRICS, State
-from haru.web.dashboard.tabs import Group, Menu, Tab
 from haru.web.templatetags.numbers import NO_DATA, days, exact_value_of, value_of
 
 PANEL_ROWS = 9

@@ -11,10 +11,10 @@ from haru.stats.query import Include, Query
 from haru.stats.vocabulary import filters
 from haru.stats.vocabulary.metrics import METRICS as STATS
 from haru.stats.vocabulary.metrics import MetricUse
-from haru.web.dashboard import panels
-from haru.web.dashboard.panels import Choice, Line
+from haru.web.dashboard.breakdowns import panels
+from haru.web.dashboard.breakdowns.panels import Choice, Line
+from haru.web.dashboard.breakdowns.tabs import Tab
 from haru.web.dashboard.state import BY_NAME, METRICS, State
-from haru.web.dashboard.tabs import Tab
 
 PAGE_ROWS = 100
 # In the order of their columns; a tab has those that make sense for it, behind those of its panel.
