@@ -3,3 +3,4 @@ import "htmx.org/dist/ext/hx-sse.js";
 import "./panel.js";
 import "./chart.js";
 import "./controls.js";
+import "./keys.js";

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from haru.stats.vocabulary.periods import Dates
-from haru.web.dashboard.state import PERIODS, State, read
+from haru.web.dashboard.state import KEYS, PERIODS, State, read
 
 
 def test_an_address_says_what_differs_from_the_first_look():
@@ -56,3 +56,8 @@ def test_all_time_is_compared_with_nothing():
     assert read({"period": "all"}, "30d").comparison is None
     assert read({"period": "7d", "compare": "none"}, "30d").comparison is None
     assert read({"period": "7d", "compare": "year"}, "30d").comparison.mode == "year_over_year"
+
+
+def test_each_key_leads_to_one_period() -> None:
+    assert set(KEYS) <= set(PERIODS)
+    assert len(set(KEYS.values())) == len(KEYS)

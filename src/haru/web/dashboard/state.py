@@ -35,6 +35,20 @@ PERIODS: dict[str, str] = {
     "all": "All time",
 }
 CUSTOM = "custom"
+# The key that leads to a period, on a page where keys are on.
+KEYS: dict[str, str] = {
+    "realtime": "R",
+    "day": "D",
+    "yesterday": "E",
+    "24h": "H",
+    "7d": "W",
+    "28d": "F",
+    "30d": "T",
+    "month": "M",
+    "year": "Y",
+    "12mo": "L",
+    "all": "A",
+}
 
 COMPARISONS: dict[str, str] = {
     "previous": "Previous period",

@@ -224,7 +224,7 @@ class View:
         if here.first and here.last:
             label = days(here.first, here.last, today=today)
         periods_ = [
-            (name, text, here.address(period=name, first=None, last=None, interval=""))
+            (name, text, here.address(period=name, first=None, last=None, interval=""), state.KEYS.get(name, ""))
             for name, text in state.PERIODS.items()
         ]
         comparisons = [(name, text, here.address(compare=name)) for name, text in state.COMPARISONS.items()]
