@@ -11,7 +11,7 @@ from django.db import OperationalError
 
 from haru import cli
 from haru.collect.visitor import Salts
-from haru.live import Live
+from haru.live import CurrentVisitors
 from haru.server import jobs
 from haru.spool.writer import Writer
 from haru.stats.asking import Asking
@@ -43,7 +43,7 @@ if __name__ == "__main__":
     fails_once(DuckStore, "unfolded", RuntimeError("folding"))
     fails_once(Asking, "refresh", RuntimeError("refresh"))
     fails_once(Salts, "rotate", RuntimeError("collector"), after=1)  # the first is part of the start
-    fails_once(Live, "prune", RuntimeError("visitors"))
+    fails_once(CurrentVisitors, "prune", RuntimeError("visitors"))
     fails_once(setup, "check", OperationalError("accounts"), after=1)
     # Not an Exception: even that must not end the thread that writes. The first look is part of the start.
     fails_once(Writer, "_look_at_size", SystemExit("writer"), after=1)
