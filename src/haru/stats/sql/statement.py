@@ -154,6 +154,8 @@ def _by_event(plan: Plan, counted: list[str]) -> Select[Any]:
     counts = [(name, COUNTERS[name].of_events) for name in counted]
     statement = select(*keys, *(of_events().label(name) for name, of_events in counts if of_events is not None)).where(
         within(plan),
+        # Most events have no properties: nothing is read of their JSON.
+        *([E.props != "{}"] if KEYS in plan.dimensions else []),
         *(condition_of(plan, filter, text_of) for filter, _ in plan.conjuncts),
     )
     return _with_goals(plan, statement, EVENT).group_by(*_named(keys))
