@@ -10,16 +10,25 @@ class Panel extends HTMLElement {
   connectedCallback() {
     this.asked ??= performance.now();
     this.onTick = (event) => this.want(JSON.parse(event.detail.data).at);
+    this.onSwap = (event) => event.target === this && this.isOutdated(event.detail.ctx.request.action) && event.preventDefault();
     this.onDone = (event) => event.target === this && this.done();
     document.addEventListener("tick", this.onTick);
+    this.addEventListener("htmx:before:swap", this.onSwap);
     this.addEventListener("htmx:finally:request", this.onDone);
   }
 
   disconnectedCallback() {
     document.removeEventListener("tick", this.onTick);
+    this.removeEventListener("htmx:before:swap", this.onSwap);
     this.removeEventListener("htmx:finally:request", this.onDone);
     clearTimeout(this.timer);
     this.timer = undefined;
+  }
+
+  // Whether the page shows another view by now than the one that was asked for: another tab, filter or period.
+  isOutdated(address) {
+    const [asked, shown] = [address, this.getAttribute("hx-get")].map((text) => new URL(text, location.href).href);
+    return asked !== shown;
   }
 
   want(at) {

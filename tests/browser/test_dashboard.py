@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import keep
 from tests.browser.test_journey import add_site, sign_up
@@ -128,6 +128,27 @@ def test_a_menu_opens_and_closes_by_keys_alone(page: Page, measured_site: Server
     page.keyboard.press("Enter")
     page.wait_for_url("**?period=7d")
     expect(page.locator("#pick-period summary")).to_contain_text("Last 7 days")
+
+
+def test_news_of_a_view_that_was_left_do_not_come_over_the_new_one(page: Page, measured_site: Server) -> None:
+    page.wait_for_timeout(3500)  # what the stream's first tick asked for
+    held: list[Route] = []
+    page.route("**/panels/sources?period=day", lambda route: held.append(route))
+    page.locator("#panel-sources").evaluate("panel => { panel.asked = -1e6; }")
+    with page.expect_request("**/panels/sources?period=day"):
+        page.evaluate(
+            "document.body.dispatchEvent("
+            "new CustomEvent('tick', {bubbles: true, detail: {data: '{\"current\": 1, \"at\": 9e15}'}}))"
+        )
+    page.locator("#panel-sources").get_by_role("link", name="Channels").click()
+    expect(page.get_by_text("Organic Search", exact=True)).to_be_visible()
+    with page.expect_response("**/panels/sources?period=day"):
+        held[0].continue_()
+    page.wait_for_timeout(500)
+    expect(page.get_by_text("Organic Search", exact=True)).to_be_visible()
+    expect(page.locator("#panel-sources").get_by_role("link", name="Channels")).to_have_attribute(
+        "aria-current", "true"
+    )
 
 
 def test_a_panel_waits_between_two_questions(page: Page, measured_site: Server) -> None:
