@@ -167,3 +167,38 @@ def test_axe_finds_nothing_and_no_column_is_out_of_reach(browser: Browser, page:
         assert re.search("Exit rate", view.locator("#details thead").inner_text())
         keep(view, f"details-{scheme}-{width}")
         context.close()
+
+
+def test_the_panel_of_goals_appears_with_the_first_property_and_is_used_by_keys(
+    page: Page,
+    measured_site: Server,  # noqa: F811
+) -> None:
+    panel = page.locator("#panel-goals")
+    assert panel.count() == 0
+    token = measured_site.token("example.com")
+    for name, plan in (("Signup", "pro"), ("Signup", "free"), ("Vote", "pro")):
+        answer = measured_site.collect(token, "/page-1", n=name, d={"plan": plan, f"z{name}": "x"})
+        assert answer.status_code == 200
+    expect(page.locator('[data-metric="visits"]')).to_have_text("1")
+    for _ in range(20):  # until the events are in the store, which no part of the page tells of yet
+        page.reload()
+        if panel.count():
+            break
+        page.wait_for_timeout(500)
+    expect(panel.get_by_role("columnheader", name="plan")).to_be_visible()
+    assert violations(page) == []
+    panel.locator("summary").focus()
+    page.keyboard.press("Enter")
+    panel.get_by_role("link", name="zVote").focus()
+    page.keyboard.press("Enter")
+    expect(panel.get_by_role("columnheader", name="zVote")).to_be_visible()
+    expect(panel.get_by_role("link", name="x", exact=True)).to_be_visible()
+    assert "prop=zVote" in page.url
+    panel.get_by_role("link", name="Events", exact=True).click()
+    expect(panel.get_by_role("link", name="Signup", exact=True)).to_be_visible()
+    panel.get_by_role("link", name="Details of events").click()
+    dialog = page.get_by_role("dialog", name="Events")
+    expect(dialog.get_by_role("columnheader", name="Total")).to_be_visible()
+    page.wait_for_timeout(300)
+    assert violations(page) == []
+    keep(page, "goals")
