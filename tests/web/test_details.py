@@ -238,3 +238,13 @@ def test_over_a_dashboard_details_are_a_dialog_for_whoever_may_see_them(events, 
     assert dialog.startswith('<haru-dialog id="details-dialog"')
     assert "<html" not in dialog
     assert sign_in(stranger).get(address, headers={"HX-Request": "true"}).status_code == 404
+
+
+def test_more_exits_are_not_welcome(look, events):  # noqa: F811
+    events.add(YESTERDAY, 1, path="/a")
+    events.add(YESTERDAY + timedelta(minutes=1), 1, path="/b")
+    events.add(NOW - timedelta(minutes=5), 2, path="/a")
+    html = look("?period=day&details=pages")
+    assert table(html)["/a"][-1] == "100.0% up 100 pt"
+    cell = html.partition('title="/a"')[2].partition("</tr>")[0].rpartition("<td")[2]
+    assert 'class="change text-error"' in cell

@@ -26,8 +26,8 @@ from haru.web.templatetags.numbers import NO_DATA, days, exact_value_of, value_o
 PANEL_ROWS = 9
 MAX_KEYS = 100  # of properties, in a menu
 
-# In which direction a change is welcome: fewer bounces are.
-FALLING_IS_GOOD = {"bounce_rate"}
+# In which direction a change is welcome: fewer bounces and exits are.
+FALLING_IS_GOOD = {"bounce_rate", "exit_rate"}
 MANY_VISITORS = (
     "Visitors are counted per day, without cookies: someone who comes on three days counts as up to three visitors."
 )
