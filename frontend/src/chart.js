@@ -3,6 +3,7 @@ import {
   CategoryScale, Chart, Filler, LinearScale, LineController, LineElement, PointElement, Tooltip,
 } from "chart.js";
 import { axisValue } from "./numbers.js";
+import { Reader } from "./reader.js";
 
 const crosshair = {
   id: "crosshair",
@@ -21,7 +22,26 @@ const crosshair = {
     ctx.restore();
   },
 };
-Chart.register(CategoryScale, Filler, LinearScale, LineController, LineElement, PointElement, Tooltip, crosshair);
+// Saturdays and Sundays are a shade darker, and so is the part that a person chooses.
+const shades = {
+  id: "shades",
+  beforeDatasetsDraw(chart) {
+    const { weekends, chosen } = chart.haru;
+    const { ctx, chartArea, scales: { x } } = chart;
+    const half = (x.getPixelForValue(1) - x.getPixelForValue(0)) / 2 || chartArea.width / 2;
+    const shade = (first, last, colour) => {
+      const left = Math.max(chartArea.left, x.getPixelForValue(first) - half);
+      const right = Math.min(chartArea.right, x.getPixelForValue(last) + half);
+      ctx.fillStyle = colour;
+      ctx.fillRect(left, chartArea.top, right - left, chartArea.height);
+    };
+    ctx.save();
+    for (const place of weekends) shade(place, place, `${chart.haru.muted}0d`);
+    if (chosen) shade(...chosen, `${chart.haru.line}2e`);
+    ctx.restore();
+  },
+};
+Chart.register(shades, CategoryScale, Filler, LinearScale, LineController, LineElement, PointElement, Tooltip, crosshair);
 
 class HaruChart extends HTMLElement {
   connectedCallback() {
@@ -63,6 +83,8 @@ class HaruChart extends HTMLElement {
       series: [column(1), this.dataset.beforeName ? column(2) : []],
       texts: [texts(1), texts(2)],
       names: [this.dataset.name, this.dataset.beforeName],
+      ends: rows.map((row) => (row.dataset.from ? [row.dataset.from, row.dataset.to] : null)),
+      weekends: rows.flatMap((row, place) => ("weekend" in row.dataset ? [place] : [])),
       unfinished: rows.findIndex((row) => "unfinished" in row.dataset),
       parts: this.dataset.pair === "parts", // the second series is of the same time, not what the first is compared with
       format: this.dataset.format,
@@ -74,9 +96,9 @@ class HaruChart extends HTMLElement {
     const config = { data: datasets(data, this.colours()), options: options(data, this.colours()) };
     if (!this.chart) {
       const canvas = document.createElement("canvas");
-      canvas.setAttribute("role", "img");
       this.querySelector(".plot").replaceChildren(canvas);
-      this.chart = new Chart(canvas, { type: "line", ...config });
+      this.reader = new Reader(this, canvas);
+      this.chart = new Chart(canvas, { type: "line", ...config, plugins: [{ id: "first", beforeInit: (chart) => (chart.haru = this.look(data)) }] });
     } else {
       config.data.datasets.forEach((next, place) => {
         const set = this.chart.data.datasets[place];
@@ -86,9 +108,13 @@ class HaruChart extends HTMLElement {
       this.chart.data.labels = config.data.labels;
       this.chart.options = config.options;
     }
-    this.chart.canvas.setAttribute("aria-label", `${this.querySelector("caption")?.textContent ?? ""}: the table below has the numbers`);
-    this.chart.haru = this.colours();
+    this.chart.haru = this.look(data);
     this.chart.update("none");
+    this.reader.renew(data);
+  }
+
+  look({ weekends }) {
+    return { ...this.colours(), weekends, chosen: this.reader.chosen };
   }
 
   colours() {

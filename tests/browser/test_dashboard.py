@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -255,3 +256,37 @@ def test_single_keys_lead_to_periods_and_filters_unless_they_are_off(page: Page,
     page.keyboard.press("Escape")
     page.keyboard.press("d")
     expect(page.locator("#pick-period summary")).to_contain_text("Today")
+
+
+def test_the_chart_is_read_and_looked_into_by_keys_alone(page: Page, measured_site: Server) -> None:
+    page.goto(f"{measured_site.url}{SITE}?period=24h")
+    chart = page.get_by_role("slider")
+    chart.focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Home")
+    expect(chart).to_have_attribute("aria-valuenow", "0")
+    page.keyboard.press("End")
+    expect(chart).to_have_attribute("aria-valuenow", "23")
+    expect(chart).to_have_attribute("aria-valuetext", re.compile(r"now: "))
+    for _ in range(2):
+        page.keyboard.press("Shift+ArrowLeft")
+    expect(chart).to_have_attribute("aria-valuetext", re.compile(r":00 – .*:00$"))
+    page.keyboard.press("Enter")
+    page.wait_for_url("**from=*Z&to=*Z*")
+    expect(page.locator('[data-metric="pageviews"]')).to_have_text("4")
+    assert 120 < page.locator("#panel-chart tbody tr").count() <= 180  # three hours by the minute, until now
+    page.go_back()
+    expect(page.locator("#panel-chart tbody tr")).to_have_count(24)
+
+
+def test_a_drag_over_the_chart_leads_to_that_time(page: Page, measured_site: Server) -> None:
+    page.goto(f"{measured_site.url}{SITE}?period=30d")
+    box = page.get_by_role("slider").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 100, steps=5)
+    keep(page, "chart-drag")
+    page.mouse.up()
+    page.wait_for_url("**period=custom*")
+    assert 5 <= page.locator("#panel-chart tbody tr").count() <= 200

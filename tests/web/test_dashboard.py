@@ -252,7 +252,7 @@ def test_a_running_period_is_compared_to_the_same_moment_and_says_so(look, event
     assert "Changes are against" not in look("/panels/top?period=day&compare=none")
     # The line of the other day is shown whole.
     chart = look("/panels/chart?period=day")
-    assert re.search(r'data-label="14:00"><th[^>]*>[^<]*</th><td></td><td data-value="1">1</td>', chart)
+    assert re.search(r'data-label="14:00"[^>]*><th[^>]*>[^<]*</th><td></td><td data-value="1">1</td>', chart)
 
 
 def test_the_country_of_a_region_stands_beside_its_name(look, events):
@@ -280,14 +280,17 @@ def test_rates_of_nobody_are_a_dash_and_a_gap_in_the_chart(look, events):
         ("14", "", ""),  # is to come
     ]
     counts = look("/panels/chart?period=day&metric=visitors&compare=none")
-    assert 'data-label="10:00"><th scope="row">Thu, Jan 15, 10:00</th><td data-value="0">0</td>' in counts
+    assert (
+        'data-label="10:00" data-from="2026-01-15T09:00Z" data-to="2026-01-15T09:59Z"><th scope="row">Thu, Jan 15, 10:00</th><td data-value="0">0</td>'
+        in counts
+    )
 
 
 def test_the_chart_has_every_bucket_and_leaves_the_future_open(look, events):
     events.add(NOW - timedelta(minutes=30))
     html = look("/panels/chart?period=day&compare=none")
     lines = re.findall(
-        r'<tr data-label="([^"]+)"( data-unfinished)?><th[^>]*>[^<]*</th><td(?: data-value="(\d+)")?', html
+        r'<tr data-label="([^"]+)"( data-unfinished)?[^>]*><th[^>]*>[^<]*</th><td(?: data-value="(\d+)")?', html
     )
     assert len(lines) == 24
     assert [line for line in lines if line[2] and int(line[2])] == [("12:00", "", "1")]
@@ -496,3 +499,42 @@ def test_the_keys_of_properties_lead_to_their_values(look, events):
     html = look("/filter?period=day&dimension=event:props:")
     assert "dimension=event%3Aprops%3Aplan" in html
     assert 'value="pro"' in look("/filter?period=day&dimension=event:props:plan")
+
+
+def test_each_bucket_says_which_time_it_is_of(look, events):
+    events.add()
+    assert 'data-from="2026-01-15T11:00Z" data-to="2026-01-15T11:59Z"' in look("/panels/chart?period=day")
+    assert 'data-from="2026-01-08" data-to="2026-01-08"' in look("/panels/chart?period=7d&interval=day")
+    html = look("/panels/chart?period=custom&from=2025-12-10&to=2026-01-15&interval=week")
+    assert 'data-from="2025-12-10" data-to="2025-12-14"' in html  # a first week that is not whole
+    assert 'href="?period=custom&amp;from=' in html
+
+
+def test_a_part_of_a_day_is_a_period(look, events):
+    events.add(NOW - timedelta(hours=3, minutes=1))
+    events.add(NOW - timedelta(hours=3), visitor=2)
+    events.add(NOW - timedelta(hours=2), visitor=3)
+    html = look("?period=custom&from=2026-01-15T10:59Z&to=2026-01-15T09:00Z")
+    assert total(html, "visitors") == "2"
+    assert "Jan 15, 10:00 – 11:59" in html
+    assert part(html, "chart").count("<tr data-label") == 120  # by the minute
+    assert 'href="?period=custom&amp;interval=day' not in html
+    assert "Last 24 hours" in re.sub(r"\s+", " ", look().partition("pick-period")[2].partition("</summary>")[0])
+
+
+def test_weekends_are_marked_where_they_can_be_told_from_other_days(look, events):
+    events.add()
+    assert look("/panels/chart?period=7d&interval=day").count(" data-weekend") == 2
+    assert "data-weekend" not in look("/panels/chart?period=custom&from=2026-01-10&to=2026-01-11&interval=hour")
+    assert "data-weekend" not in look("/panels/chart?period=30d&interval=week")
+
+
+def test_no_line_is_drawn_for_the_time_before_the_site(look, events):
+    events.add(datetime(2026, 1, 13, 10))
+    html = look("/panels/chart?period=yesterday&interval=hour")
+    assert "Previous period" in html
+    html = re.sub(r" data-(from|to)=\"[^\"]*\"", "", html)
+    assert re.search(r'data-label="10:00"><th[^>]*>[^<]*</th><td[^>]*>0</td><td></td>', html)
+    assert re.search(r'data-label="11:00"><th[^>]*>[^<]*</th><td[^>]*>0</td><td data-value="1">1</td>', html)
+    assert re.search(r'data-label="12:00"><th[^>]*>[^<]*</th><td[^>]*>0</td><td data-value="0">0</td>', html)
+    assert "Previous period" not in look("/panels/chart?period=custom&from=2026-01-13&to=2026-01-15")

@@ -7,15 +7,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import date
+from datetime import date, datetime
 from urllib.parse import urlencode
 
+from haru.clock import MINUTE_MS
 from haru.events.text import storable
 from haru.stats.vocabulary import dimensions
 from haru.stats.vocabulary.dimensions import PROPERTY
 from haru.stats.vocabulary.filters import Filter
 from haru.stats.vocabulary.metrics import METRICS as STATS
-from haru.stats.vocabulary.periods import Comparison, DateRange, Dates
+from haru.stats.vocabulary.periods import Comparison, DateRange, Dates, Instants, milliseconds, moment
 from haru.web.dashboard import filters
 from haru.web.dashboard.breakdowns import tabs
 
@@ -88,6 +89,7 @@ class State:
     period: str = ""
     first: date | None = None  # of a custom period, or the one day of the period `day`
     last: date | None = None
+    minutes: Instants | None = None  # of a custom period that is not made of days: whole minutes
     interval: str = ""
     compare: str = "previous"
     metric: str = "visitors"
@@ -108,6 +110,8 @@ class State:
         """The period as a question names it."""
         if self.first is not None and self.last is not None:
             return Dates(self.first, self.last)
+        if self.period == CUSTOM and self.minutes is not None:
+            return self.minutes
         return self.period
 
     @property
@@ -138,18 +142,21 @@ class State:
     @property
     def habit(self) -> str:
         """The query string of what a person is likely to want again: no filters, no days of the calendar."""
-        dated = {"period": "", "interval": ""} if self.first else {}
-        plain = {"first": None, "last": None, "filters": (), "details": "", "sort": "", "search": ""}
+        dated = {"period": "", "interval": ""} if self.first or self.minutes else {}
+        plain = {"first": None, "last": None, "minutes": None, "filters": (), "details": "", "sort": "", "search": ""}
         return self.address(**plain | dated).removeprefix("?")
 
     def pairs(self) -> list[tuple[str, str]]:
-        """Names and values of the query string; `date` is the day of `day`, `from` and `to` a custom period."""
+        """Names and values of the query string; `date` is the day of `day`, `from` and `to` a custom period.
+
+        These are days, or minutes in UTC; both are included.
+        """
         written = []
         for field in fields(self):
             value = getattr(self, field.name)
             if (
                 value == field.default
-                or field.name in {"first", "last"}
+                or field.name in {"first", "last", "minutes"}
                 or (field.name in _OF_DETAILS and not self.details)
             ):
                 continue
@@ -158,6 +165,8 @@ class State:
             written.append(("date", self.first.isoformat()))
         elif self.first is not None and self.last is not None:
             written += [("from", self.first.isoformat()), ("to", self.last.isoformat())]
+        elif self.period == CUSTOM and self.minutes is not None:
+            written += [("from", minute_text(self.minutes.first_ms)), ("to", minute_text(self.minutes.last_ms))]
         return written
 
 
@@ -203,9 +212,13 @@ def _page(text: str) -> int:
 def _period(parameters: Mapping[str, str], usual: str) -> dict[str, object]:
     period = parameters.get("period", "")
     if period == CUSTOM or (not period and "from" in parameters):
-        first, last = _date(parameters.get("from", "")), _date(parameters.get("to", ""))
-        if first and last:
-            return {"period": CUSTOM, "first": min(first, last), "last": max(first, last)}
+        ends = parameters.get("from", ""), parameters.get("to", "")
+        days = sorted(day for day in map(_date, ends) if day is not None)
+        if len(days) == 2:
+            return {"period": CUSTOM, "first": days[0], "last": days[1]}
+        minutes = sorted(at for at in map(_minute, ends) if at is not None)
+        if len(minutes) == 2:
+            return {"period": CUSTOM, "minutes": Instants(minutes[0], minutes[1] + MINUTE_MS - 1)}
     elif period == "day" and (day := _date(parameters.get("date", ""))):
         return {"period": period, "first": day, "last": day}
     return {"period": period if period in PERIODS else usual}
@@ -217,3 +230,16 @@ def _date(text: str) -> date | None:
     except ValueError:
         return None
     return day if OLDEST <= day <= LATEST else None
+
+
+def minute_text(at_ms: int) -> str:
+    """The minute of an instant as an address has it, in UTC: the clocks of a site's zone show some of them twice."""
+    return f"{moment(at_ms):%Y-%m-%dT%H:%MZ}"
+
+
+def _minute(text: str) -> int | None:
+    try:
+        at = datetime.strptime(text, "%Y-%m-%dT%H:%MZ")
+    except ValueError:
+        return None
+    return milliseconds(at) if OLDEST <= at.date() <= LATEST else None

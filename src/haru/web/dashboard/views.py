@@ -30,7 +30,7 @@ from haru.store.protocol import StoreOutOfMemory
 from haru.store.stop import Stopped
 from haru.web.dashboard import filter_form, filters, segments, state
 from haru.web.dashboard.breakdowns import details, panels, tabs
-from haru.web.dashboard.chart import chart
+from haru.web.dashboard.chart import chart, named
 from haru.web.dashboard.chips import chips
 from haru.web.dashboard.elsewhere import Elsewhere, elsewhere
 from haru.web.dashboard.state import State
@@ -180,7 +180,8 @@ class View:
 
     def chart(self) -> dict[str, Any]:
         period = self.period()
-        return {"chart": self._in_time(lambda: chart(self.reports, self.stats_site, self.state, period, self.now_ms))}
+        ask = partial(chart, self.reports, self.stats_site, self.state, period, self.first_event, self.now_ms)
+        return {"chart": self._in_time(ask)}
 
     def panel(self, name: str) -> Any:
         return self._in_time(
@@ -223,8 +224,11 @@ class View:
         label = state.PERIODS.get(here.period, "")
         if here.first and here.last:
             label = days(here.first, here.last, today=today)
+        elif here.minutes:
+            label = named(self.zone, (here.minutes.first_ms, here.minutes.last_ms + 1), today)
+        undated: dict[str, object] = {"first": None, "last": None, "minutes": None, "interval": ""}
         periods_ = [
-            (name, text, here.address(period=name, first=None, last=None, interval=""), state.KEYS.get(name, ""))
+            (name, text, here.address(period=name, **undated), state.KEYS.get(name, ""))
             for name, text in state.PERIODS.items()
         ]
         comparisons = [(name, text, here.address(compare=name)) for name, text in state.COMPARISONS.items()]
