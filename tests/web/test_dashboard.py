@@ -538,3 +538,9 @@ def test_no_line_is_drawn_for_the_time_before_the_site(look, events):
     assert re.search(r'data-label="11:00"><th[^>]*>[^<]*</th><td[^>]*>0</td><td data-value="1">1</td>', html)
     assert re.search(r'data-label="12:00"><th[^>]*>[^<]*</th><td[^>]*>0</td><td data-value="0">0</td>', html)
     assert "Previous period" not in look("/panels/chart?period=custom&from=2026-01-13&to=2026-01-15")
+
+
+def test_the_last_line_goes_with_what_the_first_visit_replaces(look, events):
+    for html in (look(), (events.add(), look())[1]):
+        assert html.count("Cookie-free analytics") == 1
+        assert "Cookie-free analytics" not in html.partition("</main>")[2]
