@@ -4,3 +4,4 @@ import "./panel.js";
 import "./chart.js";
 import "./controls.js";
 import "./keys.js";
+import "./connection.js";

@@ -2,6 +2,8 @@
 import htmx from "htmx.org/dist/htmx.esm.js";
 
 window.htmx = htmx;
+// A server that was restarted is found again within seconds.
+htmx.config.sse = { reconnectMaxDelay: 5000 };
 // A menu that a person opened stays open when news come in: the server knows of none that is open.
 htmx.config.morphIgnore.push("open");
 

@@ -290,3 +290,19 @@ def test_a_drag_over_the_chart_leads_to_that_time(page: Page, measured_site: Ser
     page.mouse.up()
     page.wait_for_url("**period=custom*")
     assert 5 <= page.locator("#panel-chart tbody tr").count() <= 200
+
+
+def test_a_lost_connection_is_said_and_found_again(page: Page, measured_site: Server) -> None:
+    view = page.context.new_page()  # refused connections are errors of the console, which `page` forbids
+    page.close()
+    view.goto(f"{measured_site.url}{SITE}?period=day")
+    sentence = view.get_by_text("The server cannot be reached.")
+    expect(view.locator("haru-connection")).to_have_count(1)
+    expect(sentence).to_be_hidden()
+    measured_site.kill()
+    expect(sentence).to_be_visible(timeout=30_000)
+    assert view.locator("html.lost").count() == 1
+    measured_site.start()
+    expect(sentence).to_be_hidden(timeout=60_000)
+    assert measured_site.collect(measured_site.token("example.com"), "/back").status_code == 200
+    expect(view.locator('[data-metric="pageviews"]')).to_have_text("5", timeout=30_000)
