@@ -7,9 +7,10 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psutil
 import pytest
@@ -77,6 +78,23 @@ def _no_rate_limits_left() -> None:
     """Tries of signing in are counted in memory: each test begins with none."""
     for cache in caches.all(initialized_only=True):
         cache.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _built_files_are_looked_at_once() -> Iterator[None]:
+    """Each browser of Django's makes the middleware again, which would look at some 260 files each time."""
+    from haru.web.project.middleware import StaticFiles
+
+    look, found = StaticFiles.add_files, {}
+
+    def add_files(self: StaticFiles, root: str, prefix: str | None = None) -> None:
+        if (root, prefix) not in found:
+            look(self, root, prefix)
+            found[root, prefix] = dict(self.files)
+        self.files.update(found[root, prefix])
+
+    with patch.object(StaticFiles, "add_files", add_files):
+        yield
 
 
 @pytest.fixture

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import keep
 from tests.browser.test_journey import add_site, sign_up
+from tests.rounds import LONG, long
 from tests.server import Server
 
 pytestmark = pytest.mark.browser
 
 AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 SITE = "/sites/example.com"
+
+
+# Each theme and each width once; in `make test-long` each theme at each width.
+SCREENS: list[tuple[Literal["light", "dark"], int]] = [("light", 1280), ("dark", 390)]
+if LONG:
+    SCREENS += [("dark", 1280), ("light", 390)]
 
 
 def violations(page: Page) -> list[str]:
@@ -40,14 +48,15 @@ def measured_site(page: Page, server: Server) -> Server:
     return server
 
 
+@long
 def test_axe_finds_nothing_in_either_theme_on_wide_and_narrow_screens(
     browser: Browser, page: Page, measured_site: Server
 ) -> None:
     state = page.context.storage_state()
-    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)):
+    for scheme, width in SCREENS:
         context = browser.new_context(
             storage_state=state,
-            color_scheme=scheme,  # type: ignore[arg-type]
+            color_scheme=scheme,
             viewport={"width": width, "height": 900},
         )
         view = context.new_page()

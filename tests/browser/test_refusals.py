@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from haru.clock import HOUR_MS
 from tests.browser.conftest import keep
-from tests.browser.test_dashboard import measured_site, violations  # noqa: F401
+from tests.browser.test_dashboard import SCREENS, measured_site, violations  # noqa: F401
+from tests.rounds import long
 from tests.server import Server
 
 pytestmark = pytest.mark.browser
@@ -45,16 +46,17 @@ def refused(page: Page, measured_site: Server) -> Server:  # noqa: F811
     return measured_site.start()
 
 
+@long
 def test_axe_finds_nothing_in_either_theme_on_wide_and_narrow_screens(
     browser: Browser, page: Page, refused: Server
 ) -> None:
     page.goto(f"{refused.url}{REFUSALS}")
     expect(page.locator('[data-reason="bot"]')).to_contain_text("92")
     state = page.context.storage_state()
-    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)):
+    for scheme, width in SCREENS:
         context = browser.new_context(
             storage_state=state,
-            color_scheme=scheme,  # type: ignore[arg-type]
+            color_scheme=scheme,
             viewport={"width": width, "height": 900},
         )
         view = context.new_page()

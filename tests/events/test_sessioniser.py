@@ -215,7 +215,7 @@ kill = st.builds(Kill, st.booleans(), laters)
 scripts = st.lists(arrive | arrive | arrive | arrive | commit | kill, min_size=2, max_size=45)
 
 
-@examples(1_000, 8_000, suppress_health_check=[HealthCheck.too_slow])
+@examples(300, 8_000, suppress_health_check=[HealthCheck.too_slow])
 @given(script=scripts, beginning=st.sampled_from(BEGINNINGS))
 @example(script=[Arrive(0), Arrive(29 * MINUTE + 59 * SECOND)], beginning=MIDNIGHT)
 @example(script=[Arrive(0), Arrive(HALF - 1)], beginning=MIDNIGHT)
@@ -248,7 +248,7 @@ def test_the_window_agrees_with_the_rules_applied_to_every_event(script: list[St
     assert_agree(*played(script, beginning))
 
 
-@examples(50, 500)
+@examples(20, 500)
 @given(script=scripts, whole=st.integers(-400, 400))
 def test_where_batches_end_and_when_processes_die_changes_nothing(script: list[Step], whole: int) -> None:
     """Also a stream moved by whole days has the same visits: nothing hangs on the calendar."""

@@ -57,7 +57,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, s
 
 
 @schema.parametrize()
-@examples(15, 30, suppress_health_check=list(HealthCheck))
+@examples(10, 30, suppress_health_check=list(HealthCheck))
 def test_the_api_keeps_to_its_description(case: schemathesis.Case, served: tuple[Server, str]) -> None:
     server, key = served
     if case.method in {"PUT", "DELETE"} and case.path == "/api/v1/sites/{domain}":

@@ -362,7 +362,7 @@ def held(draw: st.DrawFn, now: int) -> dict[str, Any]:
     return {**query, "date_range": draw(ranges(now)), "include": {"total_rows": draw(st.booleans())}}
 
 
-@examples(20, 80, suppress_health_check=list(HealthCheck))
+@examples(8, 80, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_random_questions_of_folded_rows_have_the_answers_of_the_second_implementation(data: st.DataObject) -> None:
     timezone, now, events, _ = data.draw(sites())

@@ -104,7 +104,7 @@ def test_no_text_in_a_query_is_more_than_a_text(engine) -> None:
     answered = 0
 
     @settings(
-        max_examples=rounds(200, 500),
+        max_examples=rounds(80, 500),
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),

@@ -104,7 +104,7 @@ def mixtures(query: dict[str, Any], other: dict[str, Any]) -> Iterator[dict[str,
             yield mixed
 
 
-@examples(30, 400, suppress_health_check=list(HealthCheck), phases=(Phase.generate,))
+@examples(12, 400, suppress_health_check=list(HealthCheck), phases=(Phase.generate,))
 @given(st.data())
 def test_questions_of_one_key_have_one_statement(data: st.DataObject) -> None:
     """Of two that are alike but for one thing, either the key or nothing of the statement tells which is which."""

@@ -167,7 +167,7 @@ _EVENTS = st.lists(
 )
 
 
-@examples(4, 20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(2, 20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=_EVENTS, format=st.sampled_from(list(export.FORMATS)))
 def test_whatever_is_stored_comes_back_to_the_same_numbers(
     tmp_path_factory: pytest.TempPathFactory, events: list[dict[str, Any]], format: str

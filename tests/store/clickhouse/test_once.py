@@ -23,7 +23,7 @@ from tests import embedded
 from tests.events.made import MINUTE, NOON, event, rows
 from tests.rounds import examples
 
-SEARCH = examples(10, 40, phases=(Phase.generate,), suppress_health_check=list(HealthCheck), derandomize=True)
+SEARCH = examples(4, 40, phases=(Phase.generate,), suppress_health_check=list(HealthCheck), derandomize=True)
 WAYS = ["before", "after", "late"]
 
 

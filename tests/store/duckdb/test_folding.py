@@ -197,7 +197,7 @@ def arriving(draw: st.DrawFn) -> list[dict[str, Any]]:
     return events
 
 
-@examples(20, 150)
+@examples(8, 150)
 @given(arriving(), st.integers(1, 24), st.integers(1, 24))
 def test_marks_are_those_of_a_slow_count_however_visits_are_folded(
     events: list[dict[str, Any]], first: int, step: int
