@@ -28,6 +28,8 @@ from haru.collect import referrer, useragent
 
 useragent.warm()
 referrer.warm()
+# A hash of a password names its rounds, so those that true processes made are tried with all of theirs.
+django.contrib.auth.hashers.PBKDF2PasswordHasher.iterations = 10_000
 assert not settings.configured, "the settings of this process would be those of all"
 gc.freeze()  # else each fork looks through all of it, and ends up with a copy
 atexit.register(os._exit, 0)  # the process that forks is not taken down; a fork takes this back

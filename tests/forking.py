@@ -1,6 +1,6 @@
 """Processes of Haru that are forked from one that has imported it: they start and end in a fraction of the time.
 
-What they do in between is the same. What a process is before it imports Haru, and how the interpreter ends, is not.
+What they do in between is the same, but for passwords, which are hashed in fewer rounds. What a process is before it imports Haru, and how the interpreter ends, is not.
 """
 
 from __future__ import annotations
