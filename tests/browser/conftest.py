@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.server import FIREFOX, Server
 
+expect.set_options(timeout=20_000)  # ms: other tests keep the processor busy
 OUTPUT = Path(__file__).parent.parent.parent / "test-output"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # Nothing of the browser's own goes out, and it starts as root.
@@ -48,7 +49,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(
         user_agent=FIREFOX, timezone_id="Europe/Berlin", viewport={"width": 1280, "height": 900}
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(20_000)
     yield context
     context.close()
 
