@@ -8,10 +8,11 @@ htmx.config.sse = { reconnectMaxDelay: 5000 };
 htmx.config.morphIgnore.push("open");
 
 // An answer without the part that is looked for is another page: the question to sign in, or that there was a fault. It
-// is shown as what it is, rather than nothing in the place of what stands here.
+// is shown as what it is, rather than nothing, or in a corner of what stands here.
 document.addEventListener("htmx:after:request", (event) => {
-  const { select, text, response } = event.detail.ctx;
-  if (!select?.startsWith("#") || text.includes(`id="${select.slice(1)}"`)) return;
+  const { select, target, text, response } = event.detail.ctx;
+  const part = select?.startsWith("#") ? `id="${select.slice(1)}"` : target?.id === "dialog" ? "<haru-dialog" : "";
+  if (!part || text.includes(part)) return;
   event.preventDefault();
   location.assign(response.raw.url);
 });

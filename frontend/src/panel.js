@@ -10,7 +10,7 @@ class Panel extends HTMLElement {
   connectedCallback() {
     this.asked ??= performance.now();
     this.onTick = (event) => this.want(JSON.parse(event.detail.data).at);
-    this.onSwap = (event) => event.target === this && this.isOutdated(event.detail.ctx.request.action) && event.preventDefault();
+    this.onSwap = (event) => event.target === this && !this.fits(event.detail.ctx) && event.preventDefault();
     this.onDone = (event) => event.target === this && this.done();
     document.addEventListener("tick", this.onTick);
     this.addEventListener("htmx:before:swap", this.onSwap);
@@ -25,10 +25,11 @@ class Panel extends HTMLElement {
     this.timer = undefined;
   }
 
-  // Whether the page shows another view by now than the one that was asked for: another tab, filter or period.
-  isOutdated(address) {
-    const [asked, shown] = [address, this.getAttribute("hx-get")].map((text) => new URL(text, location.href).href);
-    return asked !== shown;
+  // Not when the page shows another view by now: another tab, filter or period. Nor when the answer is no panel but a
+  // fault, or the question to sign in: what was known before stays, and is asked for again.
+  fits({ request, text }) {
+    const [asked, shown] = [request.action, this.getAttribute("hx-get")].map((address) => new URL(address, location.href).href);
+    return asked === shown && text.includes(this.id && `id="${this.id}"`);
   }
 
   want(at) {

@@ -315,3 +315,18 @@ def test_a_lost_connection_is_said_and_found_again(page: Page, measured_site: Se
     expect(sentence).to_be_hidden(timeout=60_000)
     assert measured_site.collect(measured_site.token("example.com"), "/back").status_code == 200
     expect(view.locator('[data-metric="pageviews"]')).to_have_text("5", timeout=30_000)
+
+
+def test_an_answer_that_is_no_panel_leaves_the_panel_as_it_was(page: Page, measured_site: Server) -> None:
+    asked: list[str] = []
+
+    def fail(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(content_type="text/html", body="<h1>Sign in</h1>")
+
+    page.route("**/panels/sources*", fail)
+    with page.expect_response("**/panels/sources*"):
+        measured_site.collect(measured_site.token("example.com"), "/page-9")
+    expect(page.locator('[data-metric="pageviews"]')).to_have_text("5")
+    expect(page.locator("#panel-sources")).to_contain_text("Google")
+    assert asked

@@ -207,6 +207,7 @@ def test_the_form_of_what_there_is_not_is_not_found() -> None:
         {"at": "7"},
         {"at": "-1"},
         {"at": "²"},
+        {"at": "9" * 5_000},
     ):
         with pytest.raises(Http404):
             filter_form.read((GERMANY,), sent(**fields))

@@ -126,7 +126,8 @@ def read(trees: tuple[Filter, ...], sent: QueryDict) -> Form:
     at = sent.get("at", "")
     if at and "dimension" not in sent:
         _, each = filters.parts(trees)
-        form = of_filter(each[int(at)], int(at)) if at.isdecimal() and int(at) < len(each) else None
+        place = _place(at, len(each))
+        form = of_filter(each[place], place) if place < len(each) else None
         if form is None:
             raise Http404("There is no such filter.")
         return form
@@ -147,6 +148,11 @@ def read(trees: tuple[Filter, ...], sent: QueryDict) -> Form:
     )
 
 
+def _place(at: str, count: int) -> int:
+    """Which of so many filters is meant; one after the last for none of them."""
+    return next((place for place in range(count) if str(place) == at), count)
+
+
 def _values(sent: QueryDict, operator: str) -> tuple[str, ...]:
     if operator not in BY_TEXT:
         return tuple(dict.fromkeys(sent.getlist("value")))
@@ -165,7 +171,7 @@ def changed(view: View, sent: QueryDict) -> tuple[Filter, ...]:
         leaf.append({"case_sensitive": False})
     (tree,) = queries.parse_filters([[form.scope, leaf] if form.scope in DONE else leaf], goals)
     any_of, each = filters.parts(trees)
-    place = int(form.at) if form.at.isdecimal() and int(form.at) < len(each) else len(each)
+    place = _place(form.at, len(each))
     result = filters.joined(any_of, (*each[:place], tree, *each[place + 1 :]))
     return queries.parse_filters([written(part) for part in result], goals)  # all together are within bounds too
 
