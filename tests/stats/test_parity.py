@@ -16,23 +16,34 @@ import pytest
 from haru.stats.sql import folded
 from haru.store.protocol import Folding, Store
 from tests.rounds import long, rounds
-from tests.stats import made, parity, test_comparisons, test_statement, test_vocabulary
+from tests.stats import (
+    made,
+    parity,
+    test_comparisons,
+    test_counters,
+    test_dimensions,
+    test_filters,
+    test_goals,
+    test_periods,
+    test_statement,
+)
 from tests.stats.made import filled
 
 
 @long
 @pytest.mark.parametrize("part", range(rounds(2, 8)))
 def test_every_engine_answers_as_the_second_implementation(part: int) -> None:
-    parity.run(rounds(40, 125), part)
+    parity.run(rounds(25, 125), part)
 
 
 # Journeys told by hand, with the numbers that they must give.
 STORIES = [
     case
-    for module in (test_statement, test_vocabulary, test_comparisons)
+    for module in (test_statement, test_comparisons, test_counters, test_dimensions, test_filters, test_goals)
     for name, case in vars(module).items()
     if name.startswith("test_") and not inspect.signature(case).parameters
 ]
+STORIES.append(test_periods.test_the_last_24_hours_and_the_last_30_minutes_have_so_many_buckets)
 
 
 def _folded(events: list[dict[str, Any]]) -> Store:
