@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -41,10 +41,14 @@ _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 class Installation:
     """A spool, a store and the loader between them."""
 
+    stores: ClassVar[list[Store]] = []
+
     def __init__(self, folder: Path, store: Store | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.store: Store = store or DuckStore(folder / "events.duckdb", threads=1)
+        if store is None:
+            self.stores.append(self.store)
         self.spool = Spool(folder / "spool.sqlite3")
         self.loader = Loader(Spools(folder), self.store, IdempotencyKeys(folder))
 
@@ -61,6 +65,14 @@ class Installation:
 
     def rows(self, site_id: int) -> list[dict[str, Any]]:
         return rows_of(self.store, site_id)
+
+
+@pytest.fixture(autouse=True)
+def _no_store_left_open() -> Iterator[None]:
+    """DuckDB knows an open file by its path, also when the file is gone and the next test has one of that name."""
+    yield
+    while Installation.stores:
+        Installation.stores.pop().close()
 
 
 def rows_of(store: Store, site_id: int) -> list[dict[str, Any]]:
