@@ -494,6 +494,16 @@ def test_the_form_leads_to_the_view_with_its_filter(look, events, sign_in, owner
     assert "Invalid regular expression" in html
 
 
+def test_where_scripts_run_the_form_is_a_dialog_alone(events, sign_in, owner):
+    events.add()
+    browser = sign_in(owner)
+    for dimension in ("event:page", "event:props:"):
+        address = f"/sites/example.com/filter?period=day&dimension={dimension}"
+        html = browser.get(address, headers={"HX-Request": "true"}).content.decode()
+        assert html.lstrip().startswith("<haru-dialog>")
+        assert "<html" not in html
+
+
 def test_the_keys_of_properties_lead_to_their_values(look, events):
     events.add(props='{"plan":"pro"}')
     html = look("/filter?period=day&dimension=event:props:")
